@@ -1,0 +1,165 @@
+/**
+ * The configuration file's shape, assembled from the stages' own schemas.
+ *
+ * Every object is strict: an unknown key is an error with a place. What upstream knows and this version does not
+ * is refused by name (`unsupported.ts`), never ignored.
+ */
+import { z } from 'zod'
+import { address, durationMs, endpoint, orEmpty } from '../core/schema.ts'
+import { frontendHttpSchema, listenerTlsSchema } from '../listen/schema.ts'
+import { aiBackendShape, aiPolicySchema } from '../llm/schema.ts'
+import { backendAuthSchema } from '../policies/backend-auth.ts'
+import { corsSchema } from '../policies/cors.ts'
+import { directResponseSchema } from '../policies/direct-response.ts'
+import { headerModifierSchema } from '../policies/header-modifier.ts'
+import { timeoutSchema } from '../policies/timeout.ts'
+import { urlRewriteSchema } from '../policies/url-rewrite.ts'
+import { matchSchema } from '../route/schema.ts'
+import { frontendTracingSchema, loggingSchema, metricsSchema, tracingSchema } from '../telemetry/schema.ts'
+import { backendTlsSchema, upstreamDefaultsSchema } from '../upstream/schema.ts'
+
+const routePoliciesSchema = z.strictObject({
+  backendAuth: backendAuthSchema.optional(),
+  backendTLS: orEmpty(backendTlsSchema).optional(),
+  cors: corsSchema.optional(),
+  timeout: timeoutSchema.optional(),
+  requestHeaderModifier: headerModifierSchema.optional(),
+  responseHeaderModifier: headerModifierSchema.optional(),
+  urlRewrite: urlRewriteSchema.optional(),
+  directResponse: directResponseSchema.optional(),
+  ai: aiPolicySchema.optional(),
+})
+export type RoutePolicies = z.output<typeof routePoliciesSchema>
+
+const backendPoliciesSchema = z.strictObject({
+  backendAuth: backendAuthSchema.optional(),
+  backendTLS: orEmpty(backendTlsSchema).optional(),
+  requestHeaderModifier: headerModifierSchema.optional(),
+  responseHeaderModifier: headerModifierSchema.optional(),
+  http: z.strictObject({ requestTimeout: durationMs.optional() }).optional(),
+  tcp: z.strictObject({ connectTimeout: durationMs.optional() }).optional(),
+  ai: aiPolicySchema.optional(),
+})
+export type BackendPolicies = z.output<typeof backendPoliciesSchema>
+
+const aiBackendSchema = z.strictObject({ ...aiBackendShape, policies: backendPoliciesSchema.optional() })
+export type AiBackendConfig = z.output<typeof aiBackendSchema>
+
+const oneTarget = (keys: readonly string[]) => (value: object) =>
+  keys.filter((key) => (value as Record<string, unknown>)[key] !== undefined).length === 1
+
+const namedBackendSchema = z
+  .strictObject({
+    name: z.string().min(1),
+    policies: backendPoliciesSchema.optional(),
+    host: endpoint.optional(),
+    ai: aiBackendSchema.optional(),
+  })
+  .refine(oneTarget(['host', 'ai']), { error: 'expected exactly one of host, ai' })
+export type NamedBackendConfig = z.output<typeof namedBackendSchema>
+
+const routeBackendSchema = z
+  .strictObject({
+    weight: z.int().nonnegative().optional(),
+    policies: backendPoliciesSchema.optional(),
+    host: endpoint.optional(),
+    ai: aiBackendSchema.optional(),
+    /** A top-level backend, `/name` or `name`. */
+    backend: z.string().min(1).optional(),
+  })
+  .refine(oneTarget(['host', 'ai', 'backend']), { error: 'expected exactly one of host, ai, backend' })
+export type RouteBackendConfig = z.output<typeof routeBackendSchema>
+
+const routeSchema = z.strictObject({
+  name: z.string().min(1).optional(),
+  hostnames: z.array(z.string().min(1)).optional(),
+  matches: z.array(matchSchema).min(1).optional(),
+  policies: orEmpty(routePoliciesSchema).optional(),
+  backends: z.array(routeBackendSchema).optional(),
+})
+export type RouteConfig = z.output<typeof routeSchema>
+
+const listenerSchema = z
+  .strictObject({
+    name: z.string().min(1).optional(),
+    hostname: z.string().min(1).optional(),
+    protocol: z.enum(['HTTP', 'HTTPS']).optional(),
+    tls: listenerTlsSchema.optional(),
+    routes: z.array(routeSchema).optional(),
+  })
+  .refine((listener) => (listener.protocol === 'HTTPS') === (listener.tls !== undefined), {
+    error: 'protocol HTTPS and tls go together',
+  })
+export type ListenerConfig = z.output<typeof listenerSchema>
+
+const bindSchema = z.strictObject({
+  /** 0 takes a free port. */
+  port: z.int().min(0).max(65535),
+  listeners: z.array(listenerSchema).min(1),
+})
+export type BindConfig = z.output<typeof bindSchema>
+
+const modelCatalogEntry = z.union([
+  z.strictObject({ file: z.string().min(1) }),
+  z.strictObject({ inline: z.union([z.string(), z.record(z.string(), z.json())]) }),
+])
+
+/** Accepted for compatibility and without effect in one process; `load.ts` warns once about those in use. */
+export const IGNORED_CONFIG_KEYS = [
+  'hbone',
+  'spiffe',
+  'xdsAddress',
+  'xdsAuthToken',
+  'caAddress',
+  'caAuthToken',
+  'namespace',
+  'gateway',
+  'trustDomain',
+  'additionalTrustDomains',
+  'skipValidateTrustDomain',
+  'serviceAccount',
+  'clusterId',
+  'network',
+  'localXdsPath',
+  'workerThreads',
+] as const
+const ignored = Object.fromEntries(IGNORED_CONFIG_KEYS.map((key) => [key, z.json().optional()])) as Record<
+  (typeof IGNORED_CONFIG_KEYS)[number],
+  z.ZodOptional<ReturnType<typeof z.json>>
+>
+
+const staticSchema = z.strictObject({
+  enableIpv6: z.boolean().optional(),
+  dns: z
+    .strictObject({
+      lookupFamily: z.enum(['All', 'Auto', 'V4Preferred', 'V4Only', 'V6Only']).optional(),
+      edns0: z.boolean().optional(),
+    })
+    .optional(),
+  adminAddr: address.optional(),
+  statsAddr: address.optional(),
+  readinessAddr: address.optional(),
+  modelCatalog: z.array(modelCatalogEntry).optional(),
+  histograms: z.literal('classic').optional(),
+  storage: z.strictObject({ mode: z.literal('file').optional() }).optional(),
+  sensitiveHeaders: z.array(z.string()).optional(),
+  connectionTerminationDeadline: durationMs.optional(),
+  connectionMinTerminationDeadline: durationMs.optional(),
+  tracing: tracingSchema.optional(),
+  logging: loggingSchema.optional(),
+  metrics: metricsSchema.optional(),
+  backend: upstreamDefaultsSchema.optional(),
+  ...ignored,
+})
+
+export const configSchema = z.strictObject({
+  config: orEmpty(staticSchema).optional(),
+  binds: z.array(bindSchema).optional(),
+  backends: z.array(namedBackendSchema).optional(),
+  frontendPolicies: z
+    .strictObject({ http: frontendHttpSchema.optional(), tracing: frontendTracingSchema.optional() })
+    .optional(),
+})
+
+/** The validated file: defaults are applied where they are used. */
+export type Config = z.output<typeof configSchema>

@@ -1,0 +1,207 @@
+/**
+ * One client request on its way through the gateway, and what became of it.
+ *
+ * Stages write facts here as they learn them. Metrics, spans, the access log and the console are all read from
+ * the finished record, so no stage ever imports `telemetry/`, and none of the four can disagree with another.
+ * Times ending in `At` are milliseconds of the monotonic clock (`performance.now()`), so that a wall clock that
+ * jumps bends no duration; `startedAtEpochMs` is the one anchor to the calendar.
+ */
+import type { ErrorType, Outcome, Reason } from './errors.ts'
+import type { TraceContext } from './trace-context.ts'
+import type { Cost, CostStatus, Usage, UsageSource } from './usage.ts'
+
+export type Protocol = 'http' | 'llm' | 'mcp' | 'tcp'
+
+/** The API that a client or a provider speaks. */
+export type WireFormat = 'completions' | 'messages' | 'responses' | 'embeddings'
+
+/** The configured kind of an LLM route. */
+export type RouteType =
+  | 'completions'
+  | 'messages'
+  | 'responses'
+  | 'embeddings'
+  | 'models'
+  | 'anthropicTokenCount'
+  | 'passthrough'
+  | 'detect'
+
+/** One try at the upstream. Retries are siblings. */
+export interface Attempt {
+  readonly spanId: string
+  /** `host:port` as configured. */
+  readonly endpoint: string
+  readonly startedAt: number
+  /** Set when this attempt opened a new connection: how long that took. */
+  connectMs: number | undefined
+  /** When the response's head arrived. */
+  headAt: number | undefined
+  /** When its last byte arrived, or it failed. */
+  endedAt: number | undefined
+  status: number | undefined
+  errorType: ErrorType | undefined
+  /** For the log and the span; never shown to the client. */
+  errorMessage: string | undefined
+}
+
+/** Request parameters worth a span attribute. */
+export interface LlmParameters {
+  readonly temperature?: number
+  readonly topP?: number
+  readonly topK?: number
+  readonly maxTokens?: number
+  readonly frequencyPenalty?: number
+  readonly presencePenalty?: number
+  readonly seed?: number
+  readonly choiceCount?: number
+  readonly stopSequences?: readonly string[]
+  readonly reasoningLevel?: string
+  readonly encodingFormat?: string
+  readonly dimensions?: number
+}
+
+export interface LlmFacts {
+  readonly routeType: RouteType
+  /** OpenTelemetry's `gen_ai.operation.name`. */
+  readonly operation: 'chat' | 'embeddings' | 'count_tokens' | 'list_models' | 'unknown'
+  /** OpenTelemetry's `gen_ai.provider.name`: `openai`, `anthropic`, or the custom provider's name. */
+  readonly provider: string
+  /** What the client speaks; undefined where bytes pass unread. */
+  readonly clientFormat: WireFormat | undefined
+  /** What the provider was asked in. */
+  providerFormat: WireFormat | undefined
+  /** The model that the client named. */
+  originalModel: string | undefined
+  /** The model that the provider was asked for, after pins and aliases. */
+  requestModel: string | undefined
+  /** True when the request model is configured, or the provider answered for it with success: only then is it a label. */
+  modelConfirmed: boolean
+  responseModel: string | undefined
+  responseId: string | undefined
+  streaming: boolean
+  parameters: LlmParameters
+  finishReasons: readonly string[]
+  /** When the first content (not merely the first byte) reached us; streaming only. */
+  firstTokenAt: number | undefined
+  usage: Usage | undefined
+  usageSource: UsageSource
+  cost: Cost | undefined
+  costStatus: CostStatus | undefined
+}
+
+/** Upper bounds, in seconds, of the per-chunk forwarding delay's histogram. */
+export const CHUNK_DELAY_BUCKETS = [
+  0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1,
+] as const
+
+export interface Exchange {
+  readonly trace: TraceContext
+  readonly startedAtEpochMs: number
+  readonly startedAt: number
+
+  // What the client sent.
+  readonly clientAddress: string
+  readonly method: string
+  /** The `Host` header, or the authority. */
+  readonly host: string
+  /** Without the query. */
+  readonly path: string
+  /** Without the question mark; empty when there is none. Never logged as is: it may carry keys. */
+  readonly query: string
+  readonly httpVersion: string
+  readonly scheme: 'http' | 'https'
+  readonly userAgent: string | undefined
+  requestBytes: number
+
+  // Where it went.
+  /** `bind/3000` */
+  readonly bind: string
+  /** Configured name, or `listener0`. */
+  listener: string | undefined
+  /** `default/chat`, or `default/route0`. */
+  route: string | undefined
+  /** The matched pattern as the span's name shows it: `/v1/*`. Low cardinality. */
+  routePattern: string | undefined
+  protocol: Protocol
+  /** Readable: `ai.name`, the named backend, or `host:port`. */
+  backend: string | undefined
+  llm: LlmFacts | undefined
+  readonly attempts: Attempt[]
+
+  // What became of it.
+  /** The status of the response that was sent, or that would have been (499) had the client stayed. */
+  status: number
+  responseBytes: number
+  /** When the head was handed to the client's socket. */
+  headSentAt: number | undefined
+  endedAt: number | undefined
+  outcome: Outcome | undefined
+  reason: Reason
+  errorType: ErrorType | undefined
+  /** For the log and the span. */
+  errorMessage: string | undefined
+
+  /** Time in which the gateway itself worked or made the exchange wait: neither for the client nor for the upstream. */
+  requestProcessingMs: number | undefined
+  responseProcessingMs: number
+  /**
+   * Streams only: how long each chunk stayed here between its arrival and its hand-over to the client's socket,
+   * counted per bucket of `CHUNK_DELAY_BUCKETS` (not cumulative; the last is the overflow), and the sum.
+   */
+  chunkDelayCounts: Uint32Array | undefined
+  chunkDelaySumMs: number
+  /** Time for which the upstream read was stopped because the client read slowly. */
+  stalledMs: number
+}
+
+/** All that `listen/` knows when a request's head has arrived. */
+export interface ExchangeStart {
+  readonly trace: TraceContext
+  readonly clientAddress: string
+  readonly method: string
+  readonly host: string
+  readonly path: string
+  readonly query: string
+  readonly httpVersion: string
+  readonly scheme: 'http' | 'https'
+  readonly userAgent: string | undefined
+  readonly bind: string
+}
+
+export function beginExchange(start: ExchangeStart): Exchange {
+  return {
+    trace: start.trace,
+    startedAtEpochMs: Date.now(),
+    startedAt: performance.now(),
+    clientAddress: start.clientAddress,
+    method: start.method,
+    host: start.host,
+    path: start.path,
+    query: start.query,
+    httpVersion: start.httpVersion,
+    scheme: start.scheme,
+    userAgent: start.userAgent,
+    requestBytes: 0,
+    bind: start.bind,
+    listener: undefined,
+    route: undefined,
+    routePattern: undefined,
+    protocol: 'http',
+    backend: undefined,
+    llm: undefined,
+    attempts: [],
+    status: 0,
+    responseBytes: 0,
+    headSentAt: undefined,
+    endedAt: undefined,
+    outcome: undefined,
+    reason: 'Upstream',
+    errorType: undefined,
+    errorMessage: undefined,
+    requestProcessingMs: undefined,
+    responseProcessingMs: 0,
+    chunkDelayCounts: undefined,
+    chunkDelaySumMs: 0,
+    stalledMs: 0,
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * What every traffic policy is: a compiled step before the upstream, a step on the response's head, or both.
+ * Steps are synchronous and run in the order of `gateway.ts`; none of them allocates unless it has work to do.
+ */
+import type { Exchange } from '../core/exchange.ts'
+
+/** Request headers under way to the upstream: lower-case names. Set-like headers may repeat as arrays. */
+export type Headers = Record<string, string | string[] | undefined>
+
+/** The part of a request that policies may change. */
+export interface RequestHead {
+  readonly exchange: Exchange
+  readonly method: string
+  /** Path without query; policies that rewrite replace it. */
+  path: string
+  /** Query without the question mark. */
+  query: string
+  /** Authority for the upstream; undefined = the backend's own. */
+  authority: string | undefined
+  readonly headers: Headers
+  /** The pattern that matched, for prefix rewriting: the literal prefix, or undefined for exact and regex matches. */
+  readonly matchedPrefix: string | undefined
+}
+
+/** An answer given without asking an upstream. */
+export interface DirectReply {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: string
+}
+
+export interface Policy {
+  readonly onRequest?: (head: RequestHead) => DirectReply | undefined
+  readonly onResponse?: (headers: Headers, request: RequestHead) => void
+}
