@@ -1,9 +1,10 @@
 /**
- * Server-sent events: bytes to events and back, under any split of the bytes.
+ * Server-sent events: bytes to frames to events, and back, under any split of the bytes.
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  *
- * The decoder works on bytes, never on half a UTF-8 character, and looks at each byte once, so that a 1 MB
- * event that comes in small pieces costs linear time.
+ * The splitter works on bytes, so that no split can tear a UTF-8 character, and looks at each byte once: a 1 MB
+ * event that comes in small pieces costs linear time. A frame keeps its bytes as they came, blank line included;
+ * pass-through forwards those and never a re-serialised copy.
  */
 
 export interface SseEvent {
@@ -11,4 +12,106 @@ export interface SseEvent {
   readonly event: string | undefined
   /** The `data:` lines, joined by newlines. */
   readonly data: string
+}
+
+const LF = 0x0a
+const CR = 0x0d
+const EMPTY = Buffer.alloc(0)
+
+export interface FrameSplitter {
+  /** The frames that this chunk completes, each with the blank line that ends it. */
+  readonly push: (chunk: Buffer) => readonly Buffer[]
+  /** What is left when the stream ends: a frame whose final blank line is missing, or undefined. */
+  readonly end: () => Buffer | undefined
+  /** Bytes held back for a frame that is not complete yet. */
+  readonly pendingBytes: () => number
+}
+
+/** Throws `RangeError` when one frame exceeds `maxFrameBytes`: a peer that never sends a blank line. */
+export function frameSplitter(maxFrameBytes = 64 * 1024 * 1024): FrameSplitter {
+  let pending = EMPTY
+  let pendingLength = 0
+  let lineIsEmpty = true
+  let afterCr = false
+
+  function keep(bytes: Buffer): void {
+    if (bytes.length === 0) return
+    const needed = pendingLength + bytes.length
+    if (needed > maxFrameBytes) throw new RangeError(`an event exceeds ${maxFrameBytes} bytes`)
+    if (needed > pending.length) {
+      const grown = Buffer.allocUnsafe(Math.max(needed, pending.length * 2, 1024))
+      pending.copy(grown, 0, 0, pendingLength)
+      pending = grown
+    }
+    bytes.copy(pending, pendingLength)
+    pendingLength = needed
+  }
+
+  function takeWith(bytes: Buffer): Buffer {
+    if (pendingLength === 0) return bytes
+    keep(bytes)
+    const frame = pending.subarray(0, pendingLength)
+    pending = EMPTY
+    pendingLength = 0
+    return frame
+  }
+
+  return {
+    push(chunk) {
+      const frames: Buffer[] = []
+      let start = 0
+      for (let index = 0; index < chunk.length; index++) {
+        const byte = chunk[index]
+        if (byte === LF && afterCr) {
+          // The second half of CRLF; it ends no line of its own.
+          afterCr = false
+          continue
+        }
+        if (byte !== LF && byte !== CR) {
+          lineIsEmpty = false
+          afterCr = false
+          continue
+        }
+        afterCr = byte === CR
+        if (!lineIsEmpty) {
+          lineIsEmpty = true
+          continue
+        }
+        if (afterCr && chunk[index + 1] === LF) {
+          index++
+          afterCr = false
+        }
+        frames.push(takeWith(chunk.subarray(start, index + 1)))
+        start = index + 1
+      }
+      if (start < chunk.length) keep(start === 0 ? chunk : chunk.subarray(start))
+      return frames
+    },
+    end() {
+      const rest = takeWith(EMPTY)
+      return rest.length === 0 ? undefined : rest
+    },
+    pendingBytes: () => pendingLength,
+  }
+}
+
+/** The event in a frame; undefined when it has no `data` (comments, a lone `event:`), as the standard says. */
+export function parseFrame(frame: Buffer): SseEvent | undefined {
+  let event: string | undefined
+  let data: string | undefined
+  for (const line of frame.toString('utf8').split(/\r\n|\n|\r/)) {
+    const colon = line.indexOf(':')
+    if (colon === 0 || line === '') continue
+    const field = (colon < 0 ? line : line.slice(0, colon)).replace(/^\ufeff/, '')
+    const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
+    if (field === 'data') data = data === undefined ? value : `${data}\n${value}`
+    else if (field === 'event') event = value
+  }
+  return data === undefined ? undefined : { event, data }
+}
+
+export function formatEvent(event: SseEvent): string {
+  const head = event.event === undefined ? '' : `event: ${event.event}\n`
+  const data = event.data.includes('\n') ? event.data.replaceAll('\n', '\ndata: ') : event.data
+  return `${head}data: ${data}\n\n`
 }

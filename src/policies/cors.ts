@@ -3,8 +3,9 @@
  * https://fetch.spec.whatwg.org/#http-cors-protocol
  */
 import { z } from 'zod'
+import type { Headers } from '../core/headers.ts'
 import { durationMs } from '../core/schema.ts'
-import type { Headers, Policy } from './policy.ts'
+import type { Policy } from './policy.ts'
 
 export const corsSchema = z.strictObject({
   allowCredentials: z.boolean().optional(),

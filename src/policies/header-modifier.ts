@@ -1,6 +1,7 @@
 /** Adds, sets and removes headers, of the request or of the response. Gateway API's HTTPHeaderFilter. */
 import { z } from 'zod'
-import type { Headers, Policy } from './policy.ts'
+import type { Headers } from '../core/headers.ts'
+import type { Policy } from './policy.ts'
 
 const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, { error: 'not a header name' })
 const headerValue = z

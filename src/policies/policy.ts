@@ -3,9 +3,7 @@
  * Steps are synchronous and run in the order of `gateway.ts`; none of them allocates unless it has work to do.
  */
 import type { Exchange } from '../core/exchange.ts'
-
-/** Request headers under way to the upstream: lower-case names. Set-like headers may repeat as arrays. */
-export type Headers = Record<string, string | string[] | undefined>
+import type { Headers } from '../core/headers.ts'
 
 /** The part of a request that policies may change. */
 export interface RequestHead {

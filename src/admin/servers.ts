@@ -1,0 +1,129 @@
+/**
+ * The three side doors: metrics (:15020), readiness (:15021) and the admin API (:15000).
+ *
+ * None of them is on a request's way. They read what they are handed and answer GET only.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Address } from '../core/schema.ts'
+
+export interface AdminSources {
+  /** The exposition for an `Accept` header. */
+  readonly metrics: (accept: string | undefined) => {
+    readonly contentType: string
+    readonly pieces: Iterable<string>
+  }
+  /** undefined = ready; else why not. */
+  readonly notReady: () => string | undefined
+  /** The effective configuration, redacted. */
+  readonly configDump: () => unknown
+}
+
+export interface SideServers {
+  /** Ports as bound; undefined where a door is `off`. */
+  readonly ports: {
+    readonly admin: number | undefined
+    readonly stats: number | undefined
+    readonly readiness: number | undefined
+  }
+  readonly close: () => Promise<void>
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+function text(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  contentType = 'text/plain; charset=utf-8',
+): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) })
+  response.end(body)
+}
+
+/** GET (and HEAD) on fixed paths; 405 for other methods, 404 for other paths. */
+function paths(handlers: Readonly<Record<string, Handler>>): Handler {
+  return (request, response) => {
+    const [path = '/'] = (request.url ?? '/').split('?')
+    const handler = handlers[path]
+    if (handler === undefined) text(response, 404, `not found; try ${Object.keys(handlers).join(' or ')}\n`)
+    else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD')
+      text(response, 405, 'method not allowed\n')
+    } else handler(request, response)
+  }
+}
+
+/** A scrape of many series is written piece by piece, so that requests get their turn in between. */
+async function writePieces(response: ServerResponse, pieces: Iterable<string>): Promise<void> {
+  for (const piece of pieces) {
+    if (response.destroyed) return
+    if (!response.write(piece))
+      await new Promise<void>((resolve) => response.once('drain', resolve).once('close', resolve))
+    else await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+  response.end()
+}
+
+async function open(address: Address, handler: Handler): Promise<Server | undefined> {
+  if (address === 'off') return undefined
+  const server = createServer(handler)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ port: address.port, host: address.host }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  return server
+}
+
+const portOf = (server: Server | undefined) =>
+  server === undefined ? undefined : (server.address() as AddressInfo).port
+
+/** Rejects when a port cannot be had; what was opened before is closed again. */
+export async function openSideServers(
+  addresses: { readonly admin: Address; readonly stats: Address; readonly readiness: Address },
+  sources: AdminSources,
+): Promise<SideServers> {
+  const metrics: Handler = (request, response) => {
+    const { contentType, pieces } = sources.metrics(request.headers.accept)
+    response.writeHead(200, { 'content-type': contentType })
+    if (request.method === 'HEAD') response.end()
+    else void writePieces(response, pieces)
+  }
+  const ready: Handler = (_request, response) => {
+    const reason = sources.notReady()
+    text(
+      response,
+      reason === undefined ? 200 : 503,
+      reason === undefined ? 'ready\n' : `not ready: ${reason}\n`,
+    )
+  }
+  const dump: Handler = (_request, response) =>
+    text(response, 200, `${JSON.stringify(sources.configDump(), undefined, 2)}\n`, 'application/json')
+
+  const servers: (Server | undefined)[] = []
+  const close = async () => {
+    await Promise.all(
+      servers.map(
+        (server) =>
+          new Promise<void>((resolve) => {
+            if (server === undefined) return resolve()
+            server.close(() => resolve())
+            server.closeAllConnections()
+          }),
+      ),
+    )
+  }
+  try {
+    servers.push(await open(addresses.stats, paths({ '/metrics': metrics, '/stats/prometheus': metrics })))
+    servers.push(await open(addresses.readiness, paths({ '/healthz/ready': ready })))
+    servers.push(await open(addresses.admin, paths({ '/config_dump': dump })))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const [stats, readiness, admin] = servers
+  return { ports: { stats: portOf(stats), readiness: portOf(readiness), admin: portOf(admin) }, close }
+}

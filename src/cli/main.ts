@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+/** The `agentgateway` command: the only place that reads arguments and environment, prints, and exits. */
+import { readFileSync } from 'node:fs'
+import { HELP, parseCommand } from './arguments.ts'
+import { run } from './run.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+const command = parseCommand(process.argv.slice(2))
+const { stdout, stderr } = process
+// biome-ignore lint/style/noProcessEnv: this is where the environment enters
+const environment = process.env
+
+async function main(): Promise<number> {
+  switch (command.name) {
+    case 'help':
+      stdout.write(HELP)
+      return 0
+    case 'version':
+      stdout.write(
+        command.short
+          ? `${version}\n`
+          : `${JSON.stringify({ version, nodeVersion: process.versions.node })}\n`,
+      )
+      return 0
+    case 'usage':
+      stderr.write(`agentgateway: ${command.message}\nTry agentgateway --help\n`)
+      return 2
+    case 'run':
+      return run({ ...command, version, environment, stdout, stderr })
+    case 'demo': {
+      const { demo } = await import('./demo.ts')
+      return demo({ ...command, version, environment, stdout, stderr })
+    }
+    default:
+      command satisfies never
+      return 2
+  }
+}
+
+process.exitCode = await main()

@@ -1,0 +1,187 @@
+/**
+ * Rules that no single place of the schema can state.
+ *
+ * They read the data before validation, as far as it has the expected form, so that their findings come together
+ * with those of the schema.
+ */
+
+import { nearest } from './issues.ts'
+import { levelFault } from './log-level.ts'
+import type { Finding, Path } from './problem.ts'
+import { IGNORED_CONFIG_KEYS } from './schema.ts'
+
+type Data = Readonly<Record<string, unknown>>
+
+interface Placed {
+  readonly path: Path
+  readonly value: Data
+}
+
+const isData = (value: unknown): value is Data =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const child = ({ value, path }: Placed, key: string): Placed | undefined => {
+  const inner = value[key]
+  return isData(inner) ? { path: [...path, key], value: inner } : undefined
+}
+
+const children = ({ value, path }: Placed, key: string): Placed[] => {
+  const list = value[key]
+  if (!Array.isArray(list)) return []
+  return list.flatMap((item: unknown, index) =>
+    isData(item) ? [{ path: [...path, key, index], value: item }] : [],
+  )
+}
+
+const descend = (from: Placed, ...keys: readonly string[]): Placed | undefined =>
+  keys.reduce<Placed | undefined>((place, key) => place && child(place, key), from)
+
+export function crossCheck(data: unknown): Finding[] {
+  if (!isData(data)) return []
+  const file: Placed = { path: [], value: data }
+  const binds = children(file, 'binds')
+  const routes = binds
+    .flatMap((bind) => children(bind, 'listeners'))
+    .flatMap((listener) => children(listener, 'routes'))
+  const named = children(file, 'backends')
+  const used = routes.flatMap((route) => children(route, 'backends'))
+  return [
+    ...tracingTwice(file),
+    ...logLevels(file),
+    ...duplicates(binds, 'port', 'port', (port) => port === 0),
+    ...binds.flatMap((bind) => duplicates(children(bind, 'listeners'), 'name', 'listener name')),
+    ...duplicates(named, 'name', 'backend name'),
+    ...used.flatMap((backend) => missingBackend(backend, named)),
+    ...[...named, ...used].flatMap(aiBackend),
+    ...routes.flatMap(regexes),
+  ]
+}
+
+function tracingTwice(file: Placed): Finding[] {
+  if (descend(file, 'config', 'tracing') === undefined) return []
+  if (descend(file, 'frontendPolicies', 'tracing') === undefined) return []
+  const message = '`frontendPolicies.tracing` and `config.tracing` exclude each other: keep one'
+  return [{ path: ['frontendPolicies', 'tracing'], message, atKey: true }]
+}
+
+function logLevels(file: Placed): Finding[] {
+  const logging = descend(file, 'config', 'logging')
+  if (logging === undefined) return []
+  const { level } = logging.value
+  const path = [...logging.path, 'level']
+  const items = Array.isArray(level)
+    ? level.map((item: unknown, index) => ({ item, path: [...path, index] }))
+    : [{ item: level, path }]
+  return items.flatMap(({ item, path: place }) => {
+    const message = typeof item === 'string' ? levelFault(item) : undefined
+    return message === undefined ? [] : [{ path: place, message }]
+  })
+}
+
+function duplicates(
+  places: readonly Placed[],
+  key: string,
+  word: string,
+  isExempt: (value: unknown) => boolean = () => false,
+): Finding[] {
+  const seen = new Set<unknown>()
+  return places.flatMap(({ path, value }) => {
+    const found = value[key]
+    if ((typeof found !== 'string' && typeof found !== 'number') || isExempt(found)) return []
+    if (!seen.has(found)) {
+      seen.add(found)
+      return []
+    }
+    return [
+      {
+        path: [...path, key],
+        message: `duplicate ${word} ${typeof found === 'number' ? found : `\`${found}\``}`,
+      },
+    ]
+  })
+}
+
+function missingBackend({ path, value }: Placed, named: readonly Placed[]): Finding[] {
+  const { backend } = value
+  if (typeof backend !== 'string') return []
+  const name = backend.replace(/^\//, '')
+  const names = named.flatMap((entry) => (typeof entry.value.name === 'string' ? [entry.value.name] : []))
+  if (names.includes(name)) return []
+  const near = nearest(name, names)
+  const message = `there is no backend \`${name}\` in the top-level \`backends\``
+  return [
+    {
+      path: [...path, 'backend'],
+      message,
+      hint: near === undefined ? undefined : `did you mean \`${near}\`?`,
+    },
+  ]
+}
+
+function aiBackend(backend: Placed): Finding[] {
+  const ai = child(backend, 'ai')
+  if (ai === undefined) return []
+  const findings: Finding[] = []
+  const provider = child(ai, 'provider')
+  if (
+    provider !== undefined &&
+    Object.hasOwn(provider.value, 'custom') &&
+    ai.value.hostOverride === undefined
+  )
+    findings.push({
+      path: [...provider.path, 'custom'],
+      message: 'a custom provider has no host of its own: `hostOverride` is required beside `provider`',
+      atKey: true,
+    })
+  const twin =
+    descend(ai, 'policies', 'ai')?.value.routes !== undefined
+      ? 'ai.policies.ai.routes'
+      : descend(backend, 'policies', 'ai')?.value.routes !== undefined
+        ? 'policies.ai.routes'
+        : undefined
+  if (ai.value.routes !== undefined && twin !== undefined)
+    findings.push({
+      path: [...ai.path, 'routes'],
+      message: `\`ai.routes\` and \`${twin}\` exclude each other: keep one`,
+      atKey: true,
+    })
+  return findings
+}
+
+function regexes(route: Placed): Finding[] {
+  return children(route, 'matches').flatMap((match) => [
+    ...regexFault(child(match, 'path')),
+    ...[...children(match, 'headers'), ...children(match, 'query')].flatMap((entry) =>
+      regexFault(child(entry, 'value')),
+    ),
+  ])
+}
+
+function regexFault(place: Placed | undefined): Finding[] {
+  const regex = place?.value.regex
+  if (place === undefined || typeof regex !== 'string') return []
+  try {
+    // As `route/` uses it: the whole text must match.
+    new RegExp(`^(?:${regex})$`)
+    return []
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message.replace(/^.*\/: /, '') : String(cause)
+    const inline = /^\(\?[a-z]+\)/.test(regex) ? 'flags take a group here: `(?i:…)`' : undefined
+    return [{ path: [...place.path, 'regex'], message: `not a regular expression: ${message}`, hint: inline }]
+  }
+}
+
+export function warningsOf(data: unknown): string[] {
+  if (!isData(data)) return []
+  const file: Placed = { path: [], value: data }
+  const used = new Set(Object.keys(child(file, 'config')?.value ?? {}))
+  const ignored = IGNORED_CONFIG_KEYS.filter((key) => used.has(key))
+  const warnings: string[] = []
+  if (ignored.length > 0)
+    warnings.push(
+      `config: ${ignored.join(', ')} ${ignored.length === 1 ? 'has' : 'have'} no effect here: mesh, control plane and worker settings are read and ignored`,
+    )
+  if (children(file, 'binds').length === 0)
+    warnings.push('nothing listens for requests: there are no `binds`')
+  return warnings
+}

@@ -1,0 +1,217 @@
+/**
+ * What upstream knows and this version does not: refused by name, never ignored.
+ *
+ * A table by place in the file. A key that is in neither the schema nor this table is an unknown key.
+ */
+import type { Finding, Path } from './problem.ts'
+
+interface Refusal {
+  /** Matches the place's path without indices: `binds[].listeners[]`. */
+  readonly at: RegExp
+  readonly keys?: readonly string[]
+  /** Refuses the value at the place itself. */
+  readonly values?: RegExp
+  readonly hint?: string
+  /** Instead of "is not supported by this version". */
+  readonly message?: string
+}
+
+const ROUTE = 'binds\\[\\]\\.listeners\\[\\]\\.routes\\[\\]'
+const BACKEND = `(?:${ROUTE}\\.)?backends\\[\\]`
+const BACKEND_POLICIES = `${BACKEND}(?:\\.ai)?\\.policies`
+const POLICIES = `(?:${ROUTE}\\.policies|${BACKEND_POLICIES})`
+const at = (pattern: string) => new RegExp(`^${pattern}$`)
+
+const REFUSALS: readonly Refusal[] = [
+  { at: at(''), keys: ['gateways'], hint: 'listen with `binds`' },
+  { at: at(''), keys: ['routes'], hint: 'routes belong to `binds[].listeners[].routes`' },
+  { at: at(''), keys: ['llm'], hint: 'use `binds` and a route with an `ai` backend' },
+  {
+    at: at(''),
+    keys: ['policies'],
+    hint: 'policies belong to a route or a backend: `binds[].listeners[].routes[].policies`',
+  },
+  { at: at(''), keys: ['tcpRoutes', 'mcp', 'ui', 'routeGroups', 'workloads', 'services'] },
+
+  { at: at('config'), keys: ['database', 'session', 'mcp', 'standardAttributes', 'customFunctions'] },
+  {
+    at: at('config'),
+    keys: ['listener'],
+    message:
+      '`config.listener` was renamed: its settings belong to `frontendPolicies`, at the top of the file',
+  },
+  { at: at('config\\.storage\\.mode'), values: /^(?:hybrid|readOnly)$/ },
+  { at: at('config\\.histograms'), values: /^(?:native|both)$/, hint: 'use `classic`' },
+  { at: at('config\\.(?:adminAddr|statsAddr|readinessAddr)'), values: /^unix:/ },
+  { at: at('config\\.tracing\\.fields'), keys: ['add'] },
+  { at: at('config\\.logging'), keys: ['filter', 'fields', 'database'] },
+  { at: at('config\\.metrics'), keys: ['fields'] },
+
+  {
+    at: at('frontendPolicies'),
+    keys: [
+      'tls',
+      'tcp',
+      'accessLog',
+      'logging',
+      'networkAuthorization',
+      'networkExtAuthz',
+      'proxyProtocol',
+      'connect',
+    ],
+  },
+  {
+    at: at('frontendPolicies\\.http'),
+    keys: [
+      'http1MaxHeaders',
+      'http1HeaderCase',
+      'http2WindowSize',
+      'http2ConnectionWindowSize',
+      'http2FrameSize',
+      'http2MaxHeaderSize',
+      'http2KeepaliveInterval',
+      'http2KeepaliveTimeout',
+      'maxConnectionDuration',
+    ],
+  },
+  { at: at('frontendPolicies\\.tracing'), keys: ['service', 'backend'], hint: 'use `host`' },
+  { at: at('frontendPolicies\\.tracing'), keys: ['policies', 'filter'] },
+
+  { at: at('binds\\[\\]'), keys: ['tunnelProtocol', 'mode'] },
+  { at: at('binds\\[\\]\\.listeners\\[\\]'), keys: ['namespace', 'tcpRoutes'] },
+  {
+    at: at('binds\\[\\]\\.listeners\\[\\]'),
+    keys: ['policies'],
+    hint: 'put the policies on the routes: `routes[].policies`',
+  },
+  { at: at('binds\\[\\]\\.listeners\\[\\]\\.protocol'), values: /^(?:TCP|TLS|HBONE)$/ },
+  {
+    at: at('binds\\[\\]\\.listeners\\[\\]\\.tls'),
+    keys: ['mode', 'root', 'spiffe', 'cipherSuites', 'minTLSVersion', 'maxTLSVersion', 'keyExchangeGroups'],
+  },
+
+  {
+    at: at(`${ROUTE}\\.policies`),
+    keys: [
+      'requestRedirect',
+      'requestMirror',
+      'authorization',
+      'mcpAuthorization',
+      'jwtAuth',
+      'apiKey',
+      'basicAuth',
+      'oidc',
+      'mcpAuthentication',
+      'mcpGuardrails',
+      'extAuthz',
+      'extProc',
+      'localRateLimit',
+      'remoteRateLimit',
+      'transformations',
+      'csrf',
+      'buffer',
+      'retry',
+      'delay',
+      'backendTunnel',
+      'a2a',
+    ],
+  },
+  { at: at(`${ROUTE}\\.policies\\.directResponse`), keys: ['bodyExpression', 'headers', 'conditional'] },
+  {
+    at: at(BACKEND_POLICIES),
+    keys: [
+      'requestRedirect',
+      'transformations',
+      'backendTunnel',
+      'health',
+      'extAuthz',
+      'authorization',
+      'mcpAuthorization',
+      'mcpGuardrails',
+      'a2a',
+      'inferenceRouting',
+      'sessionAffinity',
+    ],
+  },
+  {
+    at: at(BACKEND_POLICIES),
+    keys: ['cors', 'timeout', 'urlRewrite', 'directResponse'],
+    message: '`{key}` is a policy of routes: it has no place on a backend',
+  },
+  { at: at(`${BACKEND_POLICIES}\\.http`), keys: ['version'] },
+  { at: at(`${BACKEND_POLICIES}\\.tcp`), keys: ['keepalives'], hint: 'set it for all: `config.backend`' },
+  { at: at(`${POLICIES}\\.backendTLS`), keys: ['subjectAltNames', 'keyExchangeGroups'] },
+  {
+    at: at(`${POLICIES}\\.backendAuth`),
+    keys: [
+      'passthrough',
+      'gcp',
+      'aws',
+      'azure',
+      'copilot',
+      'jwtSign',
+      'oauthTokenExchange',
+      'crossAppAccess',
+      'credentials',
+    ],
+  },
+  { at: at(`${POLICIES}\\.backendAuth`), values: /^copilot$/ },
+  { at: at(`${POLICIES}\\.backendAuth\\.key\\.location`), keys: ['queryParameter', 'cookie', 'expression'] },
+  {
+    at: at(`${POLICIES}\\.ai`),
+    keys: ['transformations', 'finalTransformations', 'promptCaching', 'promptGuard'],
+  },
+
+  {
+    at: at(BACKEND),
+    keys: ['service', 'mcp', 'aws', 'internal', 'dynamic', 'routeGroup', 'invalid'],
+    hint: 'this version has `host`, `ai` and `backend`',
+  },
+  { at: at(`${BACKEND}\\.host`), values: /^unix:/ },
+  { at: at(`${BACKEND}\\.ai`), keys: ['groups'], hint: 'use `name` and `provider`: one provider' },
+  {
+    at: at(`${BACKEND}\\.ai\\.provider`),
+    keys: ['gemini', 'vertex', 'bedrock', 'azure', 'azureOpenAI', 'copilot'],
+    hint: 'this version has `openAI`, `anthropic` and `custom`',
+  },
+  { at: at(`${BACKEND}\\.ai\\.provider\\.openAI`), keys: ['moderation'] },
+  {
+    at: at(`${BACKEND}\\.ai\\.provider\\.custom\\.formats\\[\\]\\.type`),
+    values: /^(?:generateContent|geminiCountTokens|realtime|rerank)$/,
+  },
+  {
+    at: at(`(?:${BACKEND}\\.ai|${POLICIES}\\.ai)\\.routes\\.[^\\0]*`),
+    values: /^(?:rerank|realtime|generateContent|geminiCountTokens)$/,
+  },
+]
+
+export function findUnsupported(data: unknown): Finding[] {
+  const findings: Finding[] = []
+  visit(data, [], '', findings)
+  return findings
+}
+
+function visit(value: unknown, path: Path, place: string, findings: Finding[]): void {
+  if (typeof value === 'string') {
+    const refusal = REFUSALS.find((entry) => entry.values?.test(value) && entry.at.test(place))
+    if (refusal !== undefined) {
+      const message = `\`${value}\` is not supported by this version`
+      findings.push({ path, message, hint: refusal.hint })
+    }
+  } else if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) visit(item, [...path, index], `${place}[]`, findings)
+  } else if (typeof value === 'object' && value !== null) {
+    const here = REFUSALS.filter((entry) => entry.keys !== undefined && entry.at.test(place))
+    for (const [key, inner] of Object.entries(value)) {
+      const refusal = here.find((entry) => entry.keys?.includes(key))
+      if (refusal === undefined)
+        visit(inner, [...path, key], place === '' ? key : `${place}.${key}`, findings)
+      else findings.push(refused(refusal, [...path, key], key))
+    }
+  }
+}
+
+function refused(refusal: Refusal, path: Path, key: string): Finding {
+  const message = refusal.message?.replace('{key}', key) ?? `\`${key}\` is not supported by this version`
+  return { path, message, hint: refusal.hint, atKey: true }
+}

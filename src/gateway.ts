@@ -1,0 +1,337 @@
+/**
+ * The composition root: everything is made here and handed to whom it concerns, in the order in which a request
+ * flows. No stage knows another; they meet in this file, in `compile.ts` and in `flow.ts`.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { type AdminSources, openSideServers, type SideServers } from './admin/servers.ts'
+import { type Bind, compile, type ReadText, type Snapshot } from './compile.ts'
+import { redactConfig } from './config/redact.ts'
+import type { Config } from './config/schema.ts'
+import type { Settings } from './config/settings.ts'
+import { FAULTS, type GatewayError } from './core/errors.ts'
+import { beginExchange, type Exchange } from './core/exchange.ts'
+import { createFlow } from './flow.ts'
+import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
+import { accessLogLine } from './telemetry/access-log.ts'
+import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
+import type { Logger } from './telemetry/logger.ts'
+import { createMetrics } from './telemetry/metrics.ts'
+import { createTracer } from './telemetry/otlp.ts'
+import { startProcessMetrics } from './telemetry/process-metrics.ts'
+import { createRegistry } from './telemetry/registry.ts'
+import { neverSample, traceContextFor } from './telemetry/sampling.ts'
+import { tracingSettings } from './telemetry/tracing-settings.ts'
+import { createUpstreams } from './upstream/client.ts'
+import { createEstimator } from './usage/estimate.ts'
+import { createPricing } from './usage/price.ts'
+
+export interface GatewayOptions {
+  readonly config: Config
+  readonly settings: Settings
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly version: string
+  readonly readText: ReadText
+  readonly logger: Logger
+  /** Where access lines go, beside the application's log. */
+  readonly accessLog: LineSink
+}
+
+export interface LineSink {
+  /** A whole line, newline included; never blocks. */
+  readonly write: (line: string) => void
+  /** False when the deadline came first. */
+  readonly flush: (timeoutMs: number) => Promise<boolean>
+}
+
+export interface GatewayPorts {
+  /** By bind, in the configuration's order. */
+  readonly binds: readonly number[]
+  readonly admin: number | undefined
+  readonly stats: number | undefined
+  readonly readiness: number | undefined
+}
+
+export interface Gateway {
+  readonly ports: () => GatewayPorts
+  /** Takes the next configuration; throws `ConfigProblem`, and then nothing has changed. Static settings stay. */
+  readonly reload: (config: Config) => Promise<void>
+  /** A configuration that could not even be read: the running one stays, and the gauge says so. */
+  readonly reloadFailed: () => void
+  /** Readiness says no from here on; then nothing new is accepted, what is under way may end, the rest is cut. */
+  readonly close: () => Promise<void>
+  /** Lines that the log could not take. */
+  readonly logDropped: (count: number) => void
+}
+
+interface OpenBind {
+  bind: Bind
+  readonly server: ListeningServer
+}
+
+function tlsListeners(bind: Bind): readonly TlsListener[] | undefined {
+  const secure = bind.listeners.flatMap(({ tls, host }) =>
+    tls === undefined ? [] : [{ ...tls, fits: host.fits }],
+  )
+  return secure.length === 0 ? undefined : secure
+}
+
+/** What telemetry gets at the end to reach its collector. */
+const FLUSH_MS = 2000
+
+const familyOf = (lookup: Settings['dnsLookupFamily']) =>
+  lookup === 'V4Only' ? 4 : lookup === 'V6Only' ? 6 : undefined
+
+/** Rejects with `ConfigProblem`, or with the system's error when a port cannot be had; then nothing is left open. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { settings, logger, environment, version } = options
+  let { config } = options
+  let snapshot = compile(config, options.readText)
+
+  // 7 telemetry first: every stage below reports to it.
+  const registry = createRegistry()
+  const metrics = createMetrics({ registry, version, removed: config.config?.metrics?.remove })
+  const processMetrics = startProcessMetrics(registry)
+  const tracing = tracingSettings(config.config?.tracing, config.frontendPolicies?.tracing, environment)
+  const tracer =
+    tracing &&
+    createTracer(tracing, {
+      version,
+      onDropped: (count) => metrics.telemetryDropped('traces', count),
+      log: (message) => logger.warn('tracing', message),
+    })
+  const sampler = tracer?.sample ?? neverSample
+  const line = accessLogLine(settings.logFormat)
+
+  // 6 usage.
+  const estimator = createEstimator()
+  let pricing = createPricing(snapshot.catalogs)
+
+  // 5 upstream.
+  const upstreams = createUpstreams({
+    connectTimeoutMs: settings.upstream.connectTimeoutMs,
+    poolIdleMs: settings.upstream.poolIdleTimeoutMs,
+    poolMaxSize: settings.upstream.poolMaxSize,
+    keepAlive: {
+      enabled: settings.upstream.keepalives.enabled,
+      initialDelayMs: settings.upstream.keepalives.timeMs,
+    },
+    family: familyOf(settings.dnsLookupFamily),
+    onConnected: () => {},
+  })
+
+  // 1-5 the request's way.
+  let draining = false
+  let inFlight = 0
+  let idle: (() => void) | undefined
+  const open = new Map<string, OpenBind>()
+
+  function finished(exchange: Exchange): void {
+    metrics.finished(exchange)
+    if (logger.isEnabled('request', 'info')) options.accessLog.write(line(exchange))
+    if (exchange.trace.sampled) tracer?.export(exchange)
+    inFlight--
+    if (!draining) return
+    for (const { server } of open.values()) server.closeIdle()
+    if (inFlight === 0) idle?.()
+  }
+
+  const flow = createFlow({
+    upstreams,
+    traceContextFor: (headers) => {
+      const { traceparent, tracestate } = headers
+      return traceContextFor(
+        typeof traceparent === 'string' ? traceparent : undefined,
+        typeof tracestate === 'string' ? tracestate : undefined,
+        sampler,
+      )
+    },
+    pricing: () => pricing,
+    countTokens: estimator.count,
+    maxBodyBytes: () => settings.maxBufferSize,
+    draining: () => draining,
+    started: () => {
+      inFlight++
+      metrics.started()
+    },
+    finished,
+    debug: (message, fields) => logger.debug('llm', message, fields),
+    unexpected: (error) =>
+      logger.error('gateway', 'internal error', {
+        error: error instanceof Error ? error : new Error(String(error)),
+      }),
+    random: Math.random,
+  })
+
+  /** A connection that sent no request: there is no exchange yet, and the record must not lack it. */
+  function refused(entry: OpenBind, fault: GatewayError, socket: Socket, scheme: 'http' | 'https'): void {
+    const exchange = beginExchange({
+      trace: traceContextFor(undefined, undefined, neverSample),
+      clientAddress: socket.remoteAddress ?? '',
+      method: 'unknown',
+      host: '',
+      path: '',
+      query: '',
+      httpVersion: '1.1',
+      scheme,
+      userAgent: undefined,
+      bind: entry.bind.name,
+    })
+    inFlight++
+    metrics.started()
+    const { outcome, errorType, reason, status } = FAULTS[fault.code]
+    Object.assign(exchange, {
+      outcome,
+      errorType,
+      reason,
+      status,
+      errorMessage: fault.message,
+      endedAt: performance.now(),
+    })
+    finished(exchange)
+  }
+
+  async function openBind(bind: Bind): Promise<OpenBind> {
+    const tls = tlsListeners(bind)
+    const scheme = tls === undefined ? 'http' : 'https'
+    let entry: OpenBind | undefined
+    const server = await listen({
+      host: settings.enableIpv6 ? undefined : '0.0.0.0',
+      port: bind.port,
+      tls,
+      idleMs: settings.http1IdleTimeoutMs,
+      onRequest(request: IncomingMessage, response: ServerResponse) {
+        flow(request, response, { bind: entry?.bind ?? bind, scheme })
+      },
+      onBadRequest(fault, socket) {
+        if (entry !== undefined) refused(entry, fault, socket as Socket, scheme)
+      },
+      onConnection(socket) {
+        const connection = { bind: bind.name, listener: undefined, protocol: scheme } as const
+        metrics.connectionOpened(connection)
+        socket.on('close', () => metrics.connectionClosed(connection))
+      },
+    })
+    entry = { bind, server }
+    return entry
+  }
+
+  /** Ports with number 0 are told apart by their place. */
+  const keysOf = (binds: readonly Bind[]) =>
+    binds.map(
+      (bind, index) =>
+        `${bind.port === 0 ? `#${index}` : bind.port}${tlsListeners(bind) === undefined ? '' : ' tls'}`,
+    )
+
+  /** Opens what is new before it closes what is gone; a port that cannot be had leaves everything as it was. */
+  async function applyBinds(binds: readonly Bind[]): Promise<void> {
+    const keys = keysOf(binds)
+    const added: [string, OpenBind][] = []
+    try {
+      for (const [index, bind] of binds.entries()) {
+        const key = keys[index] ?? ''
+        if (!open.has(key)) added.push([key, await openBind(bind)])
+      }
+    } catch (error) {
+      for (const [, { server }] of added) server.stop()
+      throw error
+    }
+    for (const [index, bind] of binds.entries()) {
+      const known = open.get(keys[index] ?? '')
+      if (known === undefined) continue
+      known.bind = bind
+      const tls = tlsListeners(bind)
+      if (tls !== undefined) known.server.setTls(tls)
+    }
+    for (const [key, { server }] of open) {
+      if (keys.includes(key)) continue
+      open.delete(key)
+      server.stop()
+    }
+    for (const [key, entry] of added) open.set(key, entry)
+  }
+
+  const sources: AdminSources = {
+    metrics(accept) {
+      const format = negotiateFormat(accept)
+      return { contentType: CONTENT_TYPES[format], pieces: renderMetrics(registry, format) }
+    },
+    notReady: () => (draining ? 'draining' : undefined),
+    configDump: () => ({ version, config: redactConfig(config) }),
+  }
+
+  async function closeEverything(side: SideServers | undefined): Promise<void> {
+    await tracer?.close(FLUSH_MS)
+    await upstreams.close()
+    await estimator.close()
+    await side?.close()
+    processMetrics.close()
+    await options.accessLog.flush(FLUSH_MS)
+  }
+
+  // 8 admin.
+  let side: SideServers | undefined
+  try {
+    side = await openSideServers(
+      { admin: settings.adminAddr, stats: settings.statsAddr, readiness: settings.readinessAddr },
+      sources,
+    )
+    await applyBinds(snapshot.binds)
+  } catch (error) {
+    await closeEverything(side)
+    throw error
+  }
+  metrics.configLoaded()
+
+  function adopt(next: Snapshot, nextConfig: Config): void {
+    snapshot = next
+    config = nextConfig
+    pricing = createPricing(next.catalogs)
+    upstreams.retain(next.targets)
+  }
+
+  return {
+    ports: () => ({
+      binds: keysOf(snapshot.binds).map((key) => open.get(key)?.server.port ?? 0),
+      admin: side.ports.admin,
+      stats: side.ports.stats,
+      readiness: side.ports.readiness,
+    }),
+    async reload(nextConfig) {
+      const next = compile(nextConfig, options.readText)
+      await applyBinds(next.binds)
+      adopt(next, nextConfig)
+      metrics.configReloaded('success')
+    },
+    reloadFailed: () => metrics.configReloaded('failure'),
+    logDropped: (count) => metrics.telemetryDropped('logs', count),
+    async close() {
+      draining = true
+      const { connectionMinTerminationDeadlineMs: min, connectionTerminationDeadlineMs: max } = settings
+      // New requests are still taken for a while, so that whoever routes here can learn that it ends.
+      if (min > 0) await new Promise((resolve) => setTimeout(resolve, min))
+      for (const { server } of open.values()) server.stop()
+      if (inFlight > 0) {
+        await Promise.race([
+          new Promise<void>((resolve) => {
+            idle = resolve
+          }),
+          new Promise((resolve) => setTimeout(resolve, Math.max(0, max - min)).unref()),
+        ])
+      }
+      const cut = inFlight > 0
+      for (const { server } of open.values()) server.destroy()
+      await Promise.all([...open.values()].map(({ server }) => server.closed))
+      // Cut requests still owe their records: the estimates that these wait for take a moment.
+      if (cut && inFlight > 0) {
+        await Promise.race([
+          new Promise<void>((resolve) => {
+            idle = resolve
+          }),
+          new Promise((resolve) => setTimeout(resolve, 1000).unref()),
+        ])
+      }
+      await closeEverything(side)
+    },
+  }
+}

@@ -1,0 +1,82 @@
+/** A request's body, whole, decoded and within a limit. */
+import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import { GatewayError } from '../core/errors.ts'
+
+const EMPTY = Buffer.alloc(0)
+
+const DECODERS: Record<string, () => NodeJS.ReadWriteStream & Readable> = {
+  gzip: () => createGunzip(),
+  'x-gzip': () => createGunzip(),
+  deflate: () => createInflate(),
+  br: () => createBrotliDecompress(),
+  zstd: () => createZstdDecompress(),
+}
+
+const tooLarge = (limit: number) =>
+  new GatewayError('body_too_large', `failed to process LLM request: the body exceeds ${limit} bytes`)
+
+/** Calls back once: with the body, or with why there is none. A client that goes away calls back never. */
+export function readBody(
+  request: IncomingMessage,
+  limit: number,
+  done: (error: GatewayError | undefined, body: Buffer) => void,
+): void {
+  const declared = Number(request.headers['content-length'] ?? 0)
+  if (declared > limit) {
+    done(tooLarge(limit), EMPTY)
+    return
+  }
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase()
+  let source: Readable = request
+  if (encoding !== undefined && encoding !== 'identity' && encoding !== '') {
+    const decoder = DECODERS[encoding]
+    if (decoder === undefined) {
+      done(
+        new GatewayError(
+          'unsupported_encoding',
+          `failed to process LLM request: unknown content-encoding ${encoding}`,
+        ),
+        EMPTY,
+      )
+      return
+    }
+    source = request.pipe(decoder())
+  }
+
+  let first: Buffer | undefined
+  let more: Buffer[] | undefined
+  let length = 0
+  let over = false
+  const finish = (error: GatewayError | undefined, body: Buffer) => {
+    if (over) return
+    over = true
+    done(error, body)
+  }
+  source.on('data', (chunk: Buffer) => {
+    length += chunk.length
+    if (over) return
+    if (length > limit) {
+      finish(tooLarge(limit), EMPTY)
+      request.unpipe()
+      return
+    }
+    if (first === undefined) first = chunk
+    else if (more === undefined) more = [first, chunk]
+    else more.push(chunk)
+  })
+  source.on('end', () =>
+    finish(undefined, more === undefined ? (first ?? EMPTY) : Buffer.concat(more, length)),
+  )
+  if (source !== request) {
+    source.on('error', (cause: Error) =>
+      finish(
+        new GatewayError('invalid_body', `failed to process LLM request: the body is not valid ${encoding}`, {
+          cause,
+        }),
+        EMPTY,
+      ),
+    )
+  }
+}

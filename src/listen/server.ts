@@ -1,0 +1,160 @@
+/**
+ * One port: sockets, TLS, idle and header limits, and an orderly end.
+ *
+ * Node's own request timeout is off, for it would cut a slow upload; the header timeout stays, for it is what
+ * stands against a client that never finishes its head.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import { GatewayError } from '../core/errors.ts'
+
+export interface TlsListener {
+  readonly cert: string
+  readonly key: string
+  /** For SNI; undefined serves every other name. */
+  readonly hostname: string | undefined
+  readonly fits: (hostname: string) => boolean
+}
+
+export interface ServerOptions {
+  /** undefined = all interfaces, IPv6 included where the machine has it. */
+  readonly host: string | undefined
+  readonly port: number
+  /** Best hostname first; undefined = plaintext. */
+  readonly tls: readonly TlsListener[] | undefined
+  readonly idleMs: number
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
+  /** A connection whose bytes are no HTTP request; the reply is already written. */
+  readonly onBadRequest: (fault: GatewayError, socket: Duplex) => void
+  readonly onConnection: (socket: Socket) => void
+}
+
+export interface ListeningServer {
+  readonly port: number
+  readonly address: string
+  /** New certificates for the connections to come. */
+  readonly setTls: (tls: readonly TlsListener[]) => void
+  /** Accepts no more connections and closes the idle ones. */
+  readonly stop: () => void
+  /** Closes connections that became idle since. */
+  readonly closeIdle: () => void
+  /** Resolves once every connection is closed. */
+  readonly closed: Promise<void>
+  readonly destroy: () => void
+}
+
+/** Larger than Node's 16 KiB: agents send long headers. Beyond it: 431. */
+const MAX_HEADER_BYTES = 64 * 1024
+const HEADERS_TIMEOUT_MS = 60_000
+
+/** What Node's parser says -> which fault it is. */
+function clientFault(error: Error): GatewayError {
+  const code = 'code' in error ? error.code : ''
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    return new GatewayError('headers_too_large', `the request's headers exceed ${MAX_HEADER_BYTES} bytes`, {
+      cause: error,
+    })
+  }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return new GatewayError('client_timeout', 'the request took too long to arrive', { cause: error })
+  return new GatewayError('bad_request', 'the request is not valid HTTP', { cause: error })
+}
+
+const STATUS_TEXT: Record<number, string> = {
+  400: 'Bad Request',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+}
+
+function writeRaw(socket: Duplex, fault: GatewayError): void {
+  const { status, message } = fault
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? 'Error'}\r\ncontent-type: text/plain\r\nconnection: close\r\n` +
+      `content-length: ${Buffer.byteLength(message)}\r\n\r\n${message}`,
+  )
+}
+
+function contextFor(listeners: readonly TlsListener[]): (name: string) => SecureContext | undefined {
+  const contexts = listeners.map(({ cert, key, fits }) => ({
+    fits,
+    context: createSecureContext({ cert, key }),
+  }))
+  return (name) => contexts.find(({ fits }) => fits(name.toLowerCase()))?.context
+}
+
+/** Rejects when the port cannot be had (`EADDRINUSE`, `EACCES`). Throws when a certificate is not one. */
+export async function listen(options: ServerOptions): Promise<ListeningServer> {
+  let find = contextFor(options.tls ?? [])
+  const settings = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: 0,
+    keepAliveTimeout: options.idleMs,
+    noDelay: true,
+    keepAlive: true,
+  }
+  const [first] = options.tls ?? []
+  const server: Server | SecureServer =
+    first === undefined
+      ? createServer(settings, options.onRequest)
+      : createSecureServer(
+          {
+            ...settings,
+            cert: first.cert,
+            key: first.key,
+            SNICallback: (name, done) => done(null, find(name)),
+            ALPNProtocols: ['http/1.1'],
+          },
+          options.onRequest,
+        )
+  server.on('connection', options.onConnection)
+  server.on('clientError', (error: Error, socket: Duplex) => {
+    // A peer that reset the connection, or already got its answer, cannot be told anything.
+    if (('code' in error && error.code === 'ECONNRESET') || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const fault = clientFault(error)
+    writeRaw(socket, fault)
+    options.onBadRequest(fault, socket)
+  })
+  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy())
+    const fault = new GatewayError('method_not_allowed', `method ${request.method} is not allowed`)
+    writeRaw(socket, fault)
+    options.onBadRequest(fault, socket)
+  })
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ port: options.port, host: options.host }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  server.on('error', () => {})
+  const { port, address } = server.address() as AddressInfo
+  const closed = new Promise<void>((resolve) => server.once('close', () => resolve()))
+
+  return {
+    port,
+    address,
+    setTls(tls) {
+      find = contextFor(tls)
+      const [best] = tls
+      if (best !== undefined && 'setSecureContext' in server)
+        server.setSecureContext({ cert: best.cert, key: best.key })
+    },
+    stop() {
+      server.close()
+      server.closeIdleConnections()
+    },
+    closeIdle: () => server.closeIdleConnections(),
+    closed,
+    destroy: () => server.closeAllConnections(),
+  }
+}

@@ -1,0 +1,382 @@
+/**
+ * An LLM request -> what to ask the provider, and how its answer comes back.
+ *
+ * Order on the body, as upstream has it: model pin, overrides, defaults, aliases, prompts, translation. A body that
+ * none of these touch goes out byte for byte; a stream's wish for usage is spliced in, not re-serialised.
+ */
+import { GatewayError } from '../core/errors.ts'
+import type { LlmFacts, RouteType, WireFormat } from '../core/exchange.ts'
+import type { Headers } from '../core/headers.ts'
+import { enrich, type Prompts } from './prompts.ts'
+import type { Api, Credential, Provider } from './providers/provider.ts'
+import { parametersOf } from './request-facts.ts'
+import { type Translation, TranslationError } from './translate/translation.ts'
+import { TRANSLATIONS } from './translations.ts'
+
+export interface LlmBackend {
+  /** Configured `ai.name`. */
+  readonly name: string
+  readonly provider: Provider
+  readonly credential: Credential | undefined
+  readonly hostOverridden: boolean
+  readonly pathPrefix: string | undefined
+  readonly pathOverride: string | undefined
+  readonly pinnedModel: string | undefined
+  readonly routeType: (path: string) => RouteType
+  readonly overrides: Readonly<Record<string, unknown>> | undefined
+  readonly defaults: Readonly<Record<string, unknown>> | undefined
+  readonly alias: ((model: string) => string) | undefined
+  /** Models that the configuration names: trustworthy as labels before the provider has answered. */
+  readonly configuredModels: ReadonlySet<string>
+  readonly prompts: Prompts | undefined
+}
+
+export interface LlmRequest {
+  readonly method: string
+  readonly path: string
+  readonly query: string
+  readonly headers: Headers
+  readonly body: Buffer
+}
+
+/** `raw`: nothing is read. `same`: read beside the bytes. `translate`: written anew. */
+export type Way =
+  | { readonly kind: 'raw' }
+  | {
+      readonly kind: 'same'
+      readonly format: WireFormat
+      readonly stripUsage: boolean
+      readonly lenient: boolean
+    }
+  | { readonly kind: 'translate'; readonly translation: Translation; readonly includeUsage: boolean }
+
+export interface LlmPlan {
+  readonly facts: LlmFacts
+  /** With the query. */
+  readonly path: string
+  readonly headers: Headers
+  readonly body: Buffer | null
+  readonly way: Way
+  /** Fields of the client's request that the translation had no place for. */
+  readonly dropped: readonly string[]
+  /** The client's parsed body, for an estimate when the provider reports no usage; undefined where nothing was read. */
+  readonly clientBody: Readonly<Record<string, unknown>> | undefined
+  /** Count tokens here: the provider has no API for it. */
+  readonly countLocally: boolean
+}
+
+type Body = Record<string, unknown>
+
+const isObject = (value: unknown): value is Body =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const FORMATS: Partial<Record<RouteType, WireFormat>> = {
+  completions: 'completions',
+  messages: 'messages',
+  responses: 'responses',
+  embeddings: 'embeddings',
+}
+
+/** Formats of the provider, in the order in which they are tried for a client's format. */
+const TARGETS: Record<WireFormat, readonly WireFormat[]> = {
+  completions: ['completions', 'messages'],
+  messages: ['messages', 'completions', 'responses'],
+  responses: ['responses', 'completions', 'messages'],
+  embeddings: ['embeddings'],
+}
+
+/** The format that a path of a `detect` route speaks, by the vendors' own paths. */
+function formatOfPath(path: string): WireFormat | undefined {
+  if (path.endsWith('/chat/completions')) return 'completions'
+  if (path.endsWith('/messages')) return 'messages'
+  if (path.includes('/responses')) return 'responses'
+  return path.endsWith('/embeddings') ? 'embeddings' : undefined
+}
+
+function operationOf(routeType: RouteType, format: WireFormat | undefined): LlmFacts['operation'] {
+  if (routeType === 'models') return 'list_models'
+  if (routeType === 'anthropicTokenCount') return 'count_tokens'
+  if (format === 'embeddings') return 'embeddings'
+  return format === undefined ? 'unknown' : 'chat'
+}
+
+function newFacts(backend: LlmBackend, routeType: RouteType, clientFormat: WireFormat | undefined): LlmFacts {
+  return {
+    routeType,
+    operation: operationOf(routeType, clientFormat),
+    provider: backend.provider.name,
+    clientFormat,
+    providerFormat: clientFormat,
+    originalModel: undefined,
+    requestModel: undefined,
+    modelConfirmed: false,
+    responseModel: undefined,
+    responseId: undefined,
+    streaming: false,
+    parameters: {},
+    finishReasons: [],
+    firstTokenAt: undefined,
+    usage: undefined,
+    usageSource: 'none',
+    cost: undefined,
+    costStatus: undefined,
+  }
+}
+
+/** Where a request goes that keeps the client's path: the prefix only swaps the base. */
+function keptPath(backend: LlmBackend, path: string): string {
+  if (backend.pathOverride !== undefined) return backend.pathOverride
+  const { pathPrefix, provider } = backend
+  if (pathPrefix === undefined) return path
+  const base = provider.basePath
+  const rest = path === base || path.startsWith(`${base}/`) ? path.slice(base.length) : path
+  return pathPrefix.replace(/\/$/, '') + rest
+}
+
+/**
+ * Where an API of the provider is. Behind a `hostOverride` without prefix the client's path stays as it came, as
+ * upstream has it, but only while the format stays too: a translated body at the old path would reach nobody.
+ */
+function apiPath(backend: LlmBackend, api: Api, clientPath: string, translated: boolean): string {
+  const { provider, pathOverride, pathPrefix } = backend
+  if (pathOverride !== undefined) return pathOverride
+  const configured = provider.paths[api]
+  if (configured !== undefined) return configured
+  if (backend.hostOverridden && pathPrefix === undefined && !translated && provider.host !== undefined)
+    return clientPath
+  return (pathPrefix ?? provider.basePath).replace(/\/$/, '') + (provider.apis[api] ?? '')
+}
+
+const withQuery = (path: string, query: string) => (query === '' ? path : `${path}?${query}`)
+
+function parseBody(body: Buffer): Body {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(body.toString('utf8'))
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : 'not JSON'
+    throw new GatewayError(
+      'invalid_body',
+      `failed to process LLM request: the body is not valid JSON: ${detail}`,
+      { cause },
+    )
+  }
+  if (!isObject(parsed))
+    throw new GatewayError('invalid_body', 'failed to process LLM request: the body must be a JSON object')
+  return parsed
+}
+
+/** `{"a":1}` -> `{"stream_options":{"include_usage":true},"a":1}`, without touching another byte. */
+function spliceStreamOptions(body: Buffer): Buffer {
+  const brace = body.indexOf(0x7b)
+  return Buffer.concat([body.subarray(0, brace + 1), STREAM_OPTIONS, body.subarray(brace + 1)])
+}
+const STREAM_OPTIONS = Buffer.from('"stream_options":{"include_usage":true},')
+
+function requirePost(method: string): void {
+  if (method === 'POST') return
+  throw new GatewayError('method_not_allowed', `method ${method} is not allowed here, use POST`)
+}
+
+/** Pin, overrides, defaults, alias and prompts. `changed` is false when the client's own bytes can go on. */
+function applyPolicies(
+  backend: LlmBackend,
+  format: WireFormat,
+  client: Body,
+  facts: LlmFacts,
+): { body: Body; changed: boolean } {
+  let body = client
+  const set = (key: string, value: unknown) => {
+    if (body === client) body = { ...client }
+    body[key] = value
+  }
+  if (backend.pinnedModel !== undefined && body.model !== backend.pinnedModel)
+    set('model', backend.pinnedModel)
+  for (const [key, value] of Object.entries(backend.overrides ?? {})) set(key, value)
+  for (const [key, value] of Object.entries(backend.defaults ?? {}))
+    if (body[key] === undefined) set(key, value)
+  if (typeof body.model !== 'string' || body.model === '') {
+    throw new GatewayError(
+      'invalid_body',
+      'failed to process LLM request: missing field: model not specified',
+    )
+  }
+  const model = backend.alias?.(body.model) ?? body.model
+  if (model !== body.model) set('model', model)
+  if (backend.prompts !== undefined) body = enrich(format, body, backend.prompts)
+  facts.requestModel = model
+  facts.modelConfirmed = backend.configuredModels.has(model)
+  return { body, changed: body !== client }
+}
+
+function headersFor(backend: LlmBackend, request: LlmRequest): Headers {
+  const headers = { ...request.headers }
+  // Compressed answers would only have to be unpacked again to be counted.
+  headers['accept-encoding'] = 'identity'
+  backend.provider.authorize(headers, backend.credential)
+  return headers
+}
+
+function rawPlan(backend: LlmBackend, request: LlmRequest, facts: LlmFacts, path: string, way: Way): LlmPlan {
+  return {
+    facts,
+    path: withQuery(path, request.query),
+    headers: headersFor(backend, request),
+    body: request.body.length === 0 ? null : request.body,
+    way,
+    dropped: [],
+    clientBody: undefined,
+    countLocally: false,
+  }
+}
+
+function detectPlan(backend: LlmBackend, request: LlmRequest): LlmPlan {
+  const format = formatOfPath(request.path)
+  const facts = newFacts(backend, 'detect', format)
+  const plan = rawPlan(backend, request, facts, keptPath(backend, request.path), { kind: 'raw' })
+  if (format === undefined) return plan
+  let body: unknown
+  try {
+    body = JSON.parse(request.body.toString('utf8'))
+  } catch {
+    return plan
+  }
+  if (!isObject(body)) return plan
+  facts.originalModel = typeof body.model === 'string' ? body.model : undefined
+  facts.requestModel = facts.originalModel
+  facts.streaming = body.stream === true
+  facts.parameters = parametersOf(body)
+  return { ...plan, way: { kind: 'same', format, stripUsage: false, lenient: true }, clientBody: body }
+}
+
+function countPlan(backend: LlmBackend, request: LlmRequest): LlmPlan {
+  requirePost(request.method)
+  const facts = newFacts(backend, 'anthropicTokenCount', 'messages')
+  const client = parseBody(request.body)
+  facts.originalModel = typeof client.model === 'string' ? client.model : undefined
+  const { body, changed } = applyPolicies(backend, 'messages', client, facts)
+  const countLocally = backend.provider.apis.anthropicTokenCount === undefined
+  const path = apiPath(backend, 'anthropicTokenCount', request.path, false)
+  const plan = rawPlan(backend, request, facts, path, { kind: 'raw' })
+  return {
+    ...plan,
+    body: changed ? Buffer.from(JSON.stringify(body)) : request.body,
+    clientBody: body,
+    countLocally,
+  }
+}
+
+function chooseFormat(backend: LlmBackend, format: WireFormat): WireFormat {
+  const target = TARGETS[format].find((candidate) => backend.provider.apis[candidate] !== undefined)
+  if (target !== undefined) return target
+  throw new GatewayError(
+    'unsupported_conversion',
+    `failed to process LLM request: unsupported conversion: ${backend.provider.name} cannot answer ${format} requests`,
+  )
+}
+
+function conversationPlan(
+  backend: LlmBackend,
+  request: LlmRequest,
+  routeType: RouteType,
+  format: WireFormat,
+): LlmPlan {
+  requirePost(request.method)
+  const facts = newFacts(backend, routeType, format)
+  const client = parseBody(request.body)
+  facts.originalModel = typeof client.model === 'string' ? client.model : undefined
+  facts.streaming = client.stream === true
+  const { body, changed } = applyPolicies(backend, format, client, facts)
+  facts.streaming = body.stream === true
+  facts.parameters = parametersOf(body)
+  const target = chooseFormat(backend, format)
+  facts.providerFormat = target
+  const options = isObject(body.stream_options) ? body.stream_options : undefined
+  const includeUsage = options?.include_usage === true
+  const path = apiPath(backend, target, request.path, target !== format)
+  const plan = rawPlan(backend, request, facts, path, { kind: 'raw' })
+
+  if (target !== format) {
+    const translation = TRANSLATIONS.find((one) => one.client === format && one.provider === target)
+    if (translation === undefined)
+      throw new GatewayError(
+        'unsupported_conversion',
+        `failed to process LLM request: unsupported conversion: ${format} to ${target}`,
+      )
+    const translated = translateRequest(translation, body)
+    return {
+      ...plan,
+      headers: { ...plan.headers, 'content-type': 'application/json' },
+      body: Buffer.from(JSON.stringify(translated.body)),
+      way: { kind: 'translate', translation, includeUsage },
+      dropped: translated.dropped,
+      clientBody: body,
+    }
+  }
+
+  const askUsage = format === 'completions' && facts.streaming && !includeUsage
+  const way: Way = { kind: 'same', format, stripUsage: askUsage, lenient: false }
+  let bytes = changed ? Buffer.from(JSON.stringify(body)) : request.body
+  if (askUsage) {
+    bytes =
+      body.stream_options === undefined
+        ? spliceStreamOptions(bytes)
+        : Buffer.from(JSON.stringify({ ...body, stream_options: { ...options, include_usage: true } }))
+  }
+  return { ...plan, body: bytes, way, clientBody: body }
+}
+
+function translateRequest(translation: Translation, body: Body) {
+  try {
+    return translation.request(body)
+  } catch (cause) {
+    if (!(cause instanceof TranslationError)) throw cause
+    throw new GatewayError('unsupported_conversion', `failed to process LLM request: ${cause.message}`, {
+      cause,
+    })
+  }
+}
+
+/** Throws `GatewayError` where the request cannot be sent. */
+export function planLlm(backend: LlmBackend, request: LlmRequest): LlmPlan {
+  const routeType = backend.routeType(request.path)
+  switch (routeType) {
+    case 'passthrough':
+      return rawPlan(
+        backend,
+        request,
+        newFacts(backend, routeType, undefined),
+        keptPath(backend, request.path),
+        { kind: 'raw' },
+      )
+    case 'detect':
+      return detectPlan(backend, request)
+    case 'models':
+      if (request.method !== 'GET')
+        throw new GatewayError('method_not_allowed', `method ${request.method} is not allowed here, use GET`)
+      return rawPlan(
+        backend,
+        request,
+        newFacts(backend, routeType, undefined),
+        apiPath(backend, 'models', request.path, false),
+        { kind: 'raw' },
+      )
+    case 'anthropicTokenCount':
+      return countPlan(backend, request)
+    case 'completions':
+    case 'messages':
+    case 'responses':
+    case 'embeddings':
+      return conversationPlan(backend, request, routeType, FORMATS[routeType] ?? 'completions')
+    default:
+      routeType satisfies never
+      throw new GatewayError('internal', 'unknown route type')
+  }
+}
+
+/** The format in which an error is told to the client of this path, before anything else is known. */
+export function clientFormatOf(backend: LlmBackend, path: string): WireFormat {
+  const routeType = backend.routeType(path)
+  if (routeType === 'anthropicTokenCount') return 'messages'
+  return FORMATS[routeType] ?? formatOfPath(path) ?? 'completions'
+}

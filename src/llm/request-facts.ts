@@ -1,0 +1,86 @@
+/** What a request says about itself, for spans and estimates; read defensively, for clients send anything. */
+import type { LlmParameters, WireFormat } from '../core/exchange.ts'
+
+type Body = Readonly<Record<string, unknown>>
+
+const isObject = (value: unknown): value is Body =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const number = (value: unknown) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined)
+const string = (value: unknown) => (typeof value === 'string' ? value : undefined)
+
+/** Every parameter that a span shows. */
+export function parametersOf(body: Body): LlmParameters {
+  const stop = body.stop ?? body.stop_sequences
+  const reasoning = isObject(body.reasoning) ? body.reasoning.effort : body.reasoning_effort
+  return {
+    temperature: number(body.temperature),
+    topP: number(body.top_p),
+    topK: number(body.top_k),
+    maxTokens: number(body.max_completion_tokens ?? body.max_tokens ?? body.max_output_tokens),
+    frequencyPenalty: number(body.frequency_penalty),
+    presencePenalty: number(body.presence_penalty),
+    seed: number(body.seed),
+    choiceCount: number(body.n),
+    stopSequences:
+      stop === undefined || stop === null
+        ? undefined
+        : [stop].flat().filter((one) => typeof one === 'string'),
+    reasoningLevel: string(reasoning),
+    encodingFormat: string(body.encoding_format),
+    dimensions: number(body.dimensions),
+  }
+}
+
+/** What OpenAI's counting adds: three tokens a message, three for the answer's start. */
+const PER_MESSAGE = 3
+const FOR_ANSWER = 3
+
+/** Keys whose strings are no text for the model. */
+const NOT_TEXT = new Set([
+  'url',
+  'data',
+  'file_data',
+  'media_type',
+  'id',
+  'tool_use_id',
+  'tool_call_id',
+  'call_id',
+  'type',
+  'image_url',
+  'cache_control',
+  'signature',
+  'encrypted_content',
+])
+
+function collect(value: unknown, into: string[]): void {
+  if (typeof value === 'string') into.push(value)
+  else if (Array.isArray(value)) for (const item of value) collect(item, into)
+  else if (isObject(value)) for (const key in value) if (!NOT_TEXT.has(key)) collect(value[key], into)
+}
+
+/** The texts whose tokens make up the input, and the fixed number that framing adds. */
+export function inputTexts(
+  format: WireFormat,
+  body: Body,
+): { readonly texts: readonly string[]; readonly extraTokens: number } {
+  const texts: string[] = []
+  const turns = format === 'responses' ? body.input : format === 'embeddings' ? undefined : body.messages
+  for (const part of [
+    body.system,
+    body.instructions,
+    turns,
+    format === 'embeddings' ? body.input : undefined,
+  ])
+    collect(part, texts)
+  if (body.tools !== undefined) texts.push(JSON.stringify(body.tools))
+  const messages = Array.isArray(turns) ? turns.length : turns === undefined ? 0 : 1
+  return { texts, extraTokens: format === 'embeddings' ? 0 : messages * PER_MESSAGE + FOR_ANSWER }
+}
+
+/** The texts that a whole answer is made of, whatever its format. */
+export function outputText(answer: unknown): string {
+  const texts: string[] = []
+  if (isObject(answer))
+    for (const part of [answer.choices, answer.content, answer.output]) collect(part, texts)
+  return texts.join('')
+}

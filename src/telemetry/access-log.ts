@@ -1,0 +1,144 @@
+/**
+ * One line for each finished exchange.
+ *
+ * The names and their order are upstream's, so that queries on its logs go on working. The query string never
+ * appears: it may carry keys. Whatever a client or a provider wrote is quoted as soon as it holds anything but
+ * plain visible characters, so that no value can forge a field, a line or a terminal's escape sequence.
+ *
+ * Lines are put together by hand: this runs once per request.
+ */
+import type { Exchange, LlmFacts } from '../core/exchange.ts'
+import { bareOrQuoted, jsonString, type LogFormat, redact, timestamp } from './logger-text.ts'
+
+/** Undefined values are left out. */
+interface Line {
+  readonly begin: (time: string) => void
+  readonly text: (key: string, value: string | undefined) => void
+  /** An id or a member of a closed set: cannot need quoting. */
+  readonly word: (key: string, value: string | undefined) => void
+  readonly number: (key: string, value: number | undefined) => void
+  readonly end: () => string
+}
+
+/** The line, with its newline, for the finished exchange. */
+export function accessLogLine(format: LogFormat): (exchange: Exchange) => string {
+  const line = format === 'json' ? jsonLine() : textLine()
+  return (exchange) => {
+    const durationMs = (exchange.endedAt ?? exchange.startedAt) - exchange.startedAt
+    line.begin(timestamp(exchange.startedAtEpochMs + durationMs))
+    describeRequest(line, exchange)
+    if (exchange.llm !== undefined) describeLlm(line, exchange, exchange.llm)
+    describeOutcome(line, exchange)
+    line.word('duration', milliseconds(durationMs))
+    return line.end()
+  }
+}
+
+function describeRequest(line: Line, exchange: Exchange): void {
+  line.text('bind', exchange.bind)
+  line.text('listener', exchange.listener)
+  line.text('route', exchange.route)
+  line.text('backend', exchange.backend)
+  line.text('endpoint', exchange.attempts.at(-1)?.endpoint)
+  line.text('src.addr', exchange.clientAddress)
+  line.text('http.method', exchange.method)
+  line.text('http.host', exchange.host)
+  line.text('http.path', exchange.path)
+  line.text('http.version', `HTTP/${exchange.httpVersion}`)
+  line.number('http.status', exchange.status)
+  line.word('trace.id', exchange.trace.traceId)
+  line.word('span.id', exchange.trace.spanId)
+  line.word('protocol', exchange.protocol)
+}
+
+function describeLlm(line: Line, exchange: Exchange, llm: LlmFacts): void {
+  const { usage, firstTokenAt, parameters } = llm
+  line.word('gen_ai.operation.name', llm.operation)
+  line.text('gen_ai.provider.name', llm.provider)
+  line.text('gen_ai.request.model', llm.requestModel)
+  line.text('gen_ai.response.model', llm.responseModel)
+  if (usage !== undefined) {
+    line.number('gen_ai.usage.input_tokens', usage.inputTokens)
+    line.number('gen_ai.usage.cache_creation.input_tokens', aboveZero(usage.cacheWriteTokens))
+    line.number('gen_ai.usage.cache_read.input_tokens', aboveZero(usage.cacheReadTokens))
+    line.number('gen_ai.usage.output_tokens', usage.outputTokens)
+    line.number('gen_ai.usage.reasoning_tokens', aboveZero(usage.reasoningTokens))
+  }
+  if (firstTokenAt !== undefined) {
+    line.number('agw.ai.time_to_first_token', seconds(firstTokenAt - exchange.startedAt))
+    if (usage !== undefined && usage.outputTokens > 0 && exchange.endedAt !== undefined) {
+      line.number(
+        'agw.ai.time_per_output_token',
+        seconds((exchange.endedAt - firstTokenAt) / usage.outputTokens),
+      )
+    }
+  }
+  // Sums of floats carry noise far behind the last digit that a price has.
+  if (llm.cost !== undefined) {
+    line.number('agw.ai.usage.cost.total', Math.round(llm.cost.total * 1e12) / 1e12)
+  }
+  line.word('agw.ai.usage.source', llm.usageSource)
+  line.number('gen_ai.request.temperature', parameters.temperature)
+  line.number('gen_ai.embeddings.dimension.count', parameters.dimensions)
+  line.text('gen_ai.request.encoding_formats', parameters.encodingFormat)
+  line.number('gen_ai.request.top_p', parameters.topP)
+  line.number('gen_ai.request.max_tokens', parameters.maxTokens)
+  line.number('gen_ai.request.frequency_penalty', parameters.frequencyPenalty)
+  line.number('gen_ai.request.presence_penalty', parameters.presencePenalty)
+  line.number('gen_ai.request.seed', parameters.seed)
+}
+
+function describeOutcome(line: Line, exchange: Exchange): void {
+  const { requestProcessingMs, errorMessage } = exchange
+  line.number('retry.attempt', aboveZero(exchange.attempts.length - 1))
+  line.text('error', errorMessage === undefined ? undefined : redact(errorMessage))
+  line.word('reason', exchange.reason === 'Upstream' ? undefined : exchange.reason)
+  line.word('outcome', exchange.outcome)
+  line.word('error_type', exchange.errorType)
+  if (requestProcessingMs !== undefined) {
+    line.word('overhead', milliseconds(requestProcessingMs + exchange.responseProcessingMs))
+  }
+  if (exchange.stalledMs > 0) line.word('stalled', milliseconds(exchange.stalledMs))
+}
+
+const aboveZero = (count: number) => (count > 0 ? count : undefined)
+const seconds = (ms: number) => Math.round(ms * 1e3) / 1e6
+const milliseconds = (ms: number) => `${Math.round(ms * 1e3) / 1e3}ms`
+
+function textLine(): Line {
+  let line = ''
+  return {
+    begin(time) {
+      line = `${time}\tinfo\trequest`
+    },
+    text(key, value) {
+      if (value !== undefined) line += ` ${key}=${key === 'error' ? jsonString(value) : bareOrQuoted(value)}`
+    },
+    word(key, value) {
+      if (value !== undefined) line += ` ${key}=${value}`
+    },
+    number(key, value) {
+      if (value !== undefined) line += ` ${key}=${value}`
+    },
+    end: () => `${line}\n`,
+  }
+}
+
+function jsonLine(): Line {
+  let line = ''
+  return {
+    begin(time) {
+      line = `{"level":"info","time":"${time}","scope":"request"`
+    },
+    text(key, value) {
+      if (value !== undefined) line += `,"${key}":${jsonString(value)}`
+    },
+    word(key, value) {
+      if (value !== undefined) line += `,"${key}":"${value}"`
+    },
+    number(key, value) {
+      if (value !== undefined) line += `,"${key}":${Number.isFinite(value) ? value : null}`
+    },
+    end: () => `${line}}\n`,
+  }
+}

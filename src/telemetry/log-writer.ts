@@ -1,0 +1,208 @@
+/**
+ * Lines to a file descriptor, in batches, in the background: the log's reader may be slow, stuck or gone, and no
+ * request notices. What does not fit is dropped and counted.
+ *
+ * A full pipe would block a thread of Node's pool, and the process at its end. So a pipe is opened once more
+ * through `/proc`, without blocking: that flag then belongs to our copy alone and not to whoever else holds the
+ * pipe (the shell, a child).
+ */
+import { closeSync, constants, fstatSync, openSync, write as writeAsync, writeSync } from 'node:fs'
+
+export interface LogWriterOptions {
+  /** Default 1: standard output. */
+  readonly fd?: number
+  /** Characters that may wait; a line that does not fit is dropped. */
+  readonly maxQueuedCharacters?: number
+  /** How long lines are gathered into one write. */
+  readonly gatherMs?: number
+  /** Called with the number of lines that were just lost: the queue was full, or their write failed. */
+  readonly onDropped?: (lines: number) => void
+}
+
+const BATCH_CHARACTERS = 64 * 1024
+const LONGEST_PAUSE_MS = 50
+
+export class LogWriter {
+  readonly #fd: number
+  readonly #ownsFd: boolean
+  readonly #maxQueuedCharacters: number
+  readonly #gatherMs: number
+  readonly #onDropped: (lines: number) => void
+
+  #queue = ''
+  #queuedLines = 0
+  /** Being written, from `#offset` on. */
+  #batch: Buffer | undefined
+  #offset = 0
+  #batchLines = 0
+  /** The last batch failed halfway through a line: the next one must not continue it. */
+  #isTorn = false
+
+  #timer: NodeJS.Timeout | undefined
+  #pauseMs = 1
+  #isInKernel = false
+  #isClosed = false
+  /** Lines taken in, and lines that are out or lost, since the start. */
+  #taken = 0
+  #settled = 0
+  #flushes: { readonly upTo: number; readonly done: () => void }[] = []
+
+  constructor(options: LogWriterOptions = {}) {
+    const { fd = 1, maxQueuedCharacters = 4 * 1024 * 1024, gatherMs = 10, onDropped = () => {} } = options
+    const own = openWithoutBlocking(fd)
+    this.#fd = own ?? fd
+    this.#ownsFd = own !== undefined
+    this.#maxQueuedCharacters = maxQueuedCharacters
+    this.#gatherMs = gatherMs
+    this.#onDropped = onDropped
+    process.once('exit', this.flushSync)
+  }
+
+  /** `line` ends with its newline. Never blocks, never throws. */
+  write(line: string): void {
+    if (this.#isClosed || this.#queue.length + line.length > this.#maxQueuedCharacters) {
+      this.#drop(1)
+      return
+    }
+    this.#queue += line
+    this.#queuedLines++
+    this.#taken++
+    if (this.#batch !== undefined) return
+    if (this.#queue.length >= BATCH_CHARACTERS) this.#pump()
+    else if (this.#timer === undefined) this.#pumpIn(this.#gatherMs)
+  }
+
+  /** True when all lines written before are out (or counted as dropped); false at the deadline. */
+  flush(timeoutMs: number): Promise<boolean> {
+    const upTo = this.#taken
+    if (this.#settled >= upTo) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const deadline = setTimeout(() => {
+        this.#flushes = this.#flushes.filter((flush) => flush.done !== done)
+        resolve(false)
+      }, timeoutMs)
+      const done = () => {
+        clearTimeout(deadline)
+        resolve(true)
+      }
+      this.#flushes.push({ upTo, done })
+      this.#pump()
+    })
+  }
+
+  /**
+   * Writes what waits without the event loop, as far as the descriptor takes it at once. Runs by itself when the
+   * process exits; a batch that is in the kernel's hands then is finished by its own thread.
+   */
+  readonly flushSync = (): void => {
+    if (this.#isInKernel) this.#batch = undefined
+    try {
+      while (this.#takeBatch() && this.#batch !== undefined) {
+        this.#advance(writeSync(this.#fd, this.#batch, this.#offset))
+      }
+    } catch {
+      this.#abandon()
+    }
+  }
+
+  /** Lines still waiting at the deadline are counted as dropped; so is everything written later. */
+  async close(timeoutMs: number): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.flush(timeoutMs)
+    clearTimeout(this.#timer)
+    process.removeListener('exit', this.flushSync)
+    this.#abandon()
+    if (!this.#isInKernel) this.#closeFd()
+  }
+
+  #pumpIn(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#pump(), ms)
+    this.#timer.unref()
+  }
+
+  #pump(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#isInKernel || !this.#takeBatch() || this.#batch === undefined) return
+    this.#isInKernel = true
+    const length = this.#batch.length - this.#offset
+    writeAsync(this.#fd, this.#batch, this.#offset, length, null, (error, written) => {
+      this.#isInKernel = false
+      if (this.#batch === undefined) this.#closeFd()
+      else if (error === null) {
+        this.#pauseMs = 1
+        this.#advance(written)
+        this.#pump()
+      } else if (error.code === 'EAGAIN' || error.code === 'EINTR') {
+        this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS)
+        this.#pumpIn(this.#pauseMs)
+      } else {
+        this.#fail()
+        if (this.#queue !== '') this.#pumpIn(this.#gatherMs)
+      }
+    })
+  }
+
+  /** Whether there is something to write. */
+  #takeBatch(): boolean {
+    if (this.#batch !== undefined) return true
+    if (this.#queue === '') return false
+    this.#batch = Buffer.from(this.#isTorn ? `\n${this.#queue}` : this.#queue)
+    this.#isTorn = false
+    this.#offset = 0
+    this.#batchLines = this.#queuedLines
+    this.#queue = ''
+    this.#queuedLines = 0
+    return true
+  }
+
+  #advance(written: number): void {
+    this.#offset += written
+    if (this.#batch !== undefined && this.#offset < this.#batch.length) return
+    this.#batch = undefined
+    this.#settle(this.#batchLines)
+  }
+
+  #fail(): void {
+    this.#isTorn = this.#offset > 0
+    this.#batch = undefined
+    this.#drop(this.#batchLines)
+    this.#settle(this.#batchLines)
+  }
+
+  #abandon(): void {
+    this.#drop((this.#batch === undefined ? 0 : this.#batchLines) + this.#queuedLines)
+    this.#batch = undefined
+    this.#queue = ''
+    this.#queuedLines = 0
+  }
+
+  #closeFd(): void {
+    if (this.#ownsFd) closeSync(this.#fd)
+  }
+
+  #settle(lines: number): void {
+    this.#settled += lines
+    if (this.#flushes.length === 0) return
+    const due = this.#flushes.filter((flush) => flush.upTo <= this.#settled)
+    this.#flushes = this.#flushes.filter((flush) => flush.upTo > this.#settled)
+    for (const flush of due) flush.done()
+  }
+
+  #drop(lines: number): void {
+    if (lines > 0) this.#onDropped(lines)
+  }
+}
+
+/** Our own descriptor of the pipe behind `fd`; undefined where that is no pipe, or may not be opened. */
+function openWithoutBlocking(fd: number): number | undefined {
+  try {
+    if (!fstatSync(fd).isFIFO()) return undefined
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK)
+  } catch {
+    // No /proc, another user's pipe, a closed descriptor, a pipe that nobody reads: the writes will tell.
+    return undefined
+  }
+}

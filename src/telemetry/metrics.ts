@@ -1,0 +1,206 @@
+/**
+ * What happened, told to the metrics: one method per event, the finished Exchange being the one that matters.
+ *
+ * `finished` runs for every request and allocates next to nothing (numbers in docs/metrics.md).
+ */
+import type { Exchange, LlmFacts, Protocol } from '../core/exchange.ts'
+import type { Usage } from '../core/usage.ts'
+import { type Families, registerFamilies } from './metrics-families.ts'
+import { type LlmSeries, type RequestSeries, requestSeries, UNKNOWN } from './metrics-series.ts'
+import type { Registry } from './registry.ts'
+
+const CALL_SUBTYPES = { http: 'Http', llm: 'Llm', mcp: 'Mcp', tcp: 'Tcp' } as const satisfies Record<
+  Protocol,
+  string
+>
+export const SIGNALS = ['traces', 'logs', 'metrics'] as const
+export type Signal = (typeof SIGNALS)[number]
+
+/** A client's connection: what is known of it when it opens. */
+export interface Connection {
+  readonly bind: string
+  readonly listener: string | undefined
+  readonly protocol: 'http' | 'https' | 'tcp' | 'tls'
+}
+
+export interface MetricsOptions {
+  readonly registry: Registry
+  readonly version: string
+  /** `config.metrics.remove`. */
+  readonly removed?: readonly string[]
+}
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics({ registry, version, removed = [] }: MetricsOptions) {
+  registry.hide(removed)
+  const families = registerFamilies(registry, version)
+  const requests = requestSeries(families)
+  const connectionValues = ({ bind, listener = UNKNOWN, protocol }: Connection) =>
+    [bind, listener, protocol] as const
+
+  // A counter that is absent until its first event hides that event from rate().
+  for (const signal of SIGNALS) families.telemetryDropped.child(signal)
+  for (const result of ['success', 'failure']) families.configReloads.child(result)
+  const inFlight = families.requestsInFlight.child()
+
+  return {
+    started(): void {
+      inFlight.add(1)
+    },
+    /** Once per `started`, when the exchange will not change any more. */
+    finished(exchange: Exchange): void {
+      inFlight.add(-1)
+      const series = requests(exchange)
+      observeRequest(families, series, exchange)
+      observeProcessing(families, series, exchange)
+      observeAttempts(families, exchange)
+      const { llm } = exchange
+      if (llm !== undefined && isTold(exchange, llm)) observeLlm(families, series.llm(llm), exchange, llm)
+    },
+    connectionOpened(connection: Connection): void {
+      const values = connectionValues(connection)
+      families.connections.child(...values).inc()
+      families.connectionsActive.child(...values).add(1)
+    },
+    connectionClosed(connection: Connection): void {
+      families.connectionsActive.child(...connectionValues(connection)).add(-1)
+    },
+    /** The configuration at start, which is no reload. */
+    configLoaded(): void {
+      families.configSynchronized.child().set(1)
+    },
+    configReloaded(result: 'success' | 'failure'): void {
+      families.configSynchronized.child().set(result === 'success' ? 1 : 0)
+      families.configReloads.child(result).inc()
+    },
+    telemetryDropped(signal: Signal, count: number): void {
+      families.telemetryDropped.child(signal).inc(count)
+    },
+  }
+}
+
+/** Neither what never reached a model, which would flatter the models, nor what passed through unread. */
+function isTold(exchange: Exchange, llm: LlmFacts): boolean {
+  return exchange.attempts.length > 0 && (llm.routeType !== 'passthrough' || llm.usage !== undefined)
+}
+
+const endOf = (exchange: Exchange) => exchange.endedAt ?? performance.now()
+const durationMs = (exchange: Exchange) => endOf(exchange) - exchange.startedAt
+const exemplarId = ({ trace }: Exchange) => (trace.sampled ? trace.traceId : undefined)
+
+function observeRequest(families: Families, series: RequestSeries, exchange: Exchange): void {
+  const { labels } = series
+  const ms = durationMs(exchange)
+  series.requests.inc()
+  series.duration.observe(ms / 1000, exemplarId(exchange), exchange.startedAtEpochMs + ms)
+  if (exchange.responseBytes > 0) {
+    series.responseBytes ??= families.responseBytes.childOf(labels)
+    series.responseBytes.inc(exchange.responseBytes)
+  }
+  if (exchange.attempts.length > 1) {
+    series.retries ??= families.retries.childOf(labels)
+    series.retries.inc(exchange.attempts.length - 1)
+  }
+}
+
+/** Of exchanges that called an upstream: what the gateway answers by itself would flatter the overhead. */
+function observeProcessing(families: Families, series: RequestSeries, exchange: Exchange): void {
+  const { labels } = series
+  const { requestProcessingMs, responseProcessingMs, chunkDelayCounts } = exchange
+  if (requestProcessingMs !== undefined) {
+    series.overhead ??= families.overhead.childOf(labels)
+    series.overhead.observe((requestProcessingMs + responseProcessingMs) / 1000)
+    series.requestProcessing ??= families.requestProcessing.childOf(labels)
+    series.requestProcessing.observe(requestProcessingMs / 1000)
+  }
+  if (exchange.attempts.some((attempt) => attempt.headAt !== undefined)) {
+    series.responseProcessing ??= families.responseProcessing.childOf(labels)
+    series.responseProcessing.observe(responseProcessingMs / 1000)
+  }
+  if (chunkDelayCounts !== undefined) {
+    series.chunkDelay ??= families.chunkDelay.childOf(labels)
+    series.chunkDelay.merge(chunkDelayCounts, exchange.chunkDelaySumMs / 1000)
+  }
+  if (exchange.stalledMs > 0) {
+    series.stalled ??= families.stalled.childOf(labels)
+    series.stalled.inc(exchange.stalledMs / 1000)
+  }
+}
+
+function observeAttempts(families: Families, exchange: Exchange): void {
+  for (const { connectMs, headAt, startedAt } of exchange.attempts) {
+    if (connectMs !== undefined) families.upstreamConnect.child(UNKNOWN).observe(connectMs / 1000)
+    if (headAt !== undefined) {
+      const seconds = (headAt - startedAt) / 1000
+      families.upstreamCall.child('Primary', CALL_SUBTYPES[exchange.protocol]).observe(seconds)
+    }
+  }
+}
+
+function observeLlm(families: Families, series: LlmSeries, exchange: Exchange, llm: LlmFacts): void {
+  const { labels } = series
+  const ms = durationMs(exchange)
+  series.duration.observe(ms / 1000, exemplarId(exchange), exchange.startedAtEpochMs + ms)
+  if (llm.operation === 'chat' || llm.operation === 'embeddings') {
+    series.usageSource ??= families.usageSource.childOf(labels)
+    series.usageSource.inc()
+  }
+  if (llm.costStatus !== undefined) {
+    series.costLookups ??= families.costLookups.childOf(labels)
+    series.costLookups.inc()
+  }
+  if (llm.cost !== undefined) {
+    series.cost ??= families.cost.childOf(labels)
+    series.cost.inc(llm.cost.total)
+  }
+  if (llm.usage !== undefined) observeTokens(families, series, exchange, llm.usage)
+  if (llm.streaming && llm.firstTokenAt !== undefined) {
+    observeTokenTimes(families, series, exchange, llm, llm.firstTokenAt)
+  }
+}
+
+const tokenType = (type: string) => ({ gen_ai_token_type: type, token_type: type })
+
+function observeTokens(families: Families, series: LlmSeries, exchange: Exchange, usage: Usage): void {
+  const { labels } = series
+  const traceId = exemplarId(exchange)
+  const at = exchange.startedAtEpochMs + durationMs(exchange)
+  series.input ??= families.tokenUsage.childOf({ ...labels, ...tokenType('input') })
+  series.input.observe(usage.inputTokens, traceId, at)
+  if (labels.gen_ai_operation_name !== 'embeddings') {
+    series.output ??= families.tokenUsage.childOf({ ...labels, ...tokenType('output') })
+    series.output.observe(usage.outputTokens, traceId, at)
+  }
+  if (usage.cacheReadTokens > 0) {
+    series.cacheRead ??= families.tokenDetails.childOf({ ...labels, ...tokenType('input_cache_read') })
+    series.cacheRead.inc(usage.cacheReadTokens)
+  }
+  if (usage.cacheWriteTokens > 0) {
+    series.cacheWrite ??= families.tokenDetails.childOf({ ...labels, ...tokenType('input_cache_write') })
+    series.cacheWrite.inc(usage.cacheWriteTokens)
+  }
+  if (usage.reasoningTokens > 0) {
+    series.reasoning ??= families.tokenDetails.childOf({ ...labels, ...tokenType('output_reasoning') })
+    series.reasoning.inc(usage.reasoningTokens)
+  }
+}
+
+function observeTokenTimes(
+  families: Families,
+  series: LlmSeries,
+  exchange: Exchange,
+  llm: LlmFacts,
+  firstTokenAt: number,
+): void {
+  const { labels } = series
+  const at = exchange.startedAtEpochMs + (firstTokenAt - exchange.startedAt)
+  series.timeToFirstToken ??= families.timeToFirstToken.childOf(labels)
+  series.timeToFirstToken.observe((firstTokenAt - exchange.startedAt) / 1000, exemplarId(exchange), at)
+  const tokens = llm.usage?.outputTokens ?? 0
+  // A stream that was cut has reported only the tokens of its beginning: its time per token would be far too long.
+  if (tokens > 0 && llm.usageSource !== 'partial') {
+    series.timePerOutputToken ??= families.timePerOutputToken.childOf(labels)
+    series.timePerOutputToken.observe((endOf(exchange) - firstTokenAt) / 1000 / tokens)
+  }
+}

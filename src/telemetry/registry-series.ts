@@ -1,0 +1,148 @@
+/**
+ * The cells that hold the numbers, and the tree in which they are found by their labels' values.
+ *
+ * The tree walks one Map per label: joining ten values to one key and hashing it costs five times as much.
+ */
+
+interface Node<T> {
+  next: Map<string, Node<T>> | undefined
+  value: T | undefined
+}
+
+/** Values by lists of strings, one Map per position. */
+export class LabelTree<T> {
+  readonly #root: Node<T> = { next: undefined, value: undefined }
+  size = 0
+
+  get(path: readonly string[]): T | undefined {
+    let node: Node<T> | undefined = this.#root
+    for (let index = 0; index < path.length && node !== undefined; index++) {
+      node = node.next?.get(path[index] ?? '')
+    }
+    return node?.value
+  }
+
+  set(path: readonly string[], value: T): void {
+    let node = this.#root
+    for (const step of path) {
+      node.next ??= new Map()
+      let following = node.next.get(step)
+      if (following === undefined) {
+        following = { next: undefined, value: undefined }
+        node.next.set(step, following)
+      }
+      node = following
+    }
+    if (node.value === undefined) this.size++
+    node.value = value
+  }
+}
+
+// Classes, because these are written many times per request: one hidden class each, methods that inline.
+
+/** A number that only grows. */
+export class Counter {
+  value = 0
+  /** `a="x",b="y"`, escaped. */
+  readonly labels: string
+  readonly collect: (() => number) | undefined
+  readonly #overflowed: Counter | undefined
+
+  constructor(labels: string, overflowed?: Counter, collect?: () => number) {
+    this.labels = labels
+    this.collect = collect
+    this.#overflowed = overflowed
+  }
+
+  /** Anything but a positive finite number is ignored: it would spoil the total for the life of the process. */
+  inc(by = 1): void {
+    if (!(by > 0 && by < Infinity)) return
+    this.value += by
+    this.#overflowed?.inc()
+  }
+}
+
+export class Gauge {
+  value = 0
+  readonly labels: string
+  readonly collect: (() => number) | undefined
+  readonly #overflowed: Counter | undefined
+
+  constructor(labels: string, overflowed?: Counter, collect?: () => number) {
+    this.labels = labels
+    this.collect = collect
+    this.#overflowed = overflowed
+  }
+
+  set(value: number): void {
+    this.value = value
+    this.#overflowed?.inc()
+  }
+
+  add(by: number): void {
+    this.value += by
+    this.#overflowed?.inc()
+  }
+}
+
+/** The latest traced observation in a bucket. */
+export interface Exemplar {
+  traceId: string
+  value: number
+  atEpochMs: number
+}
+
+export class Histogram {
+  sum = 0
+  readonly labels: string
+  readonly bounds: Float64Array
+  /** Per bucket, not cumulative; the last is `+Inf`. */
+  readonly counts: Float64Array
+  /** By bucket. */
+  exemplars: Exemplar[] | undefined
+  readonly #overflowed: Counter | undefined
+
+  constructor(labels: string, bounds: Float64Array, overflowed?: Counter) {
+    this.labels = labels
+    this.bounds = bounds
+    this.counts = new Float64Array(bounds.length + 1)
+    this.#overflowed = overflowed
+  }
+
+  /** NaN and infinities are ignored: they would spoil the sum for the life of the process. */
+  observe(value: number, exemplarTraceId?: string, atEpochMs?: number): void {
+    if (!(value > -Infinity && value < Infinity)) return
+    const { bounds, counts } = this
+    let bucket = 0
+    while (bucket < bounds.length && value > Number(bounds[bucket])) bucket++
+    counts[bucket] = Number(counts[bucket]) + 1
+    this.sum += value
+    if (exemplarTraceId !== undefined) this.#remember(bucket, value, exemplarTraceId, atEpochMs)
+    this.#overflowed?.inc()
+  }
+
+  /** Adds observations that were counted elsewhere in the same buckets; `counts` has one entry for `+Inf`. */
+  merge(added: ArrayLike<number>, sum: number): void {
+    if (added.length !== this.counts.length || !Number.isFinite(sum)) return
+    let total = 0
+    for (let bucket = 0; bucket < added.length; bucket++) {
+      const count = Number(added[bucket])
+      this.counts[bucket] = Number(this.counts[bucket]) + count
+      total += count
+    }
+    this.sum += sum
+    this.#overflowed?.inc(total)
+  }
+
+  #remember(bucket: number, value: number, traceId: string, atEpochMs = Date.now()): void {
+    this.exemplars ??= []
+    const known = this.exemplars[bucket]
+    if (known === undefined) {
+      this.exemplars[bucket] = { traceId, value, atEpochMs }
+    } else {
+      known.traceId = traceId
+      known.value = value
+      known.atEpochMs = atEpochMs
+    }
+  }
+}

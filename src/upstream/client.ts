@@ -1,0 +1,324 @@
+/**
+ * Calls upstreams over pooled connections: one pool per origin and TLS setting, kept over reloads.
+ *
+ * Uses undici's dispatcher directly: its handlers see each chunk as it comes off the socket, without a stream in
+ * between. Every limit of undici is set explicitly, for its defaults cut any answer at 300 s.
+ */
+import type { Readable } from 'node:stream'
+import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { type ErrorType, errorTypeOfStatus, FAULTS, type FaultCode, GatewayError } from '../core/errors.ts'
+import type { Attempt } from '../core/exchange.ts'
+import type { Headers } from '../core/headers.ts'
+
+export interface UpstreamTls {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly servername?: string
+  /** No verification at all. */
+  readonly insecure?: boolean
+  /** Verify the chain, not the name. */
+  readonly insecureHost?: boolean
+  readonly alpn?: readonly string[]
+}
+
+export interface UpstreamTarget {
+  readonly host: string
+  readonly port: number
+  /** undefined = plaintext. */
+  readonly tls: UpstreamTls | undefined
+  /** Milliseconds; 0 = no limit. */
+  readonly connectTimeoutMs: number | undefined
+}
+
+export interface UpstreamRequest {
+  readonly method: string
+  /** With the query. */
+  readonly path: string
+  readonly headers: Headers
+  readonly body: Buffer | Readable | null
+}
+
+/** Exactly one of `onEnd` and `onError` is called, last. */
+export interface UpstreamHandler {
+  readonly onHead: (status: number, headers: Headers) => void
+  readonly onData: (chunk: Buffer) => void
+  readonly onEnd: () => void
+  readonly onError: (error: GatewayError) => void
+}
+
+export interface UpstreamCall {
+  /** Closes the connection at once; no handler is called afterwards. */
+  readonly abort: () => void
+  readonly pause: () => void
+  readonly resume: () => void
+}
+
+export interface UpstreamSettings {
+  readonly connectTimeoutMs: number
+  readonly poolIdleMs: number
+  readonly poolMaxSize: number | undefined
+  readonly keepAlive: { readonly enabled: boolean; readonly initialDelayMs: number }
+  /** 4 or 6 = only that family; undefined = both, whichever answers first. */
+  readonly family: 4 | 6 | undefined
+  /** A connection was opened: `plaintext` or `tls`, and how long that took. */
+  readonly onConnected: (transport: 'plaintext' | 'tls', seconds: number) => void
+}
+
+interface PoolEntry {
+  readonly pool: Pool
+  /** How many connections it has opened. */
+  connects: number
+}
+
+const CONNECT_ERRORS = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EAI_NODATA',
+  'EACCES',
+])
+
+function faultOf(error: Error, started: boolean): FaultCode {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  switch (code) {
+    case 'UND_ERR_CONNECT_TIMEOUT':
+    case 'ETIMEDOUT':
+      return 'connect_timeout'
+    case 'UND_ERR_HEADERS_TIMEOUT':
+      return 'upstream_timeout'
+    case 'UND_ERR_BODY_TIMEOUT':
+      return 'idle_timeout'
+    case 'UND_ERR_HEADERS_OVERFLOW':
+    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
+    case 'UND_ERR_RES_EXCEEDED_MAX_SIZE':
+      return 'upstream_bad_response'
+    case 'UND_ERR_INVALID_ARG':
+    case 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH':
+      return 'bad_request'
+    default:
+      break
+  }
+  if (code.startsWith('HPE_')) return 'upstream_bad_response'
+  if (!started || CONNECT_ERRORS.has(code) || code.startsWith('ERR_TLS') || code.startsWith('CERT_'))
+    return 'upstream_connect'
+  return 'upstream_reset'
+}
+
+const SAYS: Partial<Record<FaultCode, string>> = {
+  connect_timeout: 'upstream call timeout: no connection in time',
+  upstream_timeout: 'upstream call timeout: no response in time',
+  idle_timeout: 'upstream call timeout: the response stalled',
+  upstream_bad_response: 'upstream call failed: the response is not valid HTTP',
+  upstream_connect: 'upstream call failed: cannot connect',
+  upstream_reset: 'upstream call failed: the connection was closed',
+  bad_request: 'the request cannot be forwarded',
+}
+
+/** undici's error, or the system's, as ours. AggregateErrors (several addresses tried) speak by their first. */
+function asGatewayError(error: Error, started: boolean): GatewayError {
+  const [first] = error instanceof AggregateError ? error.errors : []
+  const cause = first instanceof Error ? first : error
+  const fault = faultOf(cause, started)
+  return new GatewayError(fault, SAYS[fault] ?? 'upstream call failed', { cause })
+}
+
+/** undici's handler of one attempt: keeps the attempt's record and hands on what arrives. */
+class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
+  readonly #attempt: Attempt
+  readonly #handler: UpstreamHandler
+  readonly #entry: PoolEntry
+  readonly #connectsBefore: number
+  #controller: Dispatcher.DispatchController | undefined
+  #over = false
+
+  constructor(attempt: Attempt, handler: UpstreamHandler, entry: PoolEntry) {
+    this.#attempt = attempt
+    this.#handler = handler
+    this.#entry = entry
+    this.#connectsBefore = entry.connects
+  }
+
+  #end(errorType?: ErrorType, message?: string): void {
+    this.#over = true
+    this.#attempt.endedAt = performance.now()
+    if (errorType !== undefined) this.#attempt.errorType = errorType
+    if (message !== undefined) this.#attempt.errorMessage = message
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#over) {
+      controller.abort(new Error('abandoned'))
+      return
+    }
+    this.#controller = controller
+    if (this.#entry.connects > this.#connectsBefore)
+      this.#attempt.connectMs = performance.now() - this.#attempt.startedAt
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    if (this.#over || status < 200) return
+    this.#attempt.headAt = performance.now()
+    this.#attempt.status = status
+    if (status >= 400) this.#attempt.errorType = errorTypeOfStatus(status)
+    this.#handler.onHead(status, headers)
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#over) this.#handler.onData(chunk)
+  }
+
+  onResponseEnd(): void {
+    if (this.#over) return
+    this.#end()
+    this.#handler.onEnd()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#over) return
+    const ours = asGatewayError(error, this.#controller !== undefined)
+    this.#end(FAULTS[ours.code].errorType, error.message)
+    this.#handler.onError(ours)
+  }
+
+  abort(): void {
+    if (this.#over) return
+    this.#end(this.#attempt.errorType ?? 'caller_abort')
+    this.#controller?.abort(new Error('abandoned'))
+  }
+
+  pause(): void {
+    this.#controller?.pause()
+  }
+
+  resume(): void {
+    this.#controller?.resume()
+  }
+}
+
+export interface Upstreams {
+  readonly send: (
+    target: UpstreamTarget,
+    request: UpstreamRequest,
+    limits: { readonly firstByteMs: number; readonly idleMs: number },
+    attempt: Attempt,
+    handler: UpstreamHandler,
+  ) => UpstreamCall
+  /** Closes the pools of origins that are not in `targets`, once their requests are done. */
+  readonly retain: (targets: readonly UpstreamTarget[]) => void
+  readonly close: () => Promise<void>
+}
+
+const keyOf = (target: UpstreamTarget) =>
+  target.tls === undefined && target.connectTimeoutMs === undefined
+    ? `${target.host}:${target.port}`
+    : JSON.stringify(target)
+
+export function createUpstreams(settings: UpstreamSettings): Upstreams {
+  const pools = new Map<string, PoolEntry>()
+  // The usual target is the same object on every request; this spares building its key.
+  const byTarget = new WeakMap<UpstreamTarget, PoolEntry>()
+
+  function open(target: UpstreamTarget): PoolEntry {
+    const { tls } = target
+    const timeout = target.connectTimeoutMs ?? settings.connectTimeoutMs
+    const connect = buildConnector({
+      timeout: timeout === 0 ? 0 : timeout,
+      keepAlive: settings.keepAlive.enabled,
+      keepAliveInitialDelay: settings.keepAlive.initialDelayMs,
+      allowH2: false,
+      ...(settings.family !== undefined && { family: settings.family, autoSelectFamily: false }),
+      ...(tls !== undefined && {
+        ca: tls.ca,
+        cert: tls.cert,
+        key: tls.key,
+        servername: tls.servername,
+        rejectUnauthorized: tls.insecure !== true,
+        ...(tls.insecureHost === true && { checkServerIdentity: () => undefined }),
+        ...(tls.alpn !== undefined && { ALPNProtocols: [...tls.alpn] }),
+      }),
+    })
+    const transport = tls === undefined ? 'plaintext' : 'tls'
+    const host = target.host.includes(':') ? `[${target.host}]` : target.host
+    const entry: PoolEntry = {
+      connects: 0,
+      pool: new Pool(`${tls === undefined ? 'http' : 'https'}://${host}:${target.port}`, {
+        connections: settings.poolMaxSize ?? null,
+        pipelining: 1,
+        keepAliveTimeout: settings.poolIdleMs,
+        keepAliveMaxTimeout: Math.max(settings.poolIdleMs, 600_000),
+        maxHeaderSize: 256 * 1024,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        allowH2: false,
+        connect(options, callback) {
+          const startedAt = performance.now()
+          connect(options, (error, socket) => {
+            if (error !== null) {
+              callback(error, null)
+              return
+            }
+            entry.connects++
+            settings.onConnected(transport, (performance.now() - startedAt) / 1000)
+            callback(null, socket)
+          })
+        },
+      }),
+    }
+    return entry
+  }
+
+  function entryFor(target: UpstreamTarget): PoolEntry {
+    const known = byTarget.get(target)
+    // A request that began before a reload may still come for a pool that the reload closed.
+    if (known !== undefined && !known.pool.closed) return known
+    const key = keyOf(target)
+    const entry = pools.get(key) ?? open(target)
+    pools.set(key, entry)
+    byTarget.set(target, entry)
+    return entry
+  }
+
+  return {
+    send(target, request, limits, attempt, handler) {
+      const entry = entryFor(target)
+      const attempted = new AttemptHandler(attempt, handler, entry)
+      try {
+        entry.pool.dispatch(
+          {
+            method: request.method,
+            path: request.path,
+            headers: request.headers,
+            body: request.body,
+            headersTimeout: limits.firstByteMs,
+            bodyTimeout: limits.idleMs,
+          },
+          attempted,
+        )
+      } catch (error) {
+        // undici checks its arguments synchronously: a path or a header that cannot go on the wire.
+        attempted.onResponseError(
+          {} as Dispatcher.DispatchController,
+          error instanceof Error ? error : new Error(String(error)),
+        )
+      }
+      return attempted
+    },
+    retain(targets) {
+      const wanted = new Set(targets.map(keyOf))
+      for (const [key, entry] of pools) {
+        if (wanted.has(key)) continue
+        pools.delete(key)
+        entry.pool.close(() => {})
+      }
+    },
+    async close() {
+      const all = [...pools.values()]
+      pools.clear()
+      await Promise.all(all.map(({ pool }) => pool.destroy()))
+    },
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * Tokens to USD, from the bundled price table or the configuration's own catalog.
+ *
+ * Finding a model's prices costs some 30 microseconds in the table's library, more than a request may spend here,
+ * so the found prices are kept per provider and model; the arithmetic on them is ours.
+ */
+import { calcPrice, type ModelPrice } from '@pydantic/genai-prices'
+import { z } from 'zod'
+import type { Cost, CostStatus, Usage } from '../core/usage.ts'
+
+/** USD per million tokens, as upstream's catalog writes it: decimal strings. */
+const rate = z
+  .union([
+    z.string().regex(/^\d+(\.\d+)?$/, { error: 'expected a decimal number' }),
+    z.number().nonnegative(),
+  ])
+  .transform(Number)
+
+const ratesSchema = z.strictObject({
+  input: rate.optional(),
+  output: rate.optional(),
+  cacheRead: rate.optional(),
+  cacheWrite: rate.optional(),
+  reasoning: rate.optional(),
+  inputAudio: rate.optional(),
+  outputAudio: rate.optional(),
+})
+
+export const catalogSchema = z.strictObject({
+  providers: z.record(
+    z.string(),
+    z.strictObject({
+      models: z.record(
+        z.string(),
+        z.strictObject({
+          rates: ratesSchema,
+          /** Base rates are overlaid once the input exceeds `contextOver` tokens; strictly increasing. */
+          tiers: z
+            .array(z.strictObject({ contextOver: z.int().nonnegative(), rates: ratesSchema }))
+            .optional(),
+          tags: z.array(z.string()).optional(),
+        }),
+      ),
+    }),
+  ),
+})
+export type Catalog = z.output<typeof catalogSchema>
+
+interface Rates {
+  readonly input: number | undefined
+  readonly output: number | undefined
+  readonly cacheRead: number | undefined
+  readonly cacheWrite: number | undefined
+  readonly reasoning: number | undefined
+}
+
+type RatesFor = (inputTokens: number) => Rates
+
+export interface Priced {
+  readonly cost: Cost | undefined
+  readonly status: CostStatus
+}
+
+export interface Pricing {
+  /** The response's model is looked up first, then the request's. */
+  readonly price: (
+    provider: string,
+    responseModel: string | undefined,
+    requestModel: string | undefined,
+    usage: Usage,
+  ) => Priced
+}
+
+const CACHE_LIMIT = 2000
+/** Some prices hold only from a date on, or at some hours. */
+const CACHE_MS = 300_000
+
+function fromTable(price: ModelPrice): RatesFor {
+  const at = (key: string, inputTokens: number): number | undefined => {
+    const entry = price[key]
+    if (entry === undefined || typeof entry === 'number') return entry
+    let found = entry.base
+    for (const tier of entry.tiers) if (inputTokens > tier.start) found = tier.price
+    return found
+  }
+  return (inputTokens) => ({
+    input: at('input_mtok', inputTokens),
+    output: at('output_mtok', inputTokens),
+    cacheRead: at('cache_read_mtok', inputTokens),
+    cacheWrite: at('cache_write_mtok', inputTokens),
+    reasoning: at('output_reasoning_mtok', inputTokens),
+  })
+}
+
+type CatalogModel = Catalog['providers'][string]['models'][string]
+
+function fromCatalog(model: CatalogModel): RatesFor {
+  return (inputTokens) => {
+    let rates = model.rates
+    for (const tier of model.tiers ?? [])
+      if (inputTokens > tier.contextOver) rates = { ...rates, ...tier.rates }
+    return {
+      input: rates.input,
+      output: rates.output,
+      cacheRead: rates.cacheRead,
+      cacheWrite: rates.cacheWrite,
+      reasoning: rates.reasoning,
+    }
+  }
+}
+
+/** A missing cache rate falls back to the input's, a missing reasoning rate to the output's: never to nothing. */
+function costOf(rates: Rates, usage: Usage): Cost | undefined {
+  if (rates.input === undefined && rates.output === undefined) return undefined
+  const input = rates.input ?? 0
+  const output = rates.output ?? 0
+  const fresh = Math.max(0, usage.inputTokens - usage.cacheReadTokens - usage.cacheWriteTokens)
+  const plain = Math.max(0, usage.outputTokens - usage.reasoningTokens)
+  const inputCost =
+    (fresh * input +
+      usage.cacheReadTokens * (rates.cacheRead ?? input) +
+      usage.cacheWriteTokens * (rates.cacheWrite ?? input)) /
+    1e6
+  const outputCost = (plain * output + usage.reasoningTokens * (rates.reasoning ?? output)) / 1e6
+  return { total: inputCost + outputCost, input: inputCost, output: outputCost }
+}
+
+/** `catalogs`: later ones win, model by model. `now`: milliseconds since 1970. */
+export function createPricing(catalogs: readonly Catalog[] = [], now: () => number = Date.now): Pricing {
+  const own = new Map<string, RatesFor>()
+  for (const catalog of catalogs) {
+    for (const [provider, { models }] of Object.entries(catalog.providers)) {
+      for (const [name, model] of Object.entries(models)) own.set(`${provider}\n${name}`, fromCatalog(model))
+    }
+  }
+  const found = new Map<string, { readonly rates: RatesFor | undefined; readonly until: number }>()
+
+  function ratesFor(provider: string, model: string): RatesFor | undefined {
+    const key = `${provider}\n${model}`
+    const configured = own.get(key)
+    if (configured !== undefined) return configured
+    const cached = found.get(key)
+    const at = now()
+    if (cached !== undefined && cached.until > at) return cached.rates
+    // Unknown providers (a custom one's name) are looked up by the model's name alone.
+    const none = { input_tokens: 0, output_tokens: 0 }
+    const price = calcPrice(none, model, { providerId: provider, timestamp: new Date(at) })?.model_price
+    const rates = price === undefined ? undefined : fromTable(price)
+    if (found.size >= CACHE_LIMIT) found.clear()
+    found.set(key, { rates, until: at + CACHE_MS })
+    return rates
+  }
+
+  return {
+    price(provider, responseModel, requestModel, usage) {
+      let priced = false
+      for (const model of [responseModel, requestModel]) {
+        if (model === undefined) continue
+        const rates = ratesFor(provider, model)
+        if (rates === undefined) continue
+        const cost = costOf(rates(usage.inputTokens), usage)
+        if (cost !== undefined) return { cost, status: 'Exact' }
+        priced = true
+      }
+      return { cost: undefined, status: priced ? 'Unpriced' : 'Missing' }
+    },
+  }
+}
