@@ -6,7 +6,9 @@
  * metrics, traces and log see it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Transform } from 'node:stream'
 import type { Backend, Bind, Route } from './compile.ts'
+import { decoderFor } from './core/content-encoding.ts'
 import { type ErrorType, errorTypeOfStatus, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
 import {
   type Attempt,
@@ -101,6 +103,8 @@ class Flow implements UpstreamHandler {
   #upstreamStatus = 0
   #upstreamHeaders: Headers = {}
   #declaredBytes = -1
+  /** The provider compresses although it was asked not to: undone, for what is read must be plain. */
+  #decoder: Transform | undefined
   #paused = 0
   #uncounted: string | undefined
   #requestTimer: NodeJS.Timeout | undefined
@@ -323,6 +327,7 @@ class Flow implements UpstreamHandler {
     const plan = this.#plan
     if (plan !== undefined && status < 400 && plan.way.kind !== 'raw') plan.facts.modelConfirmed = true
     this.#noteStatus(status, plan !== undefined)
+    if (plan !== undefined && plan.way.kind !== 'raw') this.#decode(headers)
     const isEvents = String(headers['content-type'] ?? '').startsWith('text/event-stream')
     if (plan !== undefined && plan.way.kind !== 'raw' && (!isEvents || status >= 400)) {
       this.#held = []
@@ -338,6 +343,26 @@ class Flow implements UpstreamHandler {
     }
     this.#writeHead(status, headers)
     if (isEvents) this.#response.flushHeaders()
+  }
+
+  #decode(headers: Headers): void {
+    const decoder = decoderFor(headers['content-encoding']?.toString())
+    if (typeof decoder === 'string') return
+    delete headers['content-encoding']
+    delete headers['content-length']
+    this.#decoder = decoder
+    decoder.on('data', (bytes: Buffer) => this.#received(bytes))
+    decoder.on('end', () => this.#receivedAll())
+    decoder.on('drain', () => this.#call?.resume())
+    decoder.on('error', (cause: Error) =>
+      this.#fail(
+        new GatewayError(
+          'upstream_bad_response',
+          'upstream call failed: the response is not compressed as it says',
+          { cause },
+        ),
+      ),
+    )
   }
 
   #noteStatus(status: number, isLlm: boolean): void {
@@ -357,6 +382,11 @@ class Flow implements UpstreamHandler {
   }
 
   onData(chunk: Buffer): void {
+    if (this.#decoder === undefined) this.#received(chunk)
+    else if (!this.#decoder.write(chunk)) this.#call?.pause()
+  }
+
+  #received(chunk: Buffer): void {
     if (this.#over) return
     const arrivedAt = performance.now()
     this.#guard(() => {
@@ -409,6 +439,11 @@ class Flow implements UpstreamHandler {
   }
 
   onEnd(): void {
+    if (this.#decoder === undefined) this.#receivedAll()
+    else this.#decoder.end()
+  }
+
+  #receivedAll(): void {
     if (this.#over) return
     const startedAt = performance.now()
     this.#guard(() => {
@@ -548,6 +583,7 @@ class Flow implements UpstreamHandler {
   #closed(): void {
     if (this.#over) return
     this.#over = true
+    this.#decoder?.destroy()
     clearTimeout(this.#requestTimer)
     clearTimeout(this.#totalTimer)
     const exchange = this.#exchange

@@ -117,7 +117,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       initialDelayMs: settings.upstream.keepalives.timeMs,
     },
     family: familyOf(settings.dnsLookupFamily),
-    onConnected: () => {},
+    onConnected: (transport, seconds) => metrics.upstreamConnected(transport, seconds),
   })
 
   // 1-5 the request's way.

@@ -9,7 +9,6 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 }
 const command = parseCommand(process.argv.slice(2))
 const { stdout, stderr } = process
-// biome-ignore lint/style/noProcessEnv: this is where the environment enters
 const environment = process.env
 
 async function main(): Promise<number> {

@@ -30,12 +30,12 @@ export interface SourceDocument {
   readonly expandedTextAt: (path: Path) => string | undefined
 }
 
-export interface Position {
+interface Position {
   readonly line: number
   readonly column: number
 }
 
-export interface Source {
+interface Source {
   readonly text: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly home: string | undefined
@@ -57,7 +57,7 @@ const MAX_ALIASED_NODES = 100_000
 const placeKey = (path: Path) => path.map((part) => `${typeof part}:${part}`).join('\0')
 
 /** Offset -> line and column, both from 1. */
-export function positionsIn(text: string): (offset: number) => Position {
+function positionsIn(text: string): (offset: number) => Position {
   const starts = [0]
   for (const { index } of text.matchAll(/\n/g)) starts.push(index + 1)
   return (offset) => {
@@ -73,7 +73,7 @@ export function positionsIn(text: string): (offset: number) => Position {
 }
 
 /** YAML 1.2's core schema, for plain scalars that only have their text once the environment is known. */
-export function plainValue(text: string): unknown {
+function plainValue(text: string): unknown {
   if (/^(?:~|null|Null|NULL)?$/.test(text)) return null
   if (/^(?:true|True|TRUE)$/.test(text)) return true
   if (/^(?:false|False|FALSE)$/.test(text)) return false
@@ -265,7 +265,14 @@ class Walk {
     const plain = node.type === Scalar.PLAIN && node.tag === undefined && references.length > 0
     const text = plain ? expansion.text.trim() : expansion.text
     const value = typeof node.value !== 'string' ? node.value : plain ? plainValue(text) : text
-    return this.#place(spot, offset, source === '', value, names, plain ? text : undefined)
+    return this.#place(
+      spot,
+      offset,
+      node.type === Scalar.PLAIN && source === '',
+      value,
+      names,
+      plain ? text : undefined,
+    )
   }
 
   /** `~/x` is a path below the home directory. */

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how a reference is written
 import { expect, test } from 'vitest'
 import { maskReferences } from './environment.ts'
 

@@ -103,11 +103,12 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   const lower = word.toLowerCase()
   const same = known.find((candidate) => candidate.toLowerCase() === lower)
   if (same !== undefined) return same
-  const best = closest(word, [...known])
-  if (distance(word, best) <= Math.ceil(Math.max(word.length, best.length) * 0.35)) return best
   // Half a name, such as `prefix` for `pathPrefix`.
-  const partial = known.filter((candidate) => lower.length > 3 && candidate.toLowerCase().includes(lower))
-  return partial.length === 1 ? partial[0] : undefined
+  const longer = known.filter((candidate) => lower.length > 3 && candidate.toLowerCase().includes(lower))
+  if (longer.length === 1) return longer[0]
+  const best = closest(word, [...known])
+  const typos = word.length < 4 ? 1 : word.length < 8 ? 2 : 3 // two letters that changed places count as two
+  return distance(word, best) <= typos ? best : undefined
 }
 
 function unknownKey(path: Path, schemas: readonly Schema[]): Finding {

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how a reference is written
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { ConfigProblem } from '../core/config-problem.ts'
@@ -63,7 +64,7 @@ describe('a good file', () => {
   })
 
   test('may begin with a byte order mark, end its lines with CRLF and use anchors', () => {
-    const text = '\ufeffbackends:\r\n- &a {name: a, host: "h:1"}\r\n- {<: 1}\r\n'.replace('- {<: 1}\r\n', '')
+    const text = '\ufeffbackends:\r\n- {name: a, host: "h:1"}\r\n'
     expect(loaded(text).config.backends).toEqual([{ name: 'a', host: 'h:1' }])
     expect(loaded('config:\n  adminAddr: &a off\n  statsAddr: *a').config.config).toEqual({
       adminAddr: 'off',
@@ -80,7 +81,7 @@ describe('a good file', () => {
     expect(placed(problem)).toEqual({
       file: 'gateway.yaml',
       line: 7,
-      column: 22,
+      column: 23,
       path: 'binds[0].listeners[0].routes[0].matches[0].path.exact',
       message: 'no',
     })
@@ -114,18 +115,15 @@ describe('the environment', () => {
   }
 
   test.each([
-    { text: '- port: $PORT', path: ['binds', 0, 'port'], expected: 3001 },
-    { text: '- port: ${PORT2:-80}', path: ['binds', 0, 'port'], expected: 80 },
-    { text: '- port: 1$PORT', path: ['binds', 0, 'port'], expected: 13001 },
-    { text: '- {port: ${PORT}}', path: ['binds', 0, 'port'], expected: 3001 },
-    { text: '- port: $PORT # of $NOBODY', path: ['binds', 0, 'port'], expected: 3001 },
-    { text: '- port: 1 # "${NOBODY}"', path: ['binds', 0, 'port'], expected: 1 },
-  ])('gives numbers: $text', ({ text, expected }) => {
-    const { config } = loaded(
-      `binds:\n${text.replace(/(\}?)( #.*)?$/, (end) => (text.includes('{port') ? `, listeners: [{}]${end}` : `${end}\n  listeners: [{}]`))}`,
-      environment,
-    )
-    expect(config.binds?.[0]?.port).toBe(expected)
+    { yaml: 'port: $PORT', expected: 3001 },
+    { yaml: 'port: ${PORT2:-80}', expected: 80 },
+    { yaml: 'port: 1$PORT', expected: 13001 },
+    { yaml: '{port: ${PORT}, listeners: [{}]}', expected: 3001 },
+    { yaml: 'port: $PORT # of $NOBODY', expected: 3001 },
+    { yaml: 'port: 1 # "${NOBODY}"', expected: 1 },
+  ])('gives numbers: $yaml', ({ yaml, expected }) => {
+    const text = `binds:\n- ${yaml}${yaml.startsWith('{') ? '' : '\n  listeners: [{}]'}`
+    expect(loaded(text, environment).config.binds?.[0]?.port).toBe(expected)
   })
 
   test.each([
@@ -238,13 +236,6 @@ describe('YAML', () => {
       expected: [`1:1 : expected an object with keys such as \`binds\`: found a single value (${object})`],
     },
     {
-      text: 'a: b\n c: d',
-      expected: [
-        '1:4 : Nested mappings are not allowed in compact mappings',
-        '2:1 : Implicit keys need to be on a single line',
-      ].slice(0, 0),
-    },
-    {
       text: 'binds:\n\t- port: 1',
       expected: ['2:1 : Tabs are not allowed as indentation (indent with spaces)'],
     },
@@ -266,9 +257,7 @@ describe('YAML', () => {
     },
     { text: '__proto__: {}', expected: ['1:1 __proto__: unknown key `__proto__`'] },
   ])('refuses $text', ({ text, expected }) => {
-    const found = problems(text)
-    if (expected.length > 0) expect(found).toEqual(expected)
-    else expect(found).not.toEqual([])
+    expect(problems(text)).toEqual(expected)
   })
 
   test('refuses a bomb of aliases quickly', () => {
@@ -380,7 +369,7 @@ describe('the schema', () => {
       name: 'a wrong word of several',
       text: route('- backends:', '  - ai: {name: a, provider: {openAI: }, routes: {/x: completion}}'),
       expected: [
-        '6:53 binds[0].listeners[0].routes[0].backends[0].ai.routes["/x"]: expected `completions`, `messages`, `responses`, `embeddings`, `models`, `anthropicTokenCount`, `passthrough` or `detect`, found the string "completion" (did you mean `completions`?)',
+        '6:58 binds[0].listeners[0].routes[0].backends[0].ai.routes["/x"]: expected `completions`, `messages`, `responses`, `embeddings`, `models`, `anthropicTokenCount`, `passthrough` or `detect`, found the string "completion" (did you mean `completions`?)',
       ],
     },
     {
@@ -436,8 +425,8 @@ describe('the schema', () => {
       name: 'a mistake inside a branch of a union',
       text: route('- policies:', '    backendAuth: {key: {value: x, location: {header: {nam: y}}}}'),
       expected: [
-        '6:54 binds[0].listeners[0].routes[0].policies.backendAuth.key.location.header.name: `name` is required: expected a string',
-        '6:63 binds[0].listeners[0].routes[0].policies.backendAuth.key.location.header.nam: unknown key `nam` (did you mean `name`?)',
+        '6:50 binds[0].listeners[0].routes[0].policies.backendAuth.key.location.header.name: `name` is required: expected a string',
+        '6:59 binds[0].listeners[0].routes[0].policies.backendAuth.key.location.header.nam: unknown key `nam` (did you mean `name`?)',
       ],
     },
     {
@@ -563,7 +552,7 @@ describe('cross checks', () => {
       name: 'a custom provider without a host',
       text: ai('provider: {custom: {}}}'),
       expected: [
-        '6:36 binds[0].listeners[0].routes[0].backends[0].ai.provider.custom: a custom provider has no host of its own: `hostOverride` is required beside `provider`',
+        '6:35 binds[0].listeners[0].routes[0].backends[0].ai.provider.custom: a custom provider has no host of its own: `hostOverride` is required beside `provider`',
       ],
     },
     {
@@ -575,14 +564,14 @@ describe('cross checks', () => {
       name: 'routes twice, on the provider',
       text: ai('provider: {openAI: {}}, routes: {}, policies: {ai: {routes: {}}}}'),
       expected: [
-        '6:49 binds[0].listeners[0].routes[0].backends[0].ai.routes: `ai.routes` and `ai.policies.ai.routes` exclude each other: keep one',
+        '6:48 binds[0].listeners[0].routes[0].backends[0].ai.routes: `ai.routes` and `ai.policies.ai.routes` exclude each other: keep one',
       ],
     },
     {
       name: 'routes twice, on the backend',
       text: ai('provider: {openAI: {}}, routes: {}}, policies: {ai: {routes: {}}}'),
       expected: [
-        '6:49 binds[0].listeners[0].routes[0].backends[0].ai.routes: `ai.routes` and `policies.ai.routes` exclude each other: keep one',
+        '6:48 binds[0].listeners[0].routes[0].backends[0].ai.routes: `ai.routes` and `policies.ai.routes` exclude each other: keep one',
       ],
     },
     {
@@ -607,6 +596,6 @@ describe('cross checks', () => {
       ],
     },
   ])('tell $name', ({ text, expected }) => {
-    expect(problems(text.replace(/(- \{ai: .*[^}])$/, '$1'))).toEqual(expected)
+    expect(problems(text)).toEqual(expected)
   })
 })

@@ -6,7 +6,7 @@
  */
 import { isSecretKey } from './secret-keys.ts'
 
-export const REDACTED = '<redacted>'
+const REDACTED = '<redacted>'
 
 /** Maps whose keys are names of the user's own choosing: a model may well be called `token-counter`. */
 const FREE_NAMES = new Set(['routes', 'modelAliases'])
@@ -70,7 +70,7 @@ function hide(value: unknown, path: readonly string[], context: Context): unknow
 }
 
 /** Secrets inside other text: in URLs, after `Bearer`, and keys that providers mark as such. */
-export function scrub(text: string): string {
+function scrub(text: string): string {
   return text
     .replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^/?#\s@]*@/gi, `$1${REDACTED}@`)
     .replace(/([?&])([^=&#\s]+)=([^&#\s]*)/g, (whole, mark: string, name: string) =>

@@ -8,7 +8,7 @@ export type Schema = z.core.$ZodType
 const defOf = (schema: Schema) => (schema as z.core.$ZodTypes)._zod.def
 
 /** What a file may hold: without `optional`, preprocessing and transforms; a union becomes its options. */
-export function options(schema: Schema): Schema[] {
+function options(schema: Schema): Schema[] {
   const def = defOf(schema)
   switch (def.type) {
     case 'optional':
@@ -34,7 +34,7 @@ export function keysOf(schema: Schema): string[] {
   return def.type === 'object' ? Object.keys(def.shape) : []
 }
 
-export function requiredKeysOf(schema: Schema): string[] {
+function requiredKeysOf(schema: Schema): string[] {
   const def = defOf(schema)
   if (def.type !== 'object') return []
   return Object.entries(def.shape).flatMap(([key, value]) => (isOptional(value) ? [] : [key]))

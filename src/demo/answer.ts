@@ -5,6 +5,7 @@ import type { Usage } from '../core/usage.ts'
 export interface Frame {
   /** One server-sent event, blank line included, with LF. */
   readonly text: string
+  /** `done` is the chat API's `[DONE]`, which no other has. */
   readonly kind: 'delta' | 'event' | 'done'
   /** Tokens that had been generated when this frame was sent, since the frame before it. */
   readonly outputTokens: number

@@ -130,6 +130,11 @@ export function schemaRefusal(error: z.core.$ZodError, input: unknown): Refusal 
           : `${at}: String should have at most ${issue.maximum} characters`,
       )
     case 'invalid_format':
+      if (issue.path[0] === 'tools' && issue.path.at(-1) === 'type') {
+        return badRequest(
+          `${location(input, issue.path.slice(0, -1))}: Input tag '${String(value)}' found using 'type' does not match any of the expected tags: 'bash_20250124', 'code_execution_20250825', 'custom', 'text_editor_20250728', 'web_search_20250305'`,
+        )
+      }
       return badRequest(`${at}: String should match pattern '${String(issue.pattern ?? '').slice(1, -1)}'`)
     case 'custom':
       return badRequest(at === '' ? issue.message : `${at}: ${issue.message}`)
@@ -144,24 +149,21 @@ function unionRefusal(
   at: string,
   value: unknown,
 ): Refusal {
-  // A union by kind reports the path of the tag.
-  const holder = valueAt(input, issue.path.slice(0, -1))
-  if (issue.discriminator === undefined || !isJson(holder)) {
-    return badRequest(value === undefined ? `${at}: Field required` : `${at}: Input should be a valid value`)
+  if (value === undefined) return badRequest(`${at}: Field required`)
+  // A union by kind reports the path of the kind and which there are.
+  const options = 'options' in issue && Array.isArray(issue.options) ? issue.options : undefined
+  if (issue.discriminator === undefined || options === undefined) {
+    return badRequest(`${at}: Input should be a valid ${expectations(issue)}`)
   }
   const of = location(input, issue.path.slice(0, -1))
-  if (value === undefined) return badRequest(`${at}: Field required`)
-  if (issue.discriminator === 'role')
-    return badRequest(`${at}: Input should be 'user', 'assistant' or 'system'`)
   return badRequest(
-    `${of}: Input tag '${String(value)}' found using '${issue.discriminator}' does not match any of the expected tags: ${TAGS[issue.path.includes('content') ? 'content' : String(issue.path[0])] ?? 'see the documentation'}`,
+    `${of}: Input tag '${String(value)}' found using '${issue.discriminator}' does not match any of the expected tags: ${quoted(options, ', ')}`,
   )
 }
 
-const TAGS: Readonly<Record<string, string>> = {
-  content:
-    "'document', 'image', 'redacted_thinking', 'search_result', 'server_tool_use', 'text', 'thinking', 'tool_result', 'tool_use', 'web_search_tool_result'",
-  system: "'text'",
-  tool_choice: "'auto', 'any', 'tool', 'none'",
-  thinking: "'enabled', 'disabled', 'adaptive', 'between_tools'",
+function expectations(issue: z.core.$ZodIssueInvalidUnion): string {
+  const names = issue.errors.flatMap(([first]) =>
+    first?.code === 'invalid_type' ? [A_TYPE[first.expected] ?? first.expected] : [],
+  )
+  return names.join(' or ')
 }

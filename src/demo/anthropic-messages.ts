@@ -207,11 +207,10 @@ function messageFrames(message: Message, script: Script, usage: Usage): Frame[] 
   const end = {
     type: 'message_delta',
     delta: { stop_reason: message.stopReason, stop_sequence: message.stopSequence, stop_details: null },
-    // Without usage the event would not be one that any client understands; the real one always has it.
-    usage: silent ? undefined : { ...final, ...details(usage) },
+    ...(!silent && { usage: { ...final, ...details(usage) } }),
   }
   add('event', end, costs.length === 0 ? Math.max(usage.outputTokens - 1, 0) : 0)
-  add('done', { type: 'message_stop' })
+  add('event', { type: 'message_stop' })
   return frames
 }
 

@@ -2,17 +2,16 @@
 import { type Answer, NO_USAGE } from './answer.ts'
 import { refuse } from './anthropic-errors.ts'
 
-const MODELS: readonly (readonly [id: string, name: string, created: string, aliases: readonly string[]])[] =
-  [
-    ['claude-opus-4-5-20251101', 'Claude Opus 4.5', '2025-11-24T00:00:00Z', ['claude-opus-4-5']],
-    ['claude-haiku-4-5-20251001', 'Claude Haiku 4.5', '2025-10-15T00:00:00Z', ['claude-haiku-4-5']],
-    ['claude-sonnet-4-5-20250929', 'Claude Sonnet 4.5', '2025-09-29T00:00:00Z', ['claude-sonnet-4-5']],
-    ['claude-opus-4-1-20250805', 'Claude Opus 4.1', '2025-08-05T00:00:00Z', ['claude-opus-4-1']],
-    ['claude-sonnet-4-20250514', 'Claude Sonnet 4', '2025-05-22T00:00:00Z', ['claude-sonnet-4-0']],
-    ['claude-3-5-haiku-20241022', 'Claude Haiku 3.5', '2024-10-22T00:00:00Z', ['claude-3-5-haiku-latest']],
-  ]
+const MODELS: readonly (readonly [id: string, name: string, created: string, alias?: string])[] = [
+  ['claude-haiku-5-5', 'Claude Haiku 5.5', '2026-10-20T00:00:00Z'],
+  ['claude-sonnet-5-5', 'Claude Sonnet 5.5', '2026-10-06T00:00:00Z'],
+  ['claude-opus-5-5', 'Claude Opus 5.5', '2026-09-15T00:00:00Z'],
+  ['claude-opus-4-5-20251101', 'Claude Opus 4.5', '2025-11-24T00:00:00Z', 'claude-opus-4-5'],
+  ['claude-haiku-4-5-20251001', 'Claude Haiku 4.5', '2025-10-15T00:00:00Z', 'claude-haiku-4-5'],
+  ['claude-sonnet-4-5-20250929', 'Claude Sonnet 4.5', '2025-09-29T00:00:00Z', 'claude-sonnet-4-5'],
+]
 
-const SNAPSHOTS = new Map(MODELS.flatMap(([id, , , aliases]) => aliases.map((alias) => [alias, id])))
+const SNAPSHOTS = new Map(MODELS.map(([id, , , alias]) => [alias ?? id, id]))
 
 /** The name in the answer; a model that is no alias answers under its own. */
 export const snapshotOf = (model: string) => SNAPSHOTS.get(model) ?? model

@@ -51,6 +51,7 @@ export type Api =
 
 export interface Totals extends Usage {
   readonly calls: number
+  /** Whole answers that were not refusals. */
   readonly completed: number
   readonly aborted: number
   /** Status 400 and above. */
@@ -98,9 +99,9 @@ export function createLedger(limit: number): Ledger {
       if (calls.length >= limit * 2) calls.splice(0, limit)
       calls.push(call)
       totals.calls += 1
-      if (call.completed) totals.completed += 1
       if (call.aborted) totals.aborted += 1
       if (call.status >= 400) totals.refused += 1
+      else if (call.completed) totals.completed += 1
       totals.inputTokens += call.inputTokens
       totals.outputTokens += call.outputTokens
       totals.cacheReadTokens += call.cacheReadTokens

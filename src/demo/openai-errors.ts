@@ -184,12 +184,31 @@ export function schemaRefusal(
       return outOfRange(issue, name, value)
     case 'invalid_union':
       if (value === undefined) return missingParameter(name)
-      return badRequest(`Invalid value for '${name}'.`, name, 'invalid_value')
+      // A union by kind reports the path of the kind and which there are.
+      if (issue.discriminator !== undefined && 'options' in issue && Array.isArray(issue.options)) {
+        return badRequest(
+          `Invalid value: '${String(value)}'. Supported values are: ${list(issue.options)}.`,
+          name,
+          'invalid_value',
+        )
+      }
+      return badRequest(
+        `Invalid type for '${name}': expected one of ${expectations(issue)}, but got ${typeName(value)} instead.`,
+        name,
+        'invalid_type',
+      )
     case 'custom':
       return badRequest(issue.message, name === '' ? null : name)
     default:
       return badRequest(`Invalid '${name}': ${issue.message}`, name, 'invalid_value')
   }
+}
+
+function expectations(issue: z.core.$ZodIssueInvalidUnion): string {
+  const names = issue.errors.flatMap(([first]) =>
+    first?.code === 'invalid_type' ? [(A_TYPE[first.expected] ?? first.expected).replace(/^an? /, '')] : [],
+  )
+  return `a ${names.join(' or ')}`
 }
 
 export const missingParameter = (name: string) =>

@@ -4,6 +4,7 @@ import type { Answer } from './answer.ts'
 import { cloudflareRay, openAIRequestId } from './ids.ts'
 import type { Api } from './ledger.ts'
 import { answerChat } from './openai-chat.ts'
+import { answerEmbeddings } from './openai-embeddings.ts'
 import {
   badRequest,
   invalidUrl,
@@ -14,6 +15,7 @@ import {
   wrongApiKey,
 } from './openai-errors.ts'
 import { answerModels } from './openai-models.ts'
+import { answerResponses } from './openai-responses.ts'
 import type { Call, Vendor } from './vendor.ts'
 
 const ENDPOINTS: Readonly<Record<string, Api>> = {
@@ -66,6 +68,10 @@ function answer(call: Call): Answer {
   switch (call.api) {
     case 'completions':
       return answerChat(body, call.script, call.requestId)
+    case 'responses':
+      return answerResponses(body, call.script)
+    case 'embeddings':
+      return answerEmbeddings(body, call.script)
     default:
       throw invalidUrl(call.method, call.path)
   }

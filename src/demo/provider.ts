@@ -175,9 +175,9 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   const processingMs = Math.max(Math.round(performance.now() - receivedAt), 1)
   const headed = { ...answer, headers: { ...vendor.headers(requestId, processingMs), ...answer.headers } }
   const delivered =
-    ready === undefined || isPaced(script)
-      ? await deliver({ response, caller, answer: headed, script, gauges })
-      : await deliverReady(response, caller, headed, ready.bytes)
+    ready !== undefined && isPlain(script)
+      ? await deliverReady(response, caller, headed, ready.bytes)
+      : await deliver({ response, caller, answer: headed, script, gauges })
 
   gauges.inFlight -= 1
   state.ledger.add({
@@ -298,16 +298,20 @@ function remember({ fixed }: State, { path, body }: Omit<Call, 'script'>, answer
   fixed.set(shapeOf(path, body), { answer, bytes: Buffer.from(text) })
 }
 
-function isPaced(script: Script): boolean {
-  const { text: _, textBytes: __, chunks: ___, ...rest } = script
-  return (
-    rest.fault !== undefined ||
-    rest.firstDelayMs !== undefined ||
-    rest.chunkDelayMs !== undefined ||
-    rest.splitBytes !== undefined ||
-    rest.gzip === true
-  )
-}
+/** Script fields that change how an answer is written, not what it says. */
+const WRITING = [
+  'firstDelayMs',
+  'chunkDelayMs',
+  'fault',
+  'splitBytes',
+  'gzip',
+  'crlf',
+  'comments',
+  'noFinalBlank',
+  'doneVariant',
+] as const
+
+const isPlain = (script: Script) => WRITING.every((field) => script[field] === undefined)
 
 async function deliverReady(
   response: ServerResponse,

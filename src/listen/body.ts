@@ -1,18 +1,10 @@
 /** A request's body, whole, decoded and within a limit. */
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import { decoderFor } from '../core/content-encoding.ts'
 import { GatewayError } from '../core/errors.ts'
 
 const EMPTY = Buffer.alloc(0)
-
-const DECODERS: Record<string, () => NodeJS.ReadWriteStream & Readable> = {
-  gzip: () => createGunzip(),
-  'x-gzip': () => createGunzip(),
-  deflate: () => createInflate(),
-  br: () => createBrotliDecompress(),
-  zstd: () => createZstdDecompress(),
-}
 
 const tooLarge = (limit: number) =>
   new GatewayError('body_too_large', `failed to process LLM request: the body exceeds ${limit} bytes`)
@@ -28,22 +20,14 @@ export function readBody(
     done(tooLarge(limit), EMPTY)
     return
   }
-  const encoding = request.headers['content-encoding']?.trim().toLowerCase()
-  let source: Readable = request
-  if (encoding !== undefined && encoding !== 'identity' && encoding !== '') {
-    const decoder = DECODERS[encoding]
-    if (decoder === undefined) {
-      done(
-        new GatewayError(
-          'unsupported_encoding',
-          `failed to process LLM request: unknown content-encoding ${encoding}`,
-        ),
-        EMPTY,
-      )
-      return
-    }
-    source = request.pipe(decoder())
+  const encoding = request.headers['content-encoding']
+  const decoder = decoderFor(encoding)
+  if (decoder === 'unknown') {
+    const message = `failed to process LLM request: unknown content-encoding ${encoding}`
+    done(new GatewayError('unsupported_encoding', message), EMPTY)
+    return
   }
+  const source: Readable = decoder === 'none' ? request : request.pipe(decoder)
 
   let first: Buffer | undefined
   let more: Buffer[] | undefined

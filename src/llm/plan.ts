@@ -166,6 +166,17 @@ function parseBody(body: Buffer): Body {
   return parsed
 }
 
+/** Reading survives any depth of nesting, writing does not. */
+function serialize(body: Body): Buffer {
+  try {
+    return Buffer.from(JSON.stringify(body))
+  } catch (cause) {
+    throw new GatewayError('invalid_body', 'failed to process LLM request: the body is nested too deeply', {
+      cause,
+    })
+  }
+}
+
 /** `{"a":1}` -> `{"stream_options":{"include_usage":true},"a":1}`, without touching another byte. */
 function spliceStreamOptions(body: Buffer): Buffer {
   const brace = body.indexOf(0x7b)
@@ -260,7 +271,7 @@ function countPlan(backend: LlmBackend, request: LlmRequest): LlmPlan {
   const plan = rawPlan(backend, request, facts, path, { kind: 'raw' })
   return {
     ...plan,
-    body: changed ? Buffer.from(JSON.stringify(body)) : request.body,
+    body: changed ? serialize(body) : request.body,
     clientBody: body,
     countLocally,
   }
@@ -307,7 +318,7 @@ function conversationPlan(
     return {
       ...plan,
       headers: { ...plan.headers, 'content-type': 'application/json' },
-      body: Buffer.from(JSON.stringify(translated.body)),
+      body: serialize(translated.body),
       way: { kind: 'translate', translation, includeUsage },
       dropped: translated.dropped,
       clientBody: body,
@@ -316,12 +327,12 @@ function conversationPlan(
 
   const askUsage = format === 'completions' && facts.streaming && !includeUsage
   const way: Way = { kind: 'same', format, stripUsage: askUsage, lenient: false }
-  let bytes = changed ? Buffer.from(JSON.stringify(body)) : request.body
+  let bytes = changed ? serialize(body) : request.body
   if (askUsage) {
     bytes =
       body.stream_options === undefined
         ? spliceStreamOptions(bytes)
-        : Buffer.from(JSON.stringify({ ...body, stream_options: { ...options, include_usage: true } }))
+        : serialize({ ...body, stream_options: { ...options, include_usage: true } })
   }
   return { ...plan, body: bytes, way, clientBody: body }
 }

@@ -2,11 +2,12 @@
  * Lines to a file descriptor, in batches, in the background: the log's reader may be slow, stuck or gone, and no
  * request notices. What does not fit is dropped and counted.
  *
- * A full pipe would block a thread of Node's pool, and the process at its end. So a pipe is opened once more
- * through `/proc`, without blocking: that flag then belongs to our copy alone and not to whoever else holds the
- * pipe (the shell, a child).
+ * A full pipe would block a thread of Node's pool, and `process.exit` waits for that thread for ever. So a pipe is
+ * opened once more through `/proc`, without blocking: that flag then belongs to our copy alone and not to whoever
+ * else holds the pipe (the shell, a child).
  */
 import { closeSync, constants, fstatSync, openSync, write as writeAsync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
 
 export interface LogWriterOptions {
   /** Default 1: standard output. */
@@ -23,8 +24,7 @@ const BATCH_CHARACTERS = 64 * 1024
 const LONGEST_PAUSE_MS = 50
 
 export class LogWriter {
-  readonly #fd: number
-  readonly #ownsFd: boolean
+  readonly #target: Target
   readonly #maxQueuedCharacters: number
   readonly #gatherMs: number
   readonly #onDropped: (lines: number) => void
@@ -49,9 +49,7 @@ export class LogWriter {
 
   constructor(options: LogWriterOptions = {}) {
     const { fd = 1, maxQueuedCharacters = 4 * 1024 * 1024, gatherMs = 10, onDropped = () => {} } = options
-    const own = openWithoutBlocking(fd)
-    this.#fd = own ?? fd
-    this.#ownsFd = own !== undefined
+    this.#target = withoutBlocking(fd)
     this.#maxQueuedCharacters = maxQueuedCharacters
     this.#gatherMs = gatherMs
     this.#onDropped = onDropped
@@ -98,7 +96,7 @@ export class LogWriter {
     if (this.#isInKernel) this.#batch = undefined
     try {
       while (this.#takeBatch() && this.#batch !== undefined) {
-        this.#advance(writeSync(this.#fd, this.#batch, this.#offset))
+        this.#advance(writeSync(this.#target.fd, this.#batch, this.#offset))
       }
     } catch {
       this.#abandon()
@@ -128,7 +126,7 @@ export class LogWriter {
     if (this.#isInKernel || !this.#takeBatch() || this.#batch === undefined) return
     this.#isInKernel = true
     const length = this.#batch.length - this.#offset
-    writeAsync(this.#fd, this.#batch, this.#offset, length, null, (error, written) => {
+    writeAsync(this.#target.fd, this.#batch, this.#offset, length, null, (error, written) => {
       this.#isInKernel = false
       if (this.#batch === undefined) this.#closeFd()
       else if (error === null) {
@@ -180,7 +178,7 @@ export class LogWriter {
   }
 
   #closeFd(): void {
-    if (this.#ownsFd) closeSync(this.#fd)
+    if (this.#target.isOurs) closeSync(this.#target.fd)
   }
 
   #settle(lines: number): void {
@@ -196,13 +194,26 @@ export class LogWriter {
   }
 }
 
-/** Our own descriptor of the pipe behind `fd`; undefined where that is no pipe, or may not be opened. */
-function openWithoutBlocking(fd: number): number | undefined {
+interface Target {
+  readonly fd: number
+  readonly isOurs: boolean
+  /** Only kept from being collected: its end would close the descriptor. */
+  readonly socket?: Socket
+}
+
+/** The same place as `fd`, where a write that has no room says EAGAIN instead of waiting; if that can be had. */
+function withoutBlocking(fd: number): Target {
   try {
-    if (!fstatSync(fd).isFIFO()) return undefined
-    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK)
+    const stat = fstatSync(fd)
+    if (stat.isFIFO()) {
+      return { fd: openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK), isOurs: true }
+    }
+    // A socket cannot be opened twice. Node switches blocking off when it takes it over; it never writes to it.
+    if (stat.isSocket()) {
+      return { fd, isOurs: false, socket: new Socket({ fd, readable: false, writable: false }).unref() }
+    }
   } catch {
     // No /proc, another user's pipe, a closed descriptor, a pipe that nobody reads: the writes will tell.
-    return undefined
   }
+  return { fd, isOurs: false }
 }

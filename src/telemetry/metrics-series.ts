@@ -12,7 +12,7 @@ import { LabelTree } from './registry-series.ts'
 export const UNKNOWN = 'unknown'
 const NONE = 'none'
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'])
-/** Beyond it a combination's series are looked up family by family. */
+/** Beyond it a combination's series are asked of each family again for each request. */
 const MAX_KEPT = 5000
 
 /** The series of all requests with the same labels. Those that few requests need are bound when first needed. */

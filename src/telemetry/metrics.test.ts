@@ -411,12 +411,13 @@ test('attempts: retries, heads and new connections', () => {
     attempt(exchange, { connectMs: 40, headAt: undefined }),
     attempt(exchange),
   )
-  const { samples } = finish(exchange)
+  const { samples, metrics } = finish(exchange)
+  metrics.upstreamConnected('tls', 0.02)
   expect(Object.values(samples('agentgateway_retries_total'))).toEqual([2])
   expect(samples('agentgateway_upstream_call_duration_seconds_count')).toEqual({
     '{kind="Primary",subtype="Llm"}': 2,
   })
-  expect(Object.values(samples('agentgateway_upstream_connect_duration_seconds_count'))).toEqual([2])
+  expect(samples('agentgateway_upstream_connect_duration_seconds_count')).toEqual({ '{transport="tls"}': 1 })
 })
 
 describe('exemplars', () => {

@@ -66,6 +66,10 @@ export function createMetrics({ registry, version, removed = [] }: MetricsOption
     connectionClosed(connection: Connection): void {
       families.connectionsActive.child(...connectionValues(connection)).add(-1)
     },
+    /** A new connection to an upstream: every one, also those whose request was abandoned meanwhile. */
+    upstreamConnected(transport: 'plaintext' | 'tls', seconds: number): void {
+      families.upstreamConnect.child(transport).observe(seconds)
+    },
     /** The configuration at start, which is no reload. */
     configLoaded(): void {
       families.configSynchronized.child().set(1)
@@ -129,8 +133,7 @@ function observeProcessing(families: Families, series: RequestSeries, exchange: 
 }
 
 function observeAttempts(families: Families, exchange: Exchange): void {
-  for (const { connectMs, headAt, startedAt } of exchange.attempts) {
-    if (connectMs !== undefined) families.upstreamConnect.child(UNKNOWN).observe(connectMs / 1000)
+  for (const { headAt, startedAt } of exchange.attempts) {
     if (headAt !== undefined) {
       const seconds = (headAt - startedAt) / 1000
       families.upstreamCall.child('Primary', CALL_SUBTYPES[exchange.protocol]).observe(seconds)

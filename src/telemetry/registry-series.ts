@@ -1,37 +1,52 @@
 /**
  * The cells that hold the numbers, and the tree in which they are found by their labels' values.
  *
- * The tree walks one Map per label: joining ten values to one key and hashing it costs five times as much.
+ * The tree walks one step per label: joining the values to one key and hashing it costs several times as much. Most
+ * labels rarely change from one request to the next, so each step first tries the branch that it took last.
  */
 
 interface Node<T> {
-  next: Map<string, Node<T>> | undefined
+  branches: Map<string, Node<T>> | undefined
+  lastStep: string | undefined
+  lastBranch: Node<T> | undefined
   value: T | undefined
 }
 
-/** Values by lists of strings, one Map per position. */
+function newNode<T>(): Node<T> {
+  return { branches: undefined, lastStep: undefined, lastBranch: undefined, value: undefined }
+}
+
+/** Values by lists of strings. */
 export class LabelTree<T> {
-  readonly #root: Node<T> = { next: undefined, value: undefined }
+  readonly #root = newNode<T>()
   size = 0
 
   get(path: readonly string[]): T | undefined {
     let node: Node<T> | undefined = this.#root
-    for (let index = 0; index < path.length && node !== undefined; index++) {
-      node = node.next?.get(path[index] ?? '')
+    for (let index = 0; index < path.length; index++) {
+      const step = path[index] ?? ''
+      if (node.lastStep !== step) {
+        const branch: Node<T> | undefined = node.branches?.get(step)
+        if (branch === undefined) return undefined
+        node.lastStep = step
+        node.lastBranch = branch
+      }
+      node = node.lastBranch
+      if (node === undefined) return undefined
     }
-    return node?.value
+    return node.value
   }
 
   set(path: readonly string[], value: T): void {
     let node = this.#root
     for (const step of path) {
-      node.next ??= new Map()
-      let following = node.next.get(step)
-      if (following === undefined) {
-        following = { next: undefined, value: undefined }
-        node.next.set(step, following)
+      node.branches ??= new Map()
+      let branch = node.branches.get(step)
+      if (branch === undefined) {
+        branch = newNode()
+        node.branches.set(step, branch)
       }
-      node = following
+      node = branch
     }
     if (node.value === undefined) this.size++
     node.value = value

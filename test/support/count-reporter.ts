@@ -1,7 +1,6 @@
 /** Ends every test run with a line of its own: `N passed, N failed`, and how many were skipped and why, if any. */
 import type { Reporter, TestModule } from 'vitest/node'
 
-// biome-ignore lint/style/noDefaultExport: vitest loads a reporter by its default export
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     let passed = 0

@@ -214,7 +214,10 @@ export function writeArguments(answer: Answer, call: CallInProgress, delta: stri
 
 export function closeCall(answer: Answer, call: CallInProgress, status: ItemStatus): void {
   if (call.status !== 'in_progress') return
-  if (call.isCustom) return closeCustomCall(answer, call, status)
+  if (call.isCustom) {
+    closeCustomCall(answer, call, status)
+    return
+  }
   // Providers send nothing for a function without parameters; clients parse what they get.
   if (call.pieces.length === 0 && status === 'completed') writeArguments(answer, call, '{}')
   call.status = status

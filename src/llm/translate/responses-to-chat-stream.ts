@@ -7,6 +7,7 @@
 import type { SseEvent } from '../../core/sse.ts'
 import { errorBody } from '../error-body.ts'
 import type { IncompleteReason } from '../wire/openai-responses.ts'
+import { contentText, reasoningOf } from './messages-to-chat-response.ts'
 import { ENDED_EARLY, providerStreamError } from './provider-errors.ts'
 import { arrayOf, countOf, eventData, objectOf, textOf } from './reply-values.ts'
 import { isObject, type Json } from './request-values.ts'
@@ -38,7 +39,7 @@ export interface ResponsesFromChatState {
   readonly answer: Answer
   /** By the index that the provider gives them. */
   readonly calls: Map<number, HeldCall>
-  finishReason: unknown
+  finishReason: string | undefined
   isOver: boolean
 }
 
@@ -54,6 +55,8 @@ export const responsesFromChatStream: StreamStep<ResponsesFromChatState> = {
     return [state, takeEvents(state.answer)]
   },
   end: (state) => {
+    // Some servers end without `[DONE]`; a finish reason says as much.
+    if (!state.isOver && state.finishReason !== undefined) complete(state)
     if (!state.isOver) breakOff(state, errorBody('responses', 502, ENDED_EARLY, null))
     return takeEvents(state.answer)
   },
@@ -63,19 +66,27 @@ function translate(state: ResponsesFromChatState, event: SseEvent): void {
   const { answer } = state
   if (event.data === '[DONE]') {
     // A stream that says nothing but that it is over has answered nothing.
-    if (!answer.hasBegun) return breakOff(state, errorBody('responses', 502, ENDED_EARLY, null))
-    state.isOver = true
-    return finish(answer, incompleteReason(state.finishReason))
+    if (answer.hasBegun) complete(state)
+    else breakOff(state, errorBody('responses', 502, ENDED_EARLY, null))
+    return
   }
   const chunk = eventData(event)
   if (event.event === 'error' || isObject(chunk.error) || typeof chunk.error === 'string') {
-    return breakOff(state, providerStreamError('responses', chunk))
+    breakOff(state, providerStreamError('responses', chunk))
+    return
   }
   noteFacts(answer, chunk)
   begin(answer)
   const choice = objectOf(arrayOf(chunk.choices)[0])
-  writeDelta(state, objectOf(choice.delta), arrayOf(objectOf(choice.logprobs).content))
-  state.finishReason = choice.finish_reason ?? state.finishReason
+  const delta = objectOf(choice.delta)
+  writeSpeech(answer, delta, arrayOf(objectOf(choice.logprobs).content))
+  for (const piece of arrayOf(delta.tool_calls).map(objectOf)) writeCallPiece(state, piece)
+  state.finishReason = textOf(choice.finish_reason) || state.finishReason
+}
+
+function complete(state: ResponsesFromChatState): void {
+  state.isOver = true
+  finish(state.answer, incompleteReason(state.finishReason))
 }
 
 function breakOff(state: ResponsesFromChatState, body: Json): void {
@@ -93,17 +104,10 @@ export function noteFacts(answer: Answer, reply: Json): void {
   if (isObject(reply.usage)) answer.usage = usageOfChat(reply.usage)
 }
 
-function writeDelta(state: ResponsesFromChatState, delta: Json, logprobs: readonly unknown[]): void {
-  const { answer } = state
-  writeSpeech(answer, delta, logprobs)
-  for (const piece of arrayOf(delta.tool_calls).map(objectOf)) writeCallPiece(state, piece)
-}
-
 /** Of a delta or a whole message: the same fields in both. */
 export function writeSpeech(answer: Answer, message: Json, logprobs: readonly unknown[]): void {
-  // Two names for one thing that OpenAI's own API does not have.
-  writeReasoning(answer, textOf(message.reasoning_content) || textOf(message.reasoning))
-  writeText(answer, textOf(message.content), logprobs.map(logprobOf))
+  writeReasoning(answer, reasoningOf(message))
+  writeText(answer, contentText(message.content), logprobs.map(logprobOf))
   for (const annotation of arrayOf(message.annotations).map(objectOf)) {
     const citation = objectOf(annotation.url_citation)
     if (textOf(citation.url) === '') continue
@@ -131,23 +135,26 @@ function logprobOf(value: unknown) {
 }
 
 function writeCallPiece(state: ResponsesFromChatState, piece: Json): void {
-  const { answer, calls } = state
+  const called = objectOf(piece.function)
+  const id = textOf(piece.id)
+  const name = textOf(called.name)
   // Some servers leave the index out when there is one call only.
   const index = typeof piece.index === 'number' ? piece.index : 0
-  const called = objectOf(piece.function)
-  const known = calls.get(index) ?? { id: '', held: [], call: undefined }
-  calls.set(index, known)
-  known.id ||= textOf(piece.id)
+  let known = state.calls.get(index)
+  // Others number every call 0: a name with an id of its own begins another one.
+  if (known === undefined || (id !== '' && name !== '' && known.id !== '' && known.id !== id)) {
+    known = { id, held: [], call: undefined }
+    state.calls.set(index, known)
+  }
+  known.id ||= id
 
-  if (known.call === undefined) {
-    known.held.push(textOf(called.arguments))
-    const name = textOf(called.name)
-    if (name === '') return
-    known.call = openCall(answer, known.id, name)
-    writeArguments(answer, known.call, known.held.join(''))
+  const piecesOfArguments = textOf(called.arguments)
+  if (known.call === undefined && name === '') {
+    known.held.push(piecesOfArguments)
     return
   }
-  writeArguments(answer, known.call, textOf(called.arguments))
+  known.call ??= openCall(state.answer, known.id, name)
+  writeArguments(state.answer, known.call, known.held.splice(0).join('') + piecesOfArguments)
 }
 
 const INCOMPLETE = new Map<unknown, IncompleteReason>([

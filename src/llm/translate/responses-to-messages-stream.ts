@@ -69,25 +69,31 @@ function translate(state: ResponsesFromMessagesState, event: SseEvent): void {
       const message = objectOf(data.message)
       noteFacts(answer, message)
       noteUsage(state, objectOf(message.usage))
-      return begin(answer)
+      begin(answer)
+      break
     }
     case 'content_block_start':
       begin(answer)
-      return startBlock(state, data.index, objectOf(data.content_block))
+      startBlock(state, data.index, objectOf(data.content_block))
+      break
     case 'content_block_delta':
       begin(answer)
-      return continueBlock(state, data.index, objectOf(data.delta))
+      continueBlock(state, data.index, objectOf(data.delta))
+      break
     case 'content_block_stop':
-      return stopBlock(state, data.index)
+      stopBlock(state, data.index)
+      break
     case 'message_delta':
       noteUsage(state, objectOf(data.usage))
       state.stopReason = objectOf(data.delta).stop_reason ?? state.stopReason
-      return
+      break
     case 'message_stop':
       state.isOver = true
-      return finish(answer, incompleteReason(finishReason(state.stopReason)))
+      finish(answer, incompleteReason(finishReason(state.stopReason)))
+      break
     case 'error':
-      return breakOff(state, providerStreamError('responses', data))
+      breakOff(state, providerStreamError('responses', data))
+      break
     default:
   }
 }
@@ -119,13 +125,15 @@ function startBlock(state: ResponsesFromMessagesState, index: unknown, block: Js
   state.tool = undefined
   switch (block.type) {
     case 'text':
-      return writeText(answer, textOf(block.text))
+      writeText(answer, textOf(block.text))
+      break
     case 'thinking':
-      return writeReasoning(answer, textOf(block.thinking))
+      writeReasoning(answer, textOf(block.thinking))
+      break
     case 'tool_use': {
       const call = openCall(answer, textOf(block.id), textOf(block.name))
       state.tool = { index, call, input: objectOf(block.input) }
-      return
+      break
     }
     default: // redacted thinking, the provider's own tools: the Responses API has no place for them
   }
@@ -135,12 +143,16 @@ function continueBlock(state: ResponsesFromMessagesState, index: unknown, delta:
   const { answer, tool } = state
   switch (delta.type) {
     case 'text_delta':
-      return writeText(answer, textOf(delta.text))
+      writeText(answer, textOf(delta.text))
+      break
     case 'thinking_delta':
-      return writeReasoning(answer, textOf(delta.thinking))
+      writeReasoning(answer, textOf(delta.thinking))
+      break
     case 'input_json_delta':
-      if (tool?.index === index) writeArguments(answer, tool.call, textOf(delta.partial_json))
-      return
+      if (tool !== undefined && tool.index === index) {
+        writeArguments(answer, tool.call, textOf(delta.partial_json))
+      }
+      break
     default: // signatures and citations
   }
 }
@@ -148,7 +160,7 @@ function continueBlock(state: ResponsesFromMessagesState, index: unknown, delta:
 function stopBlock(state: ResponsesFromMessagesState, index: unknown): void {
   const { answer, tool } = state
   if (answer.speech?.kind === 'reasoning') closeSpeech(answer, 'completed')
-  if (tool?.index !== index) return
+  if (tool === undefined || tool.index !== index) return
   if (tool.call.pieces.length === 0 && Object.keys(tool.input).length > 0) {
     writeArguments(answer, tool.call, jsonTextOf(tool.input))
   }

@@ -7,7 +7,7 @@
  */
 import { isObject, type Json } from './request-values.ts'
 
-export const UNPARSED_ARGUMENTS = 'unparsed_arguments'
+const UNPARSED_ARGUMENTS = 'unparsed_arguments'
 
 export function parseToolArguments(text: string): Json {
   if (text.trim() === '') return {}

@@ -1,0 +1,284 @@
+import { describe, expect, test } from 'vitest'
+import { loadConfig } from './load.ts'
+
+function problems(text: string) {
+  const result = loadConfig({ text, file: 'gateway.yaml', environment: {} })
+  return result.ok ? [] : result.problems
+}
+
+const ROUTE = 'binds[0].listeners[0].routes[0]'
+const PLACES: readonly { place: string; open: string; close: string; keys: readonly string[] }[] = [
+  {
+    place: '',
+    open: '',
+    close: '',
+    keys: [
+      'gateways',
+      'routes',
+      'tcpRoutes',
+      'llm',
+      'mcp',
+      'ui',
+      'policies',
+      'routeGroups',
+      'workloads',
+      'services',
+    ],
+  },
+  {
+    place: 'config',
+    open: 'config: {',
+    close: '}',
+    keys: ['database', 'session', 'mcp', 'standardAttributes', 'customFunctions'],
+  },
+  { place: 'config.tracing.fields', open: 'config: {tracing: {fields: {', close: '}}}', keys: ['add'] },
+  {
+    place: 'config.logging',
+    open: 'config: {logging: {',
+    close: '}}',
+    keys: ['filter', 'fields', 'database'],
+  },
+  { place: 'config.metrics', open: 'config: {metrics: {', close: '}}', keys: ['fields'] },
+  {
+    place: 'frontendPolicies',
+    open: 'frontendPolicies: {',
+    close: '}',
+    keys: [
+      'tls',
+      'tcp',
+      'accessLog',
+      'logging',
+      'networkAuthorization',
+      'networkExtAuthz',
+      'proxyProtocol',
+      'connect',
+    ],
+  },
+  {
+    place: 'frontendPolicies.http',
+    open: 'frontendPolicies: {http: {',
+    close: '}}',
+    keys: [
+      'http1MaxHeaders',
+      'http1HeaderCase',
+      'http2WindowSize',
+      'http2KeepaliveTimeout',
+      'maxConnectionDuration',
+    ],
+  },
+  {
+    place: 'frontendPolicies.tracing',
+    open: 'frontendPolicies: {tracing: {',
+    close: '}}',
+    keys: ['service', 'backend', 'policies', 'filter'],
+  },
+  { place: 'binds[0]', open: 'binds: [{listeners: [{}], ', close: '}]', keys: ['tunnelProtocol', 'mode'] },
+  {
+    place: 'binds[0].listeners[0]',
+    open: 'binds: [{port: 1, listeners: [{',
+    close: '}]}]',
+    keys: ['tcpRoutes', 'policies', 'namespace'],
+  },
+  {
+    place: 'binds[0].listeners[0].tls',
+    open: 'binds: [{port: 1, listeners: [{protocol: HTTPS, tls: {',
+    close: '}}]}]',
+    keys: ['mode', 'root', 'spiffe', 'cipherSuites', 'minTLSVersion', 'maxTLSVersion', 'keyExchangeGroups'],
+  },
+  {
+    place: `${ROUTE}.policies`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {',
+    close: '}}]}]}]',
+    keys: [
+      ...[
+        'requestRedirect',
+        'requestMirror',
+        'authorization',
+        'mcpAuthorization',
+        'jwtAuth',
+        'apiKey',
+        'basicAuth',
+      ],
+      ...[
+        'oidc',
+        'mcpAuthentication',
+        'mcpGuardrails',
+        'extAuthz',
+        'extProc',
+        'localRateLimit',
+        'remoteRateLimit',
+      ],
+      ...['transformations', 'csrf', 'buffer', 'retry', 'delay', 'backendTunnel', 'a2a'],
+    ],
+  },
+  {
+    place: `${ROUTE}.policies.directResponse`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {directResponse: {',
+    close: '}}}]}]}]',
+    keys: ['bodyExpression', 'headers', 'conditional'],
+  },
+  {
+    place: `${ROUTE}.policies.ai`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {ai: {',
+    close: '}}}]}]}]',
+    keys: ['transformations', 'finalTransformations', 'promptCaching', 'promptGuard'],
+  },
+  {
+    place: `${ROUTE}.policies.backendAuth`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {backendAuth: {',
+    close: '}}}]}]}]',
+    keys: [
+      'passthrough',
+      'gcp',
+      'aws',
+      'azure',
+      'copilot',
+      'jwtSign',
+      'oauthTokenExchange',
+      'crossAppAccess',
+      'credentials',
+    ],
+  },
+  {
+    place: `${ROUTE}.policies.backendAuth.key.location`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {backendAuth: {key: {value: x, location: {',
+    close: '}}}}}]}]}]',
+    keys: ['queryParameter', 'cookie', 'expression'],
+  },
+  {
+    place: `${ROUTE}.backends[0]`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{backends: [{',
+    close: '}]}]}]}]',
+    keys: ['service', 'mcp', 'aws', 'internal', 'dynamic', 'routeGroup', 'invalid'],
+  },
+  {
+    place: 'backends[0].policies',
+    open: 'backends: [{name: a, host: "h:1", policies: {',
+    close: '}}]',
+    keys: [
+      ...['requestRedirect', 'transformations', 'backendTunnel', 'health', 'extAuthz', 'authorization'],
+      ...['mcpAuthorization', 'mcpGuardrails', 'a2a', 'inferenceRouting', 'sessionAffinity'],
+    ],
+  },
+  {
+    place: 'backends[0].ai.policies.http',
+    open: 'backends: [{name: a, ai: {name: a, provider: {openAI: {}}, policies: {http: {',
+    close: '}}}}]',
+    keys: ['version'],
+  },
+  {
+    place: 'backends[0].ai.policies.tcp',
+    open: 'backends: [{name: a, ai: {name: a, provider: {openAI: {}}, policies: {tcp: {',
+    close: '}}}}]',
+    keys: ['keepalives'],
+  },
+  {
+    place: 'backends[0].policies.backendTLS',
+    open: 'backends: [{name: a, host: "h:1", policies: {backendTLS: {',
+    close: '}}}]',
+    keys: ['subjectAltNames', 'keyExchangeGroups'],
+  },
+  { place: 'backends[0].ai', open: 'backends: [{name: a, ai: {', close: '}}]', keys: ['groups'] },
+  {
+    place: 'backends[0].ai.provider',
+    open: 'backends: [{name: a, ai: {name: a, provider: {',
+    close: '}}}]',
+    keys: ['gemini', 'vertex', 'bedrock', 'azure', 'azureOpenAI', 'copilot'],
+  },
+  {
+    place: 'backends[0].ai.provider.openAI',
+    open: 'backends: [{name: a, ai: {name: a, provider: {openAI: {',
+    close: '}}}}]',
+    keys: ['moderation'],
+  },
+]
+
+describe('refuses by name, and says nothing else', () => {
+  test.each(PLACES.flatMap(({ keys, ...place }) => keys.map((key) => ({ ...place, key }))))(
+    '$place $key',
+    ({ place, open, close, key }) => {
+      expect(problems(`${open}${key}: {}${close}`)).toEqual([
+        {
+          file: 'gateway.yaml',
+          line: 1,
+          column: open.length + 1,
+          path: place === '' ? key : `${place}.${key}`,
+          message: `\`${key}\` is not supported by this version`,
+          ...(problems(`${open}${key}: {}${close}`)[0]?.hint !== undefined && { hint: expect.any(String) }),
+        },
+      ])
+    },
+  )
+
+  const ai = 'backends: [{name: a, ai: {name: a, hostOverride: "h:1", provider: '
+  test.each([
+    ...['hybrid', 'readOnly'].map(
+      (word) => ['config.storage.mode', 'config: {storage: {mode: ', word, '}}'] as const,
+    ),
+    ...['native', 'both'].map((word) => ['config.histograms', 'config: {histograms: ', word, '}'] as const),
+    ...['TCP', 'TLS', 'HBONE'].map(
+      (word) =>
+        [
+          'binds[0].listeners[0].protocol',
+          'binds: [{port: 1, listeners: [{protocol: ',
+          word,
+          '}]}]',
+        ] as const,
+    ),
+    ['config.adminAddr', 'config: {adminAddr: ', 'unix:/run/x', '}'] as const,
+    ['backends[0].host', 'backends: [{name: a, host: ', 'unix:/run/x', '}]'] as const,
+    [
+      'backends[0].policies.backendAuth',
+      'backends: [{name: a, host: "h:1", policies: {backendAuth: ',
+      'copilot',
+      '}}]',
+    ] as const,
+    ...['rerank', 'realtime', 'generateContent', 'geminiCountTokens'].flatMap((word) => [
+      ['backends[0].ai.routes["/x"]', `${ai}{openAI: {}}, routes: {/x: `, word, '}}}]'] as const,
+      [
+        'backends[0].ai.policies.ai.routes["*"]',
+        `${ai}{openAI: {}}, policies: {ai: {routes: {"*": `,
+        word,
+        '}}}}}]',
+      ] as const,
+      [
+        'backends[0].ai.provider.custom.formats[0].type',
+        `${ai}{custom: {formats: [{type: `,
+        word,
+        '}]}}}}]',
+      ] as const,
+    ]),
+  ])('%s: %s%s', (path, open, word, close) => {
+    expect(problems(open + word + close)).toMatchObject([
+      { line: 1, column: open.length + 1, path, message: `\`${word}\` is not supported by this version` },
+    ])
+  })
+})
+
+test('says where the settings of `config.listener` went', () => {
+  expect(problems('config: {listener: {}}')).toMatchObject([
+    {
+      column: 10,
+      path: 'config.listener',
+      message: expect.stringContaining('renamed: its settings belong to `frontendPolicies`'),
+    },
+  ])
+})
+
+test.each(['cors', 'timeout', 'urlRewrite', 'directResponse'])(
+  'says that %s is a policy of routes',
+  (key) => {
+    expect(problems(`backends: [{name: a, host: "h:1", policies: {${key}: {}}}]`)).toMatchObject([
+      {
+        path: `backends[0].policies.${key}`,
+        message: `\`${key}\` is a policy of routes: it has no place on a backend`,
+      },
+    ])
+  },
+)
+
+test('leaves free names alone', () => {
+  const text =
+    'config: {tracing: {headers: {gateways: a}}}\nbackends: [{name: a, ai: {name: a, provider: {openAI: {}}, policies: {ai: {defaults: {policies: {mcp: copilot}, routes: {x: rerank}}, modelAliases: {rerank: realtime}}}}}]'
+  expect(problems(text)).toEqual([])
+})
