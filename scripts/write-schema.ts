@@ -1,9 +1,7 @@
 /** Writes schema/config.json from the zod schema and docs/configuration.md: `node scripts/write-schema.ts`. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { configJsonSchemaText } from '../src/config/json-schema.ts'
+import { configJsonSchema, documentedKeys } from '../src/config/json-schema.ts'
 
 const at = (path: string) => new URL(`../${path}`, import.meta.url)
-writeFileSync(
-  at('schema/config.json'),
-  configJsonSchemaText(readFileSync(at('docs/configuration.md'), 'utf8')),
-)
+const descriptions = documentedKeys(readFileSync(at('docs/configuration.md'), 'utf8'))
+writeFileSync(at('schema/config.json'), `${JSON.stringify(configJsonSchema(descriptions), null, 2)}\n`)

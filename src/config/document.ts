@@ -15,7 +15,7 @@ import {
   Scalar,
   type YAMLError,
 } from 'yaml'
-import { type Expansion, type MaskedText, maskReferences } from './environment.ts'
+import { type Expansion, type MaskedText, maskReferences, plainValue } from './environment.ts'
 import type { Finding, Path } from './problem.ts'
 
 export interface SourceDocument {
@@ -70,16 +70,6 @@ function positionsIn(text: string): (offset: number) => Position {
     }
     return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 }
   }
-}
-
-/** YAML 1.2's core schema, for plain scalars that only have their text once the environment is known. */
-function plainValue(text: string): unknown {
-  if (/^(?:~|null|Null|NULL)?$/.test(text)) return null
-  if (/^(?:true|True|TRUE)$/.test(text)) return true
-  if (/^(?:false|False|FALSE)$/.test(text)) return false
-  if (/^0o[0-7]+$/.test(text) || /^0x[0-9a-fA-F]+$/.test(text)) return Number(text)
-  if (/^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$/.test(text)) return Number(text)
-  return text
 }
 
 export function readDocument(source: Source): SourceDocument {

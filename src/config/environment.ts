@@ -8,7 +8,7 @@
  * (`[${ORIGIN}]`), and comments are left alone.
  */
 
-export interface Reference {
+interface Reference {
   /** As written, `${PORT:-3000}`. */
   readonly source: string
   readonly value: string | undefined
@@ -99,4 +99,14 @@ export function maskReferences(
     unmask: (piece) =>
       piece.replace(mask, (covered, first: string, second: string) => find(first, second)?.source ?? covered),
   }
+}
+
+/** YAML 1.2's core schema, for plain scalars that only have their text once the environment is known. */
+export function plainValue(text: string): unknown {
+  if (/^(?:~|null|Null|NULL)?$/.test(text)) return null
+  if (/^(?:true|True|TRUE)$/.test(text)) return true
+  if (/^(?:false|False|FALSE)$/.test(text)) return false
+  if (/^0o[0-7]+$/.test(text) || /^0x[0-9a-fA-F]+$/.test(text)) return Number(text)
+  if (/^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$/.test(text)) return Number(text)
+  return text
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { canonicalPath, configJsonSchemaText, documentedKeys } from './json-schema.ts'
+import { canonicalPath, configJsonSchema, documentedKeys } from './json-schema.ts'
 import { loadConfig } from './load.ts'
 import { configSchema } from './schema.ts'
 import { keyPaths } from './schema-walk.ts'
@@ -9,7 +9,7 @@ const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta
 const documentation = read('docs/configuration.md')
 
 test('schema/config.json is current (else: node scripts/write-schema.ts)', () => {
-  expect(read('schema/config.json')).toBe(configJsonSchemaText(documentation))
+  expect(JSON.parse(read('schema/config.json'))).toEqual(configJsonSchema(documentedKeys(documentation)))
 })
 
 test('docs/configuration.md has every key, and no other', () => {

@@ -106,8 +106,3 @@ export function documentedKeys(markdown: string): Map<string, string> {
   }
   return keys
 }
-
-/** The content of `schema/config.json`; `markdown` is docs/configuration.md. */
-export function configJsonSchemaText(markdown: string): string {
-  return `${JSON.stringify(configJsonSchema(documentedKeys(markdown)), null, 2)}\n`
-}

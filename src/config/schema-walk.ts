@@ -102,7 +102,7 @@ export function describe(schemas: readonly Schema[]): string {
         : alternatives([first, ...others].flatMap((required) => required.slice(0, 1)))
     words.add(keys === '' ? 'an object' : `an object with ${keys}`)
   }
-  return [...words].join(' or ')
+  return words.size === 0 ? 'a value' : [...words].join(' or ')
 }
 
 /** Every key path of a schema, list items as `[]` and free keys as `*`. */

@@ -38,7 +38,7 @@ export interface Settings {
   readonly upstream: UpstreamSettings
 }
 
-export interface UpstreamSettings {
+interface UpstreamSettings {
   readonly connectTimeoutMs: number
   readonly poolIdleTimeoutMs: number
   /** Connections per origin; undefined = unlimited. */

@@ -1,12 +1,15 @@
-/**
- * The events of a Responses stream as the events of a messages stream.
- *
- * A Responses stream may write several items at once; messages must close one block before the next opens. So the
- * blocks form a queue: the head is open and live, the others collect their pieces until it is their turn.
- */
+/** The events of a Responses stream as the events of a messages stream. */
 import type { SseEvent } from '../../core/sse.ts'
 import { errorBody } from '../error-body.ts'
-import type { BlockDelta, ContentBlock, MessagesStreamEvent } from '../wire/anthropic-messages.ts'
+import {
+  addBlock,
+  type Block,
+  type BlockQueue,
+  blockQueue,
+  completeAll,
+  completeBlock,
+  writeToBlock,
+} from './messages-block-queue.ts'
 import { messageStopReason } from './messages-to-responses-response.ts'
 import { ENDED_EARLY, providerStreamError } from './provider-errors.ts'
 import { arrayOf, eventData, objectOf, textOf } from './reply-values.ts'
@@ -15,30 +18,16 @@ import { usageOfResponses } from './responses-usage.ts'
 import { messagesServiceTier, NO_USAGE, toMessagesUsage } from './token-usage.ts'
 import type { StreamStep, TranslationContext } from './translation.ts'
 
-interface Block {
-  readonly kind: 'text' | 'thinking' | 'tool'
-  /** Of a tool. */
-  readonly id: string
-  readonly name: string
-  /** Pieces that wait until the block is open. */
-  pending: string[]
-  hasContent: boolean
-  isComplete: boolean
-}
-
 export interface MessagesFromResponsesState {
   readonly context: TranslationContext
   phase: 'open' | 'finished' | 'failed'
   hasStarted: boolean
   /** Every block there was, by the item and part that it shows: `0:call`, `1:text:0`. */
   readonly blocks: Map<string, Block>
-  /** Blocks that are not closed yet; the first may be open. */
-  readonly queue: Block[]
-  headIsOpen: boolean
-  /** Number of blocks that were opened. */
-  opened: number
+  readonly queue: BlockQueue
   hasRefusal: boolean
-  events: SseEvent[]
+  /** The error, if that is how it ended: the last event. */
+  error: Json | undefined
 }
 
 export const messagesFromResponsesStream: StreamStep<MessagesFromResponsesState> = {
@@ -47,11 +36,9 @@ export const messagesFromResponsesStream: StreamStep<MessagesFromResponsesState>
     phase: 'open',
     hasStarted: false,
     blocks: new Map(),
-    queue: [],
-    headIsOpen: false,
-    opened: 0,
+    queue: blockQueue(),
     hasRefusal: false,
-    events: [],
+    error: undefined,
   }),
   step: (state, event) => {
     if (state.phase === 'open') translate(state, event)
@@ -64,13 +51,12 @@ export const messagesFromResponsesStream: StreamStep<MessagesFromResponsesState>
 }
 
 function takeEvents(state: MessagesFromResponsesState): readonly SseEvent[] {
-  const { events } = state
-  state.events = []
+  const events: SseEvent[] = state.queue.events
+    .splice(0)
+    .map((event) => ({ event: event.type, data: JSON.stringify(event) }))
+  if (state.error !== undefined) events.push({ event: 'error', data: JSON.stringify(state.error) })
+  state.error = undefined
   return events
-}
-
-function push(state: MessagesFromResponsesState, event: MessagesStreamEvent): void {
-  state.events.push({ event: event.type, data: JSON.stringify(event) })
 }
 
 function translate(state: MessagesFromResponsesState, event: SseEvent): void {
@@ -131,7 +117,7 @@ function translate(state: MessagesFromResponsesState, event: SseEvent): void {
 function start(state: MessagesFromResponsesState, response: Json): void {
   if (state.hasStarted) return
   state.hasStarted = true
-  push(state, {
+  state.queue.events.push({
     type: 'message_start',
     message: {
       id: textOf(response.id) || `msg_${state.context.id}`,
@@ -150,21 +136,14 @@ function addItem(state: MessagesFromResponsesState, outputIndex: unknown, item: 
   if (item.type !== 'function_call') return // other items open a block with their first text
   const block = newBlock(state, `${outputIndex}:call`, 'tool', item)
   // OpenAI begins with empty arguments; some servers send all of them here and no deltas.
-  writeTo(state, block, textOf(item.arguments))
+  writeToBlock(state.queue, block, textOf(item.arguments))
 }
 
 function newBlock(state: MessagesFromResponsesState, key: string, kind: Block['kind'], item: Json): Block {
-  const block: Block = {
-    kind,
-    id: textOf(item.call_id) || `tool_call_${state.blocks.size}`,
-    name: textOf(item.name),
-    pending: [],
-    hasContent: false,
-    isComplete: false,
-  }
+  start(state, {})
+  const id = textOf(item.call_id) || `tool_call_${state.blocks.size}`
+  const block = addBlock(state.queue, kind, id, textOf(item.name))
   state.blocks.set(key, block)
-  state.queue.push(block)
-  pump(state)
   return block
 }
 
@@ -175,27 +154,18 @@ function write(
   piece: string,
 ): void {
   if (piece === '') return
-  writeTo(state, state.blocks.get(key) ?? newBlock(state, key, kind, {}), piece)
+  writeToBlock(state.queue, state.blocks.get(key) ?? newBlock(state, key, kind, {}), piece)
 }
 
 /** Without its item a call has no name: then all of it comes with the item's end. */
 function writeArguments(state: MessagesFromResponsesState, key: string, piece: string): void {
   const block = state.blocks.get(key)
-  if (block !== undefined) writeTo(state, block, piece)
-}
-
-function writeTo(state: MessagesFromResponsesState, block: Block, piece: string): void {
-  if (piece === '' || block.isComplete) return
-  block.hasContent = true
-  block.pending.push(piece)
-  pump(state)
+  if (block !== undefined) writeToBlock(state.queue, block, piece)
 }
 
 function complete(state: MessagesFromResponsesState, key: string): void {
   const block = state.blocks.get(key)
-  if (block === undefined) return
-  block.isComplete = true
-  pump(state)
+  if (block !== undefined) completeBlock(state.queue, block)
 }
 
 /** Writes what the deltas left out (servers differ in what they stream), then ends the item's blocks. */
@@ -219,7 +189,7 @@ function completeItem(state: MessagesFromResponsesState, outputIndex: unknown, i
     case 'function_call': {
       const key = `${outputIndex}:call`
       const block = state.blocks.get(key) ?? newBlock(state, key, 'tool', item)
-      if (!block.hasContent) writeTo(state, block, textOf(item.arguments))
+      if (!block.hasContent) writeToBlock(state.queue, block, textOf(item.arguments))
       complete(state, key)
       break
     }
@@ -237,69 +207,14 @@ function fill(
   complete(state, key)
 }
 
-/** Sends all that may be sent now. */
-function pump(state: MessagesFromResponsesState): void {
-  for (;;) {
-    const head = state.queue[0]
-    if (head === undefined) return
-    if (!state.headIsOpen) open(state, head)
-    sendPending(state, head)
-    if (!head.isComplete) return
-    close(state)
-  }
-}
-
-function open(state: MessagesFromResponsesState, block: Block): void {
-  start(state, {})
-  push(state, { type: 'content_block_start', index: state.opened, content_block: emptyBlock(block) })
-  state.opened += 1
-  state.headIsOpen = true
-}
-
-function emptyBlock(block: Block): ContentBlock {
-  switch (block.kind) {
-    case 'text':
-      return { type: 'text', text: '' }
-    case 'thinking':
-      return { type: 'thinking', thinking: '', signature: '' }
-    case 'tool':
-      return { type: 'tool_use', id: block.id, name: block.name, input: {} }
-  }
-}
-
-function sendPending(state: MessagesFromResponsesState, block: Block): void {
-  if (block.pending.length === 0) return
-  const delta = blockDelta(block, block.pending.join(''))
-  block.pending = []
-  push(state, { type: 'content_block_delta', index: state.opened - 1, delta })
-}
-
-function blockDelta(block: Block, text: string): BlockDelta {
-  switch (block.kind) {
-    case 'text':
-      return { type: 'text_delta', text }
-    case 'thinking':
-      return { type: 'thinking_delta', thinking: text }
-    case 'tool':
-      return { type: 'input_json_delta', partial_json: text }
-  }
-}
-
-function close(state: MessagesFromResponsesState): void {
-  push(state, { type: 'content_block_stop', index: state.opened - 1 })
-  state.queue.shift()
-  state.headIsOpen = false
-}
-
 function finish(state: MessagesFromResponsesState, response: Json): void {
   start(state, response)
   // Servers that stream nothing but the end.
   if (state.blocks.size === 0) {
     for (const [i, item] of arrayOf(response.output).map(objectOf).entries()) completeItem(state, i, item)
   }
-  for (const block of state.queue) block.isComplete = true
-  pump(state)
-  push(state, {
+  completeAll(state.queue)
+  state.queue.events.push({
     type: 'message_delta',
     delta: {
       stop_reason: messageStopReason(response, {
@@ -313,11 +228,11 @@ function finish(state: MessagesFromResponsesState, response: Json): void {
       messagesServiceTier(response.service_tier),
     ),
   })
-  push(state, { type: 'message_stop' })
+  state.queue.events.push({ type: 'message_stop' })
   state.phase = 'finished'
 }
 
 function breakOff(state: MessagesFromResponsesState, body: Json): void {
   state.phase = 'failed'
-  state.events.push({ event: 'error', data: JSON.stringify(body) })
+  state.error = body
 }
