@@ -114,7 +114,6 @@ export const FAULTS = {
     errorType: 'caller_invalid_request',
     outcome: 'rejected',
   },
-  misdirected: { status: 421, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   headers_too_large: {
     status: 431,
     reason: 'InvalidRequest',
@@ -128,12 +127,6 @@ export const FAULTS = {
     reason: 'NoHealthyBackend',
     errorType: 'gateway_no_backend',
     outcome: 'internal',
-  },
-  not_implemented: {
-    status: 501,
-    reason: 'InvalidRequest',
-    errorType: 'caller_invalid_request',
-    outcome: 'rejected',
   },
   upstream_bad_response: {
     status: 502,
@@ -159,7 +152,6 @@ export const FAULTS = {
     errorType: 'provider_reset',
     outcome: 'upstream_error',
   },
-  shutting_down: { status: 503, reason: 'Internal', errorType: 'gateway_shutdown', outcome: 'shed' },
   connect_timeout: {
     status: 504,
     reason: 'Timeout',

@@ -139,16 +139,15 @@ async function deliverStream(
   body: Stream,
   head: OutgoingHttpHeaders,
 ): Promise<Delivered> {
-  const { response, caller, answer, script, gauges } = delivery
+  const { response, answer, gauges } = delivery
   response.writeHead(answer.status, head)
   gauges.openStreams += 1
   gauges.changed()
   try {
     return await deliverFrames(delivery, body)
   } finally {
+    // Nobody is told yet: who waits for this should find the ledger's entry, which comes right after.
     gauges.openStreams -= 1
-    // A stalled or cut stream is never ended; the ledger's entry comes right after this.
-    if (caller.gone || script.fault === undefined) gauges.changed()
   }
 }
 

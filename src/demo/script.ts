@@ -77,3 +77,11 @@ export const scriptSchema = z.strictObject({
 })
 
 export type Script = Readonly<z.input<typeof scriptSchema>>
+
+/** A script as the value of `x-simulate`: HTTP headers carry ASCII only, so other characters are escaped. */
+export function scriptHeader(script: Script): string {
+  return JSON.stringify(script).replaceAll(
+    /[\u0080-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

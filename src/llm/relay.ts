@@ -12,6 +12,7 @@ import { errorBody } from './error-body.ts'
 import { errorMessageIn, observeStream, observeWhole, type StreamObserver } from './observe.ts'
 import type { LlmPlan } from './plan.ts'
 import { outputText } from './request-facts.ts'
+import { providerError } from './translate/provider-errors.ts'
 import { type Translation, type TranslationContext, TranslationError } from './translate/translation.ts'
 
 export interface WholeAnswer {
@@ -274,8 +275,11 @@ export function relayWhole(plan: LlmPlan, status: number, body: Buffer, options:
   const json = parseJson(body.toString('utf8'))
   if (status >= 400) {
     const errorMessage = errorMessageIn(json)
-    if (way.kind === 'same') return { ...NOTHING, body, errorMessage }
-    const translated = way.translation.error(status, json)
+    // A page of some proxy on the way is no error that an SDK can read.
+    const isReadable = typeof json === 'object' && json !== null
+    if (way.kind === 'same' && (isReadable || way.lenient)) return { ...NOTHING, body, errorMessage }
+    const translated =
+      way.kind === 'same' ? providerError(way.format, status, json) : way.translation.error(status, json)
     return { ...NOTHING, body: Buffer.from(JSON.stringify(translated)), rewritten: true, errorMessage }
   }
   const format = way.kind === 'same' ? way.format : way.translation.provider

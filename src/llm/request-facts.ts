@@ -52,10 +52,13 @@ const NOT_TEXT = new Set([
   'encrypted_content',
 ])
 
-function collect(value: unknown, into: string[]): void {
+/** In an answer neither are these: its frame, and words that stand elsewhere already. */
+const NOT_OUTPUT = new Set([...NOT_TEXT, 'role', 'status', 'finish_reason', 'annotations', 'logprobs'])
+
+function collect(value: unknown, into: string[], skipped: ReadonlySet<string> = NOT_TEXT): void {
   if (typeof value === 'string') into.push(value)
-  else if (Array.isArray(value)) for (const item of value) collect(item, into)
-  else if (isObject(value)) for (const key in value) if (!NOT_TEXT.has(key)) collect(value[key], into)
+  else if (Array.isArray(value)) for (const item of value) collect(item, into, skipped)
+  else if (isObject(value)) for (const key in value) if (!skipped.has(key)) collect(value[key], into, skipped)
 }
 
 /** The texts whose tokens make up the input, and the fixed number that framing adds. */
@@ -81,6 +84,6 @@ export function inputTexts(
 export function outputText(answer: unknown): string {
   const texts: string[] = []
   if (isObject(answer))
-    for (const part of [answer.choices, answer.content, answer.output]) collect(part, texts)
+    for (const part of [answer.choices, answer.content, answer.output]) collect(part, texts, NOT_OUTPUT)
   return texts.join('')
 }

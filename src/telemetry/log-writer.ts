@@ -120,6 +120,14 @@ export class LogWriter {
     this.#timer.unref()
   }
 
+  /** A write costs a thread's wake-up: after one, lines are gathered again before the next. */
+  #pumpNext(): void {
+    const isUrgent =
+      this.#batch !== undefined || this.#flushes.length > 0 || this.#queue.length >= BATCH_CHARACTERS
+    if (isUrgent) this.#pump()
+    else if (this.#queue !== '') this.#pumpIn(this.#gatherMs)
+  }
+
   #pump(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -132,7 +140,7 @@ export class LogWriter {
       else if (error === null) {
         this.#pauseMs = 1
         this.#advance(written)
-        this.#pump()
+        this.#pumpNext()
       } else if (error.code === 'EAGAIN' || error.code === 'EINTR') {
         this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS)
         this.#pumpIn(this.#pauseMs)

@@ -1,19 +1,23 @@
 /**
- * OpenTelemetry's own OTLP exporters, gRPC and HTTP with protobuf.
+ * Spans to a collector, by OTLP over gRPC or HTTP, with OpenTelemetry's serialiser.
  *
- * Put together from their parts, because the ready-made `OTLPTraceExporter` classes read `OTEL_EXPORTER_OTLP_*`
- * from the process by themselves: they would add headers (keys, that is) meant for another endpoint, and fail on
- * headers in JSON. What to use is decided in `tracing-settings.ts` alone.
+ * Not with its ready-made exporters. They read `OTEL_EXPORTER_OTLP_*` from the process by themselves: they add
+ * headers (keys, that is) meant for another endpoint, and fail on headers in JSON. Their gRPC client pauses up to
+ * two minutes between two attempts to connect: traces would stay away that long after a collector has come back.
+ * And what they have begun cannot be stopped: with a collector that hangs, the process ended eleven seconds late.
  */
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
-import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
+import http, { type ClientRequest, type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import type { ClientUnaryCall } from '@grpc/grpc-js'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import type { TracingSettings } from './tracing-settings.ts'
 
+type Done = (error: Error | undefined) => void
+
 export interface SpanExporter {
-  readonly export: (spans: ReadableSpan[], done: (error: Error | undefined) => void) => void
-  /** Lets go of connections; exports on their way may fail. */
+  /** Calls `done` once, at the timeout at the latest. */
+  readonly export: (spans: ReadableSpan[], done: Done) => void
+  /** Ends exports on their way, with an error, and lets go of connections. */
   readonly close: () => void
 }
 
@@ -25,84 +29,150 @@ export interface ExporterOptions {
   readonly onRejected: (spans: number) => void
 }
 
-interface Delegate {
-  export(spans: ReadableSpan[], done: (result: ExportResult) => void): void
-  shutdown(): Promise<void>
-}
-
 /** Loads the protocol's modules: some hundred milliseconds for gRPC, so not while requests wait. */
 export async function createExporter(options: ExporterOptions): Promise<SpanExporter> {
   return options.settings.protocol === 'grpc' ? grpcExporter(options) : httpExporter(options)
 }
 
+const GRPC_METHOD = '/opentelemetry.proto.collector.trace.v1.TraceService/Export'
+const LONGEST_RECONNECT_PAUSE_MS = 5000
+
 async function grpcExporter(options: ExporterOptions): Promise<SpanExporter> {
   const [grpc, transformer] = await Promise.all([
-    import('@opentelemetry/otlp-grpc-exporter-base'),
+    import('@grpc/grpc-js'),
     import('@opentelemetry/otlp-transformer'),
   ])
-  const { settings } = options
-  const isSecure = settings.url.startsWith('https:')
-  const delegate = grpc.createOtlpGrpcExportDelegate(
-    {
-      url: new URL(settings.url).host,
-      metadata: () => {
-        const metadata = grpc.createEmptyMetadata()
-        for (const [name, value] of Object.entries(settings.headers)) metadata.set(name, value)
-        return metadata
-      },
-      credentials: isSecure ? () => grpc.createSslCredentials() : () => grpc.createInsecureCredentials(),
-      ...sharedConfiguration(options),
+  const { settings, timeoutMs } = options
+  const serializer = countingRejections(transformer.ProtobufTraceSerializer, options)
+  // Not by `URL`, which leaves out port 80: gRPC would take 443.
+  const [scheme, address = ''] = settings.url.split('://')
+  const credentials = scheme === 'https' ? grpc.credentials.createSsl() : grpc.credentials.createInsecure()
+  const metadata = new grpc.Metadata()
+  for (const [name, value] of Object.entries(settings.headers)) metadata.set(name, value)
+
+  const connect = () =>
+    new grpc.Client(address, credentials, {
+      'grpc.primary_user_agent': options.userAgent,
+      'grpc.max_reconnect_backoff_ms': LONGEST_RECONNECT_PAUSE_MS,
+      // A new client gets a new connection.
+      'grpc.use_local_subchannel_pool': 1,
+      // Both would be surprises: an `http_proxy` meant for the internet, DNS queries for TXT records.
+      'grpc.enable_http_proxy': 0,
+      'grpc.service_config_disable_resolution': 1,
+    })
+  let client = connect()
+  const calls = new Set<ClientUnaryCall>()
+
+  return {
+    export(spans, done) {
+      const usedClient = client
+      const bytes = Buffer.from(serializer.serializeRequest(spans) ?? [])
+      const call = usedClient.makeUnaryRequest(
+        GRPC_METHOD,
+        asIs,
+        asIs,
+        bytes,
+        metadata,
+        { deadline: Date.now() + timeoutMs },
+        (error, response) => {
+          calls.delete(call)
+          if (error?.code === grpc.status.DEADLINE_EXCEEDED && client === usedClient) {
+            // The connection may be dead without having ended, and would stay so for a quarter of an hour.
+            client.close()
+            client = connect()
+          }
+          if (response !== undefined) serializer.deserializeResponse(response)
+          done(error ?? undefined)
+        },
+      )
+      calls.add(call)
     },
-    countingRejections(transformer.ProtobufTraceSerializer, options),
-    'otlp_grpc_span_exporter',
-    transformer.TraceExporterMetricsHelper,
-    undefined,
-    'TraceExportService',
-    '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
-  )
-  return fromDelegate(delegate, () => {})
+    close() {
+      for (const call of calls) call.cancel()
+      client.close()
+    },
+  }
 }
+
+const asIs = (bytes: Buffer) => bytes
+
+const LONGEST_RESPONSE = 64 * 1024
 
 async function httpExporter(options: ExporterOptions): Promise<SpanExporter> {
-  const [http, transformer] = await Promise.all([
-    import('@opentelemetry/otlp-exporter-base/node-http'),
-    import('@opentelemetry/otlp-transformer'),
-  ])
-  const { settings } = options
-  const agent = settings.url.startsWith('https:')
-    ? new HttpsAgent({ keepAlive: true })
-    : new HttpAgent({ keepAlive: true })
-  const delegate = http.createOtlpHttpExportDelegate(
-    {
-      url: settings.url,
-      headers: async () => ({ ...settings.headers, 'Content-Type': 'application/x-protobuf' }),
-      agentFactory: async () => agent,
-      ...sharedConfiguration(options),
+  const transformer = await import('@opentelemetry/otlp-transformer')
+  const { settings, timeoutMs } = options
+  const serializer = countingRejections(transformer.ProtobufTraceSerializer, options)
+  const protocol = settings.url.startsWith('https:') ? https : http
+  const agent = new protocol.Agent({ keepAlive: true })
+  const headers = {
+    ...settings.headers,
+    'content-type': 'application/x-protobuf',
+    'user-agent': options.userAgent,
+  }
+  const requests = new Set<ClientRequest>()
+
+  function post(body: Buffer, done: Done): void {
+    const request = protocol.request(settings.url, {
+      method: 'POST',
+      agent,
+      headers: { ...headers, 'content-length': body.length },
+    })
+    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+    timer.unref()
+    const finish = (error: Error | undefined) => {
+      clearTimeout(timer)
+      requests.delete(request)
+      done(error)
+    }
+    requests.add(request)
+    request.on('response', (response) => readAnswer(response, serializer, finish))
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      // The collector closed an idle connection in the moment in which we took it up: nobody has seen the batch.
+      if (request.reusedSocket && error.code === 'ECONNRESET' && requests.delete(request)) {
+        clearTimeout(timer)
+        post(body, done)
+      } else finish(error)
+    })
+    request.end(body)
+  }
+
+  return {
+    export: (spans, done) => post(Buffer.from(serializer.serializeRequest(spans) ?? []), done),
+    close() {
+      for (const request of requests) {
+        requests.delete(request)
+        request.destroy(new Error('closed'))
+      }
+      agent.destroy()
     },
-    countingRejections(transformer.ProtobufTraceSerializer, options),
-    'otlp_http_span_exporter',
-    transformer.TraceExporterMetricsHelper,
-    undefined,
-  )
-  return fromDelegate(delegate, () => agent.destroy())
+  }
 }
 
-const sharedConfiguration = (options: ExporterOptions) => ({
-  timeoutMillis: options.timeoutMs,
-  // Our queue is what limits.
-  concurrencyLimit: Number.MAX_SAFE_INTEGER,
-  compression: 'none' as const,
-  userAgent: options.userAgent,
-})
+function readAnswer(response: IncomingMessage, serializer: Serializer, done: Done): void {
+  const { statusCode = 0, statusMessage = '' } = response
+  const chunks: Buffer[] = []
+  let size = 0
+  response.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size <= LONGEST_RESPONSE) chunks.push(chunk)
+    else response.destroy(new Error('the answer is too long'))
+  })
+  response.on('error', done)
+  response.on('end', () => {
+    const isSuccess = statusCode >= 200 && statusCode < 300
+    if (isSuccess) serializer.deserializeResponse(Buffer.concat(chunks))
+    done(isSuccess ? undefined : new Error(`HTTP ${statusCode} ${statusMessage}`))
+  })
+}
 
 type Serializer = typeof import('@opentelemetry/otlp-transformer').ProtobufTraceSerializer
 
-/** A collector may answer "success" and have refused some of the spans; the exporters only log that. */
+/** A collector may answer "success" and have refused some of the spans. */
 function countingRejections(serializer: Serializer, options: ExporterOptions): Serializer {
   return {
     serializeRequest: serializer.serializeRequest,
     deserializeResponse(bytes) {
-      const response = serializer.deserializeResponse(bytes)
+      const response = readResponse(serializer, bytes)
       const rejected = Number(response.partialSuccess?.rejectedSpans ?? 0)
       if (rejected > 0) options.onRejected(rejected)
       return response
@@ -110,19 +180,14 @@ function countingRejections(serializer: Serializer, options: ExporterOptions): S
   }
 }
 
-function fromDelegate(delegate: Delegate, release: () => void): SpanExporter {
-  return {
-    export(spans, done) {
-      delegate.export(spans, (result) => {
-        done(
-          result.code === ExportResultCode.SUCCESS ? undefined : (result.error ?? new Error('export failed')),
-        )
-      })
-    },
-    close() {
-      release()
-      // Waits for exports on their way, which end at their timeout at the latest.
-      delegate.shutdown().catch(() => {})
-    },
+function readResponse(
+  serializer: Serializer,
+  bytes: Uint8Array,
+): ReturnType<Serializer['deserializeResponse']> {
+  try {
+    return serializer.deserializeResponse(bytes)
+  } catch {
+    // Delivered all the same.
+    return {}
   }
 }

@@ -116,7 +116,7 @@ export class SendQueue<T> {
   }
 
   #report(error: Error | undefined): void {
-    if (this.#isHealthy === (error === undefined)) return
+    if (this.#isClosed || this.#isHealthy === (error === undefined)) return
     this.#isHealthy = error === undefined
     this.#options.onHealth(error)
   }

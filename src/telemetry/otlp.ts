@@ -56,7 +56,7 @@ export function createTracer(settings: TracingSettings, options: TracerOptions):
     onDropped,
     onHealth: (error) => {
       if (error === undefined) log(`traces reach ${settings.url} again`)
-      else log(`cannot export traces to ${settings.url}: ${error.message}`)
+      else log(`cannot export traces to ${settings.url}: ${error.message.trim()}`)
     },
     send: (spans, done) => exporter.then((ready) => ready.export(spans, done)).catch(done),
   })
@@ -145,7 +145,7 @@ function resourceOf(settings: TracingSettings, options: TracerOptions): Resource
     'process.pid': process.pid,
     'process.runtime.name': 'nodejs',
     'process.runtime.version': process.versions.node,
-    // The exporters are OpenTelemetry's, the spans are not made by its SDK, whose name this field is kept for.
+    // The spans are not made by OpenTelemetry's SDK, whose name this field is kept for.
     'telemetry.sdk.language': 'nodejs',
     'telemetry.sdk.name': 'agentgateway',
     'telemetry.sdk.version': options.version,

@@ -47,6 +47,16 @@ export interface UpstreamHandler {
   readonly onError: (error: GatewayError) => void
 }
 
+/**
+ * Milliseconds; 0 = no limit. Kept by timers of our own, for undici's tick only twice a second.
+ */
+export interface WaitLimits {
+  /** From the request on the connection to the response's head. */
+  readonly firstByteMs: number
+  /** Between two pieces of the response's body. */
+  readonly idleMs: number
+}
+
 export interface UpstreamCall {
   /** Closes the connection at once; no handler is called afterwards. */
   readonly abort: () => void
@@ -71,6 +81,9 @@ interface PoolEntry {
   connects: number
 }
 
+/** What most clients would still take from us. */
+const MAX_HEADER_BYTES = 64 * 1024
+
 const CONNECT_ERRORS = new Set([
   'ECONNREFUSED',
   'EHOSTUNREACH',
@@ -88,10 +101,6 @@ function faultOf(error: Error, started: boolean): FaultCode {
     case 'UND_ERR_CONNECT_TIMEOUT':
     case 'ETIMEDOUT':
       return 'connect_timeout'
-    case 'UND_ERR_HEADERS_TIMEOUT':
-      return 'upstream_timeout'
-    case 'UND_ERR_BODY_TIMEOUT':
-      return 'idle_timeout'
     case 'UND_ERR_HEADERS_OVERFLOW':
     case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
     case 'UND_ERR_RES_EXCEEDED_MAX_SIZE':
@@ -102,7 +111,7 @@ function faultOf(error: Error, started: boolean): FaultCode {
     default:
       break
   }
-  if (code.startsWith('HPE_')) return 'upstream_bad_response'
+  if (code.startsWith('HPE_') || error.name === 'HTTPParserError') return 'upstream_bad_response'
   if (!started || CONNECT_ERRORS.has(code) || code.startsWith('ERR_TLS') || code.startsWith('CERT_'))
     return 'upstream_connect'
   return 'upstream_reset'
@@ -132,18 +141,35 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
   readonly #handler: UpstreamHandler
   readonly #entry: PoolEntry
   readonly #connectsBefore: number
+  readonly #limits: WaitLimits
   #controller: Dispatcher.DispatchController | undefined
+  #timer: NodeJS.Timeout | undefined
   #over = false
 
-  constructor(attempt: Attempt, handler: UpstreamHandler, entry: PoolEntry) {
+  constructor(attempt: Attempt, handler: UpstreamHandler, entry: PoolEntry, limits: WaitLimits) {
     this.#attempt = attempt
+    this.#limits = limits
     this.#handler = handler
     this.#entry = entry
     this.#connectsBefore = entry.connects
   }
 
+  #arm(milliseconds: number, fault: 'upstream_timeout' | 'idle_timeout'): void {
+    clearTimeout(this.#timer)
+    this.#timer = milliseconds === 0 ? undefined : setTimeout(() => this.#timeOut(fault), milliseconds)
+  }
+
+  #timeOut(fault: 'upstream_timeout' | 'idle_timeout'): void {
+    if (this.#over) return
+    const error = new GatewayError(fault, SAYS[fault] ?? fault)
+    this.#end(FAULTS[fault].errorType, error.message)
+    this.#controller?.abort(error)
+    this.#handler.onError(error)
+  }
+
   #end(errorType?: ErrorType, message?: string): void {
     this.#over = true
+    clearTimeout(this.#timer)
     this.#attempt.endedAt = performance.now()
     if (errorType !== undefined) this.#attempt.errorType = errorType
     if (message !== undefined) this.#attempt.errorMessage = message
@@ -155,6 +181,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
       return
     }
     this.#controller = controller
+    this.#arm(this.#limits.firstByteMs, 'upstream_timeout')
     if (this.#entry.connects > this.#connectsBefore)
       this.#attempt.connectMs = performance.now() - this.#attempt.startedAt
   }
@@ -164,11 +191,14 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
     this.#attempt.headAt = performance.now()
     this.#attempt.status = status
     if (status >= 400) this.#attempt.errorType = errorTypeOfStatus(status)
+    this.#arm(this.#limits.idleMs, 'idle_timeout')
     this.#handler.onHead(status, headers)
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#over) this.#handler.onData(chunk)
+    if (this.#over) return
+    this.#timer?.refresh()
+    this.#handler.onData(chunk)
   }
 
   onResponseEnd(): void {
@@ -191,10 +221,14 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
   }
 
   pause(): void {
+    // While nobody reads, the upstream's silence is not its own.
+    clearTimeout(this.#timer)
     this.#controller?.pause()
   }
 
   resume(): void {
+    if (this.#over) return
+    this.#arm(this.#limits.idleMs, 'idle_timeout')
     this.#controller?.resume()
   }
 }
@@ -203,7 +237,7 @@ export interface Upstreams {
   readonly send: (
     target: UpstreamTarget,
     request: UpstreamRequest,
-    limits: { readonly firstByteMs: number; readonly idleMs: number },
+    limits: WaitLimits,
     attempt: Attempt,
     handler: UpstreamHandler,
   ) => UpstreamCall
@@ -250,7 +284,7 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
         pipelining: 1,
         keepAliveTimeout: settings.poolIdleMs,
         keepAliveMaxTimeout: Math.max(settings.poolIdleMs, 600_000),
-        maxHeaderSize: 256 * 1024,
+        maxHeaderSize: MAX_HEADER_BYTES,
         headersTimeout: 0,
         bodyTimeout: 0,
         allowH2: false,
@@ -285,7 +319,7 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
   return {
     send(target, request, limits, attempt, handler) {
       const entry = entryFor(target)
-      const attempted = new AttemptHandler(attempt, handler, entry)
+      const attempted = new AttemptHandler(attempt, handler, entry, limits)
       try {
         entry.pool.dispatch(
           {
@@ -293,8 +327,6 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
             path: request.path,
             headers: request.headers,
             body: request.body,
-            headersTimeout: limits.firstByteMs,
-            bodyTimeout: limits.idleMs,
           },
           attempted,
         )

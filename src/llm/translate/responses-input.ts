@@ -6,13 +6,13 @@
  */
 
 import {
-  arrayAt,
   type DroppedFields,
   fail,
   type Json,
   nameAt,
   objectAt,
   optional,
+  partsAt,
   stringAt,
 } from './request-values.ts'
 import { customArguments, markedName, unmarkedName } from './responses-custom-tools.ts'
@@ -91,7 +91,7 @@ export function conversationAt(value: unknown, place: string, dropped: DroppedFi
   if (typeof value === 'string') {
     return [{ type: 'message', role: 'user', parts: [{ type: 'text', text: value }], place }]
   }
-  return arrayAt(value, place).flatMap((item, i) => itemAt(item, `${place}[${i}]`, dropped) ?? [])
+  return partsAt(value, place).flatMap((item, i) => itemAt(item, `${place}[${i}]`, dropped) ?? [])
 }
 
 function itemAt(value: unknown, place: string, dropped: DroppedFields): ConversationItem | undefined {
@@ -141,7 +141,7 @@ function messageAt(item: Json, place: string, dropped: DroppedFields): MessageIt
   if (role !== 'user' && role !== 'assistant' && role !== 'system' && role !== 'developer') {
     return fail(`${place}.role`, 'expected user, assistant, system or developer')
   }
-  return { type: 'message', role, parts: partsAt(content, `${place}.content`, dropped), place }
+  return { type: 'message', role, parts: contentAt(content, `${place}.content`, dropped), place }
 }
 
 function outputAt(item: Json, place: string, dropped: DroppedFields): OutputItem {
@@ -150,7 +150,7 @@ function outputAt(item: Json, place: string, dropped: DroppedFields): OutputItem
   return {
     type: 'output',
     callId: nameAt(call_id, `${place}.call_id`),
-    parts: partsAt(output, `${place}.output`, dropped),
+    parts: contentAt(output, `${place}.output`, dropped),
     isIncomplete: optional(status, `${place}.status`, stringAt) === 'incomplete',
     place,
   }
@@ -168,9 +168,9 @@ function referenceAt(item: Json, place: string, dropped: DroppedFields): undefin
   )
 }
 
-function partsAt(content: unknown, place: string, dropped: DroppedFields): InputPart[] {
+function contentAt(content: unknown, place: string, dropped: DroppedFields): InputPart[] {
   if (typeof content === 'string') return [{ type: 'text', text: content }]
-  return arrayAt(content, place).map((part, i) => partAt(part, `${place}[${i}]`, dropped))
+  return partsAt(content, place).map((part, i) => partAt(part, `${place}[${i}]`, dropped))
 }
 
 function partAt(value: unknown, place: string, dropped: DroppedFields): InputPart {

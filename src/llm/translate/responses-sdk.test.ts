@@ -2,7 +2,7 @@
 import { createAnthropic } from '@ai-sdk/anthropic'
 import { createOpenAI } from '@ai-sdk/openai'
 import Anthropic from '@anthropic-ai/sdk'
-import { generateText, jsonSchema, streamText, tool } from 'ai'
+import { generateText, jsonSchema, stepCountIs, streamText, tool } from 'ai'
 import OpenAI from 'openai'
 import { describe, expect, test } from 'vitest'
 import { formatEvent, type SseEvent } from '../../core/sse.ts'
@@ -120,7 +120,7 @@ const PAIRS = [
 const LOOK = tool({ description: 'Looks', inputSchema: jsonSchema<{ at?: string }>({ type: 'object' }) })
 
 describe.each(PAIRS)("OpenAI's SDK $name", ({ translation, events }) => {
-  test('its stream helper puts the answer together', async () => {
+  test('puts a streamed answer together', async () => {
     const { fetch } = gateway(translation, streaming(translation, events))
     const openai = new OpenAI({ apiKey: 'k', fetch })
     const stream = openai.responses.stream({ model: 'm', input: 'hi' })
@@ -146,7 +146,7 @@ describe.each(PAIRS)("OpenAI's SDK $name", ({ translation, events }) => {
     })
   })
 
-  test('it throws when the provider breaks off', async () => {
+  test('throws when the provider breaks off', async () => {
     const { fetch } = gateway(translation, streaming(translation, events.slice(0, 7)))
     const openai = new OpenAI({ apiKey: 'k', fetch, maxRetries: 0 })
     const stream = openai.responses.stream({ model: 'm', input: 'hi' })
@@ -155,7 +155,7 @@ describe.each(PAIRS)("OpenAI's SDK $name", ({ translation, events }) => {
 })
 
 describe.each(PAIRS)('the AI SDK $name', ({ translation, events }) => {
-  test('it reads text, reasoning, calls and usage', async () => {
+  test('reads text, reasoning, calls and usage', async () => {
     const { fetch } = gateway(translation, streaming(translation, events))
     const openai = createOpenAI({ apiKey: 'k', fetch })
     const result = streamText({ model: openai.responses('m'), prompt: 'hi', tools: { look: LOOK } })
@@ -170,7 +170,7 @@ describe.each(PAIRS)('the AI SDK $name', ({ translation, events }) => {
     expect(await result.usage).toMatchObject({ inputTokens: 10, outputTokens: 5 })
   })
 
-  test('it reports that the provider broke off', async () => {
+  test('reports that the provider broke off', async () => {
     const { fetch } = gateway(translation, streaming(translation, events.slice(0, 7)))
     const openai = createOpenAI({ apiKey: 'k', fetch })
     const errors: unknown[] = []
@@ -186,6 +186,35 @@ describe.each(PAIRS)('the AI SDK $name', ({ translation, events }) => {
   })
 })
 
+describe.each(PAIRS)('a tool loop of the AI SDK $name', ({ translation, events }) => {
+  const ask = (store: boolean) => {
+    const { fetch } = gateway(translation, streaming(translation, events))
+    const looking = tool({
+      inputSchema: jsonSchema<{ at?: string }>({ type: 'object' }),
+      execute: () => 'blue',
+    })
+    return streamText({
+      model: createOpenAI({ apiKey: 'k', fetch }).responses('m'),
+      prompt: 'hi',
+      tools: { look: looking },
+      stopWhen: stepCountIs(2),
+      maxRetries: 0,
+      providerOptions: { openai: { store } },
+      onError: () => {},
+    })
+  }
+
+  test('goes on when it sends its items itself', async () => {
+    expect((await ask(false).steps).map((step) => step.text)).toEqual(['It rains', 'It rains'])
+  })
+
+  test('is told to do so when it sends references', async () => {
+    const failed: unknown[] = []
+    for await (const part of ask(true).fullStream) if (part.type === 'error') failed.push(part.error)
+    expect(String(failed[0])).toContain('send the item itself (`store: false`)')
+  })
+})
+
 describe('freeform tools', () => {
   const APPLY = { type: 'custom' as const, name: 'apply', description: 'Applies a patch' }
   const PATCH = '*** Begin\n+"x"'
@@ -194,7 +223,7 @@ describe('freeform tools', () => {
     tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { name, arguments: text } }],
   })
 
-  test('a custom tool goes out as a function and comes back as itself', async () => {
+  test('go out as functions and come back as themselves', async () => {
     const { fetch, asked } = gateway(
       responsesToChat,
       streaming(responsesToChat, [
@@ -239,7 +268,7 @@ describe('freeform tools', () => {
     ])
   })
 
-  test('the AI SDK runs it', async () => {
+  test('are run by the AI SDK', async () => {
     const { fetch } = gateway(
       responsesToChat,
       streaming(responsesToChat, [delta(call('apply__custom', argumentsText), 'tool_calls'), '[DONE]']),
@@ -255,7 +284,7 @@ describe('freeform tools', () => {
     ])
   })
 
-  test('a call that was cut off is not announced as done', async () => {
+  test('are not announced as done when they were cut off', async () => {
     const cutOff = [delta(call('apply__custom', '{"input":"*** Be'), 'length'), '[DONE]']
     const { fetch } = gateway(responsesToChat, streaming(responsesToChat, cutOff))
     const stream = new OpenAI({ apiKey: 'k', fetch }).responses.stream({ model: 'm', input: 'hi' })
@@ -281,7 +310,7 @@ describe('freeform tools', () => {
 })
 
 describe('whole answers', () => {
-  test("OpenAI's SDK parses structured output", async () => {
+  test("are parsed by OpenAI's SDK", async () => {
     const completion = {
       id: 'chatcmpl-1',
       model: 'gpt',
@@ -302,7 +331,7 @@ describe('whole answers', () => {
     { stop_reason: 'end_turn', finish: 'stop' },
     { stop_reason: 'max_tokens', finish: 'length' },
     { stop_reason: 'refusal', finish: 'content-filter' },
-  ])('the AI SDK takes $stop_reason for $finish', async ({ stop_reason, finish }) => {
+  ])('tell the AI SDK $finish for $stop_reason', async ({ stop_reason, finish }) => {
     const message = {
       id: 'msg_1',
       model: 'claude',
@@ -323,7 +352,7 @@ describe('whole answers', () => {
     expect(result.usage).toMatchObject({ inputTokens: 10, outputTokens: 5 })
   })
 
-  test('the AI SDK reads a refusal', async () => {
+  test('carry a refusal to the AI SDK', async () => {
     const events = [delta({ refusal: 'I must ' }), delta({ refusal: 'not' }, 'stop'), '[DONE]']
     const { fetch } = gateway(responsesToChat, streaming(responsesToChat, events))
     const result = streamText({ model: createOpenAI({ apiKey: 'k', fetch }).responses('m'), prompt: 'hi' })
@@ -357,7 +386,7 @@ describe("Anthropic's clients over Responses", () => {
   ]
   const ask = { model: 'm', max_tokens: 100, messages: [{ role: 'user' as const, content: 'hi' }] }
 
-  test("Anthropic's stream helper puts the message together", async () => {
+  test('put a streamed message together', async () => {
     const { fetch } = gateway(messagesToResponses, streaming(messagesToResponses, events))
     const message = await new Anthropic({ apiKey: 'k', fetch }).messages.stream(ask).finalMessage()
     expect(message.content).toEqual([
@@ -369,13 +398,13 @@ describe("Anthropic's clients over Responses", () => {
     expect(message.usage).toMatchObject({ input_tokens: 6, cache_read_input_tokens: 4, output_tokens: 5 })
   })
 
-  test("Anthropic's stream helper throws when the provider breaks off", async () => {
+  test('throw when the provider breaks off', async () => {
     const { fetch } = gateway(messagesToResponses, streaming(messagesToResponses, events.slice(0, 9)))
     const stream = new Anthropic({ apiKey: 'k', fetch, maxRetries: 0 }).messages.stream(ask)
     await expect(stream.finalMessage()).rejects.toThrow('the provider ended the stream early')
   })
 
-  test('the AI SDK reads text, reasoning and calls', async () => {
+  test('read text, reasoning and calls (AI SDK)', async () => {
     const { fetch } = gateway(messagesToResponses, streaming(messagesToResponses, events))
     const anthropic = createAnthropic({ apiKey: 'k', fetch })
     const result = streamText({ model: anthropic('m'), prompt: 'hi', tools: { look: LOOK } })
@@ -385,7 +414,7 @@ describe("Anthropic's clients over Responses", () => {
     expect(await result.finishReason).toBe('tool-calls')
   })
 
-  test('the AI SDK reads a whole answer', async () => {
+  test('read a whole answer (AI SDK)', async () => {
     const response = {
       id: 'resp_1',
       model: 'gpt',

@@ -53,7 +53,7 @@ export function chatMessages(
     switch (item.type) {
       case 'message': {
         if (item.role === 'assistant') {
-          assistantTurn().texts.push(...textsOf(item.parts, item.place))
+          assistantTurn().texts.push(...textsOf(item.parts))
           break
         }
         flushShown()
@@ -103,15 +103,13 @@ function plainMessage(item: MessageItem): Message {
   }
   return {
     role: item.role === 'developer' ? 'developer' : 'system',
-    content: contentOf(textsOf(item.parts, item.place)),
+    content: contentOf(textsOf(item.parts)),
   }
 }
 
-function textsOf(parts: readonly InputPart[], place: string): string[] {
+function textsOf(parts: readonly InputPart[]): string[] {
   return parts.map((part) =>
-    'text' in part
-      ? part.text
-      : fail(part.place, `only a user's message and a tool's output may hold this (${place})`),
+    'text' in part ? part.text : fail(part.place, "only a user's message and a tool's output may hold this"),
   )
 }
 
