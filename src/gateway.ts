@@ -11,6 +11,7 @@ import type { Config } from './config/schema.ts'
 import type { Settings } from './config/settings.ts'
 import { FAULTS, type GatewayError } from './core/errors.ts'
 import { beginExchange, type Exchange } from './core/exchange.ts'
+import { newTraceId } from './core/trace-context.ts'
 import { createFlow } from './flow.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
@@ -149,6 +150,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pricing: () => pricing,
     countTokens: estimator.count,
     maxBodyBytes: () => settings.maxBufferSize,
+    relay: {
+      now: () => performance.now(),
+      epochSeconds: () => Math.floor(Date.now() / 1000),
+      newId: newTraceId,
+      maxBytes: settings.maxBufferSize,
+    },
     draining: () => draining,
     started: () => {
       inFlight++

@@ -1,4 +1,5 @@
 /** Whatever a client sends: a clear error in its own API's shape, the right status, one record, and life goes on. */
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -236,26 +237,35 @@ test.each([
   },
   { name: 'a request without host', bytes: 'GET /plain HTTP/1.1\r\nconnection: close\r\n\r\n', status: 400 },
   {
+    name: 'an expectation that it does not know',
+    bytes: 'GET /plain HTTP/1.1\r\nhost: 127.0.0.1\r\nexpect: tea\r\nconnection: close\r\n\r\n',
+    status: 417,
+  },
+  {
     name: 'CONNECT',
     bytes: 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n',
     status: 405,
   },
-])('it answers $name with $status, closes and keeps a record', async ({ bytes, status }) => {
-  const before = gateway.records().length
-  const answer = await sendBytes(gateway.url, bytes)
-  expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
-  await expectOneRecordAndLife(before)
-  expect(gateway.records()[before]).toMatchObject({ 'http.status': status, outcome: 'rejected' })
-})
+])(
+  'it answers $name with $status, closes and keeps a record',
+  { timeout: 5000 },
+  async ({ bytes, status }) => {
+    const before = gateway.records().length
+    const answer = await sendBytes(gateway.url, bytes)
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    await expectOneRecordAndLife(before)
+    expect(gateway.records()[before]).toMatchObject({ 'http.status': status, outcome: 'rejected' })
+  },
+)
 
 test('it records an upload that the client breaks off as its own doing', async () => {
   const before = gateway.records().length
   const socket = connect({ host: '127.0.0.1', port: Number(new URL(gateway.url).port) })
-  const upload =
-    'POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 50000\r\n\r\n{"model":'
-  await new Promise<void>((resolve) => socket.write(upload, () => resolve()))
-  // The gateway has begun with it before it is broken off.
-  while ((await gateway.metric('agentgateway_requests_in_flight')) === 0);
+  socket.write(
+    'POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 50000\r\nexpect: 100-continue\r\n\r\n{"model":',
+  )
+  // "100 Continue": the gateway has begun with it.
+  await once(socket, 'data')
   socket.resetAndDestroy()
   const record = (await gateway.recorded(before + 1))[before]
   expect(record).toMatchObject({ outcome: 'client_abort', error_type: 'caller_abort', 'http.status': 499 })

@@ -4,8 +4,7 @@
  */
 import type { z } from 'zod'
 import { Refusal } from './answer.ts'
-import { scriptedBody } from './openai-errors.ts'
-import type { Script } from './script.ts'
+import { type Script, scriptedBody } from './script.ts'
 import { firstIssue, isJson, valueAt } from './wire-json.ts'
 
 const TYPES: Readonly<Record<number, string>> = {

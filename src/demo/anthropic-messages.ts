@@ -7,22 +7,15 @@
 import type { Usage } from '../core/usage.ts'
 import { type Answer, type Frame, NO_USAGE } from './answer.ts'
 import { midstreamFailure } from './anthropic-errors.ts'
-import {
-  type Block,
-  blocksOf,
-  type CountRequest,
-  type MessagesRequest,
-  parseCountRequest,
-  parseMessagesRequest,
-  type Strictness,
-  type Turn,
-} from './anthropic-messages-request.ts'
+import { askOf, countInput } from './anthropic-messages-ask.ts'
+import { parseCountRequest, parseMessagesRequest } from './anthropic-messages-request.ts'
+import type { Strictness } from './anthropic-messages-rules.ts'
+import type { MessagesRequest } from './anthropic-messages-schema.ts'
 import { checkModel, snapshotOf } from './anthropic-models.ts'
 import { messageId, toolUseId } from './ids.ts'
-import { type Ask, composeReply, EFFORT_TOKENS, hash, pieces, type Reply } from './reply.ts'
+import { composeReply, hash, pieces, type Reply } from './reply.ts'
 import type { Script } from './script.ts'
-import { requestTokens, spread, textTokens } from './tokens.ts'
-import { isJson } from './wire-json.ts'
+import { spread } from './tokens.ts'
 
 const STOP = { stop: 'end_turn', sequence: 'stop_sequence', length: 'max_tokens', tools: 'tool_use' } as const
 
@@ -158,13 +151,16 @@ function parsed(json: string): unknown {
   }
 }
 
+/** The type is also the event's name. */
+type WireEvent = Readonly<Record<string, unknown>> & { readonly type: string }
+
 function messageFrames(message: Message, script: Script, usage: Usage): Frame[] {
   const frames: Frame[] = []
   const silent = script.fault === 'missing-usage'
   const costs = deltaCosts(message, script, usage)
   let next = 0
 
-  function add(kind: Frame['kind'], event: { readonly type: string }, outputTokens = 0, reasoningTokens = 0) {
+  function add(kind: Frame['kind'], event: WireEvent, outputTokens = 0, reasoningTokens = 0) {
     // The spaces are the real API's way to hide the length of what it says.
     const padding = ' '.repeat((frames.length * 5) % 16)
     const data = JSON.stringify(event).replace(/}$/, `${padding}}`)
@@ -172,12 +168,7 @@ function messageFrames(message: Message, script: Script, usage: Usage): Frame[] 
   }
   function delta(index: number, change: unknown) {
     const cost = costs[next++]
-    add(
-      'delta',
-      { type: 'content_block_delta', index, delta: change } as { type: string },
-      cost?.output,
-      cost?.reasoning,
-    )
+    add('delta', { type: 'content_block_delta', index, delta: change }, cost?.output, cost?.reasoning)
   }
 
   const start = {
@@ -191,12 +182,12 @@ function messageFrames(message: Message, script: Script, usage: Usage): Frame[] 
     stop_details: null,
     ...(!silent && { usage: wireUsage(usage, Math.min(1, usage.outputTokens)) }),
   }
-  add('event', { type: 'message_start', message: start } as { type: string }, Math.min(1, usage.outputTokens))
+  add('event', { type: 'message_start', message: start }, Math.min(1, usage.outputTokens))
   for (const [index, block] of message.blocks.entries()) {
-    add('event', { type: 'content_block_start', index, content_block: opening(block) } as { type: string })
+    add('event', { type: 'content_block_start', index, content_block: opening(block) })
     if (index === 0) frames.push({ ...PING })
     for (const change of changes(block, script)) delta(index, change)
-    add('event', { type: 'content_block_stop', index } as { type: string })
+    add('event', { type: 'content_block_stop', index })
   }
   const {
     cache_creation: _,
@@ -267,85 +258,4 @@ function deltaCosts(message: Message, script: Script, usage: Usage) {
     const own = thinking === 0 ? said[index] : index < thinking ? 0 : said[index - thinking]
     return { output: (own ?? 0) + (thought[index] ?? 0), reasoning: thought[index] ?? 0 }
   })
-}
-
-function askOf(request: MessagesRequest): Ask {
-  const lastUser = request.messages.findLast((turn) => turn.role === 'user')
-  const { tool_choice: choice = { type: 'auto' }, thinking, output_config: config } = request
-  return {
-    inputTokens: countInput(request),
-    cacheReadTokens: 0,
-    cacheWriteTokens: markedTokens(request),
-    lastUserText: lastUser === undefined ? '' : ownText(lastUser),
-    answersTools: lastUser !== undefined && blocksOf(lastUser).some((block) => block.type === 'tool_result'),
-    tools: (request.tools ?? []).flatMap((tool) =>
-      'input_schema' in tool && typeof tool.name === 'string'
-        ? [{ name: tool.name, schema: tool.input_schema }]
-        : [],
-    ),
-    toolChoice:
-      choice.type === 'any' ? 'required' : choice.type === 'tool' ? { name: choice.name } : choice.type,
-    parallelTools: !('disable_parallel_tool_use' in choice && choice.disable_parallel_tool_use === true),
-    json: config?.format?.schema,
-    maxTokens: request.max_tokens,
-    stopSequences: request.stop_sequences ?? [],
-    reasoningTokens: thinkingTokens(thinking, config?.effort ?? 'high'),
-  }
-}
-
-function thinkingTokens(thinking: MessagesRequest['thinking'], effort: string): number {
-  if (thinking?.type === 'enabled') return Math.min(Math.floor(thinking.budget_tokens / 8), 512)
-  if (thinking?.type === 'adaptive') return Math.floor((EFFORT_TOKENS[effort] ?? 0) / 4)
-  return 0
-}
-
-const systemText = ({ system = '' }: CountRequest) =>
-  typeof system === 'string' ? system : system.map((block) => block.text).join('')
-
-function countInput(request: CountRequest): number {
-  const blocks = request.messages.flatMap(blocksOf)
-  return requestTokens({
-    messages: request.messages.map((turn) => blocksOf(turn).map(blockText).join('')),
-    system: systemText(request),
-    tools: request.tools,
-    attachments: blocks.filter((block) => block.type === 'image' || block.type === 'document').length,
-  })
-}
-
-function ownText(turn: Turn): string {
-  return blocksOf(turn)
-    .map((block) => (block.type === 'text' ? block.text : ''))
-    .join('')
-}
-
-function blockText(block: Block): string {
-  switch (block.type) {
-    case 'text':
-      return block.text
-    case 'thinking':
-      return block.thinking
-    case 'tool_use':
-      return block.name + JSON.stringify(block.input)
-    case 'tool_result':
-      if (block.content === undefined || typeof block.content === 'string') return block.content ?? ''
-      return block.content.map((part) => (part.type === 'text' ? part.text : '')).join('')
-    default:
-      return ''
-  }
-}
-
-/** What a request marks with `cache_control` counts as written to the cache: a simulated cache never hits by itself. */
-function markedTokens(request: MessagesRequest): number {
-  const system = typeof request.system === 'string' ? [] : (request.system ?? [])
-  let tokens = 0
-  for (const block of system) if (block.cache_control != null) tokens += textTokens(block.text)
-  for (const turn of request.messages) {
-    for (const block of blocksOf(turn)) {
-      if ('cache_control' in block && block.cache_control != null) tokens += textTokens(blockText(block))
-    }
-  }
-  for (const tool of request.tools ?? []) {
-    if (isJson(tool) && tool.cache_control != null) tokens += textTokens(JSON.stringify(tool))
-  }
-  return Math.min(tokens, countInput(request))
 }

@@ -2,7 +2,7 @@
 import type { Answer } from './answer.ts'
 import { badRequest, refuse, scriptedError } from './anthropic-errors.ts'
 import { answerCountTokens, answerMessages } from './anthropic-messages.ts'
-import type { Strictness } from './anthropic-messages-request.ts'
+import type { Strictness } from './anthropic-messages-rules.ts'
 import { answerModels } from './anthropic-models.ts'
 import { anthropicRequestId, cloudflareRay } from './ids.ts'
 import type { Api } from './ledger.ts'

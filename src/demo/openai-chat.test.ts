@@ -7,7 +7,22 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { BilledCall } from './ledger.ts'
 import { type SimulatedProvider, startSimulatedOpenAI } from './provider.ts'
 import type { Script } from './script.ts'
-import { collect, failure, saying } from './test-support.ts'
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
+/** What a promise was rejected with. */
+const failure = (sent: PromiseLike<unknown>): Promise<unknown> =>
+  Promise.resolve(sent).then(
+    () => Promise.reject(new Error('expected a failure')),
+    (error: unknown) => error,
+  )
+
+const saying = (message: string | RegExp): unknown =>
+  typeof message === 'string' ? message : expect.stringMatching(message)
 
 let provider: SimulatedProvider
 let client: OpenAI

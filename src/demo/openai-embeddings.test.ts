@@ -1,7 +1,16 @@
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type SimulatedProvider, startSimulatedOpenAI } from './provider.ts'
-import { failure, saying } from './test-support.ts'
+
+/** What a promise was rejected with. */
+const failure = (sent: PromiseLike<unknown>): Promise<unknown> =>
+  Promise.resolve(sent).then(
+    () => Promise.reject(new Error('expected a failure')),
+    (error: unknown) => error,
+  )
+
+const saying = (message: string | RegExp): unknown =>
+  typeof message === 'string' ? message : expect.stringMatching(message)
 
 let provider: SimulatedProvider
 let client: OpenAI

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod'
 import { Refusal } from './answer.ts'
-import type { Script } from './script.ts'
+import { type Script, scriptedBody } from './script.ts'
 import { firstIssue, valueAt } from './wire-json.ts'
 
 interface Problem {
@@ -101,11 +101,6 @@ export function scriptedError(status: number, model: string, script: Script): Re
   const retry =
     script.retryAfterSeconds === undefined ? {} : { 'retry-after': String(script.retryAfterSeconds) }
   return new Refusal(status, scriptedBody(script) ?? body(problem), status === 429 ? limited : retry)
-}
-
-/** The error's body as the script has it. */
-export function scriptedBody({ errorBody }: Script): string | undefined {
-  return errorBody === undefined || typeof errorBody === 'string' ? errorBody : JSON.stringify(errorBody)
 }
 
 export const midstreamFailure = (requestId: string) => {

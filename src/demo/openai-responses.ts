@@ -6,21 +6,14 @@
  */
 import type { Usage } from '../core/usage.ts'
 import type { Answer, Frame } from './answer.ts'
-import { chatToolCallId, obfuscation, responsesId } from './ids.ts'
-import { cachedTokens } from './openai-chat.ts'
+import { obfuscation, responsesId } from './ids.ts'
 import { checkModel, snapshotOf } from './openai-models.ts'
-import {
-  type InputItem,
-  isCall,
-  isCallOutput,
-  itemsOf,
-  parseResponsesRequest,
-  type ResponsesRequest,
-} from './openai-responses-request.ts'
-import { type Ask, composeReply, EFFORT_TOKENS, pieces, type Reply } from './reply.ts'
+import { askOf } from './openai-responses-ask.ts'
+import { begun, type Item, itemsFor, summaryPart, textPart, whole } from './openai-responses-items.ts'
+import { parseResponsesRequest, type ResponsesRequest } from './openai-responses-request.ts'
+import { composeReply, pieces, type Reply } from './reply.ts'
 import type { Script } from './script.ts'
-import { requestTokens, spread } from './tokens.ts'
-import { isJson } from './wire-json.ts'
+import { spread } from './tokens.ts'
 
 export function answerResponses(body: unknown, script: Script): Answer {
   const request = parseResponsesRequest(body)
@@ -51,14 +44,14 @@ function envelope(request: ResponsesRequest) {
     created_at: Math.floor(Date.now() / 1000),
     status: 'in_progress',
     background: request.background ?? false,
-    completed_at: null as number | null,
-    error: null as unknown,
-    incomplete_details: null as unknown,
+    completed_at: null,
+    error: null,
+    incomplete_details: null,
     instructions: request.instructions ?? null,
     max_output_tokens: request.max_output_tokens ?? null,
     max_tool_calls: request.max_tool_calls ?? null,
     model: snapshotOf(request.model),
-    output: [] as unknown[],
+    output: [],
     parallel_tool_calls: request.parallel_tool_calls ?? true,
     previous_response_id: request.previous_response_id ?? null,
     prompt_cache_key: request.prompt_cache_key ?? null,
@@ -77,7 +70,7 @@ function envelope(request: ResponsesRequest) {
     top_logprobs: request.top_logprobs ?? 0,
     top_p: request.top_p ?? 1,
     truncation: request.truncation ?? 'disabled',
-    usage: null as unknown,
+    usage: null,
     user: request.user ?? null,
     metadata: request.metadata ?? {},
   }
@@ -110,92 +103,6 @@ function finished(base: Envelope, reply: Reply, items: readonly Item[], script: 
   }
 }
 
-type Item =
-  | { readonly kind: 'reasoning'; readonly id: string; readonly summary: string }
-  | { readonly kind: 'message'; readonly id: string; readonly text: string; readonly status: string }
-  | {
-      readonly kind: 'call'
-      readonly id: string
-      readonly callId: string
-      readonly name: string
-      readonly json: string
-    }
-
-function itemsFor(reply: Reply, request: ResponsesRequest): Item[] {
-  const items: Item[] = []
-  if (reply.usage.reasoningTokens > 0 || reply.reasoning !== '') {
-    const shown = request.reasoning?.summary != null || request.reasoning?.generate_summary != null
-    items.push({ kind: 'reasoning', id: responsesId('rs'), summary: shown ? reply.reasoning : '' })
-  }
-  if (reply.text !== '') {
-    const status = reply.finish === 'length' ? 'incomplete' : 'completed'
-    items.push({ kind: 'message', id: responsesId('msg'), text: reply.text, status })
-  }
-  for (const call of reply.toolCalls) {
-    items.push({
-      kind: 'call',
-      id: responsesId('fc'),
-      callId: chatToolCallId(),
-      name: call.name,
-      json: call.arguments,
-    })
-  }
-  return items
-}
-
-const textPart = (text: string) => ({ type: 'output_text', annotations: [], logprobs: [], text })
-const summaryPart = (text: string) => ({ type: 'summary_text', text })
-
-function whole(item: Item): Record<string, unknown> {
-  switch (item.kind) {
-    case 'reasoning':
-      return {
-        id: item.id,
-        type: 'reasoning',
-        summary: item.summary === '' ? [] : [summaryPart(item.summary)],
-      }
-    case 'message':
-      return {
-        id: item.id,
-        type: 'message',
-        status: item.status,
-        content: [textPart(item.text)],
-        role: 'assistant',
-      }
-    case 'call':
-      return {
-        id: item.id,
-        type: 'function_call',
-        status: 'completed',
-        arguments: item.json,
-        call_id: item.callId,
-        name: item.name,
-      }
-    default:
-      return item satisfies never
-  }
-}
-
-function begun(item: Item): Record<string, unknown> {
-  switch (item.kind) {
-    case 'reasoning':
-      return { id: item.id, type: 'reasoning', summary: [] }
-    case 'message':
-      return { id: item.id, type: 'message', status: 'in_progress', content: [], role: 'assistant' }
-    case 'call':
-      return {
-        id: item.id,
-        type: 'function_call',
-        status: 'in_progress',
-        arguments: '',
-        call_id: item.callId,
-        name: item.name,
-      }
-    default:
-      return item satisfies never
-  }
-}
-
 interface Streaming {
   readonly request: ResponsesRequest
   readonly reply: Reply
@@ -204,9 +111,12 @@ interface Streaming {
   readonly items: readonly Item[]
 }
 
+/** The type is also the event's name. */
+type WireEvent = Readonly<Record<string, unknown>> & { readonly type: string }
+
 /** One event; a delta that says what it carries. */
 interface Step {
-  readonly event: Record<string, unknown> & { readonly type: string }
+  readonly event: WireEvent
   readonly carries: 'nothing' | 'reasoning' | 'output'
 }
 
@@ -241,15 +151,14 @@ function streamOf(streaming: Streaming): { frames: Frame[]; failure: string } {
   return { frames, failure: failureOf(base, frames.length) }
 }
 
-const sse = (event: { readonly type: string }) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+const sse = (event: WireEvent) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
 
 function failureOf(base: Envelope, sequence: number): string {
   const message = 'The server had an error while processing your request. Sorry about that!'
   const failed = { ...base, status: 'failed', error: { code: 'server_error', message } }
   return (
-    sse({ type: 'error', sequence_number: sequence, code: 'server_error', message, param: null } as {
-      type: string
-    }) + sse({ type: 'response.failed', sequence_number: sequence + 1, response: failed } as { type: string })
+    sse({ type: 'error', sequence_number: sequence, code: 'server_error', message, param: null }) +
+    sse({ type: 'response.failed', sequence_number: sequence + 1, response: failed })
   )
 }
 
@@ -316,60 +225,4 @@ function stepCosts(steps: readonly Step[], usage: Usage) {
     const reasoning = thinks ? (thought[thoughts++] ?? 0) : 0
     return { output: reasoning + (step.carries === 'output' ? (said[sayings++] ?? 0) : 0), reasoning }
   })
-}
-
-function askOf(request: ResponsesRequest): Ask {
-  const items = itemsOf(request)
-  const { tool_choice: choice = 'auto', text } = request
-  const lastUser = items.findLast((item) => 'role' in item && item.role === 'user')
-  const last = items.at(-1)
-  const inputTokens = requestTokens({
-    messages: items.map(itemText),
-    system: request.instructions ?? '',
-    tools: request.tools,
-    attachments: items.reduce((sum, item) => sum + attachments(item), 0),
-  })
-  return {
-    inputTokens,
-    cacheReadTokens: cachedTokens(inputTokens, request.prompt_cache_key),
-    cacheWriteTokens: 0,
-    lastUserText: lastUser === undefined ? '' : itemText(lastUser),
-    answersTools: last !== undefined && isCallOutput(last),
-    tools: (request.tools ?? []).flatMap((tool) =>
-      tool.type === 'function' && typeof tool.name === 'string'
-        ? [{ name: tool.name, schema: tool.parameters }]
-        : [],
-    ),
-    toolChoice:
-      typeof choice === 'string' ? choice : typeof choice.name === 'string' ? { name: choice.name } : 'auto',
-    parallelTools: request.parallel_tool_calls !== false,
-    json:
-      text?.format?.type === 'json_object'
-        ? true
-        : text?.format?.type === 'json_schema'
-          ? text.format.schema
-          : undefined,
-    maxTokens: request.max_output_tokens ?? undefined,
-    stopSequences: [],
-    reasoningTokens: EFFORT_TOKENS[request.reasoning?.effort ?? 'none'] ?? 0,
-  }
-}
-
-function partsText(content: unknown): string {
-  if (typeof content === 'string') return content
-  if (!Array.isArray(content)) return ''
-  return content
-    .map((part: unknown) => (isJson(part) && typeof part.text === 'string' ? part.text : ''))
-    .join('')
-}
-
-function itemText(item: InputItem): string {
-  if (isCall(item)) return item.name + item.arguments
-  if (isCallOutput(item)) return partsText(item.output)
-  return 'content' in item ? partsText(item.content) : ''
-}
-
-function attachments(item: InputItem): number {
-  if (!('content' in item) || !Array.isArray(item.content)) return 0
-  return item.content.filter((part) => part.type === 'input_image' || part.type === 'input_file').length
 }

@@ -13,7 +13,6 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { anthropic } from './anthropic.ts'
 import { canBeFixed, createFixedAnswers } from './fixed.ts'
 import { type BilledCall, createLedger, type Totals } from './ledger.ts'
@@ -102,7 +101,9 @@ async function start(vendor: Vendor, options: ProviderOptions): Promise<Simulate
     server.once('error', reject)
     server.listen({ port: options.port ?? 0, host, backlog: 4096 }, resolve)
   })
-  const { port } = server.address() as AddressInfo
+  const address = server.address()
+  // A pipe's address is a string; this server listens on a port.
+  const port = typeof address === 'object' && address !== null ? address.port : 0
   return {
     port,
     url: `${options.tls === undefined ? 'http' : 'https'}://${host}:${port}`,

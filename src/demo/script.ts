@@ -85,3 +85,8 @@ export function scriptHeader(script: Script): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
+
+/** The error's body as the script has it. */
+export function scriptedBody({ errorBody }: Script): string | undefined {
+  return errorBody === undefined || typeof errorBody === 'string' ? errorBody : JSON.stringify(errorBody)
+}

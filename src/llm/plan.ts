@@ -220,8 +220,12 @@ function applyPolicies(
   return { body, changed: body !== client }
 }
 
+/** What concerns the body as the client sent it, or that connection. */
+const NOT_FORWARDED = new Set(['content-length', 'content-encoding', 'expect', 'accept-encoding'])
+
 function headersFor(backend: LlmBackend, request: LlmRequest): Headers {
-  const headers = { ...request.headers }
+  const headers: Headers = {}
+  for (const name in request.headers) if (!NOT_FORWARDED.has(name)) headers[name] = request.headers[name]
   // Compressed answers would only have to be unpacked again to be counted.
   headers['accept-encoding'] = 'identity'
   backend.provider.authorize(headers, backend.credential)

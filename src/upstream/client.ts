@@ -81,8 +81,8 @@ interface PoolEntry {
   connects: number
 }
 
-/** What most clients would still take from us. */
-const MAX_HEADER_BYTES = 64 * 1024
+/** Of a response; more than any provider sends. */
+const MAX_HEADER_BYTES = 256 * 1024
 
 const CONNECT_ERRORS = new Set([
   'ECONNREFUSED',

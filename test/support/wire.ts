@@ -10,6 +10,8 @@ export interface Ask {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string | string[]>>
   readonly body?: string | Buffer
+  /** Leaves: closes the connection, at whatever point the exchange is. */
+  readonly signal?: AbortSignal
   /** Certificates to trust, server name and the like. */
   readonly tls?: Pick<RequestOptions, 'ca' | 'servername' | 'rejectUnauthorized'>
 }
@@ -35,6 +37,7 @@ export function open(url: string, ask: Ask = {}): Promise<IncomingMessage> {
       ...ask.headers,
     },
     agent: false,
+    signal: ask.signal,
     maxHeaderSize: 1024 * 1024,
     ...ask.tls,
   }

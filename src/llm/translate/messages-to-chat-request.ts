@@ -1,6 +1,7 @@
 /** A messages request as a chat completions request. */
 import type { ChatRequest, ChatTool, ChatToolChoice, ReasoningEffort } from '../wire/openai-chat.ts'
 import { chatMessages } from './messages-to-chat-conversation.ts'
+import { refuseContinuedThread } from './messages-thread.ts'
 import { effortAt, effortOfBudget } from './reasoning-effort.ts'
 import {
   arrayAt,
@@ -38,6 +39,7 @@ export function toChatRequest(request: Json): TranslatedRequest {
     ...rest
   } = request
   dropped.addRest('', rest)
+  refuseContinuedThread(request)
 
   const modelName = optional(model, 'model', stringAt)
   const limit = optional(max_tokens, 'max_tokens', wholeNumberAt)

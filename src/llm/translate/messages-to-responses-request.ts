@@ -10,6 +10,7 @@ import type {
   ResponsesToolChoice,
 } from '../wire/openai-responses.ts'
 import { inputItems, systemTexts } from './messages-to-responses-input.ts'
+import { refuseContinuedThread } from './messages-thread.ts'
 import { effortAt, effortOfBudget } from './reasoning-effort.ts'
 import {
   arrayAt,
@@ -47,6 +48,7 @@ export function toResponsesRequest(request: Json): TranslatedRequest {
     ...rest
   } = request
   dropped.addRest('', rest)
+  refuseContinuedThread(request)
   if (!Array.isArray(stop_sequences) || stop_sequences.length > 0) dropped.addRest('', { stop_sequences })
 
   const modelName = optional(model, 'model', stringAt)

@@ -65,15 +65,22 @@ const inLastPart = (item: MessageInProgress) => ({ ...inItem(item), content_inde
 
 export function writeText(answer: Answer, delta: string, logprobs: readonly unknown[] = []): void {
   if (delta === '') return
-  const { message, part } = openPart(answer, 'text')
+  const message = openMessage(answer)
+  const last = message.parts.at(-1)
+  const part =
+    last?.kind === 'text'
+      ? last
+      : addPart(answer, message, { kind: 'text', pieces: [], annotations: [], logprobs: [] })
   part.pieces.push(delta)
-  part.logprobs.push(...logprobs)
+  for (const logprob of logprobs) part.logprobs.push(logprob)
   push(answer, { type: 'response.output_text.delta', ...inLastPart(message), delta, logprobs })
 }
 
 export function writeRefusal(answer: Answer, delta: string): void {
   if (delta === '') return
-  const { message, part } = openPart(answer, 'refusal')
+  const message = openMessage(answer)
+  const last = message.parts.at(-1)
+  const part = last?.kind === 'refusal' ? last : addPart(answer, message, { kind: 'refusal', pieces: [] })
   part.pieces.push(delta)
   push(answer, { type: 'response.refusal.delta', ...inLastPart(message), delta })
 }
@@ -93,33 +100,25 @@ export function writeCitation(answer: Answer, annotation: UrlCitation): void {
   })
 }
 
-const NEW_PART = {
-  text: (): TextPart => ({ kind: 'text', pieces: [], annotations: [], logprobs: [] }),
-  refusal: (): RefusalPart => ({ kind: 'refusal', pieces: [] }),
-}
-
-interface OpenPart<Kind extends 'text' | 'refusal'> {
-  readonly message: MessageInProgress
-  readonly part: ReturnType<(typeof NEW_PART)[Kind]>
-}
-
-function openPart<Kind extends 'text' | 'refusal'>(answer: Answer, kind: Kind): OpenPart<Kind> {
-  if (answer.speech?.kind !== 'message') closeSpeech(answer, 'completed')
-  const message = answer.speech?.kind === 'message' ? answer.speech : openMessage(answer)
-  const last = message.parts.at(-1)
-  if (last?.kind === kind) return { message, part: last as OpenPart<Kind>['part'] }
-
-  if (last !== undefined) closePart(answer, message, last)
-  const part = NEW_PART[kind]() as OpenPart<Kind>['part']
-  message.parts.push(part)
-  push(answer, { type: 'response.content_part.added', ...inLastPart(message), part: contentPart(part) })
-  return { message, part }
-}
-
+/** The message that is being written, or a new one. */
 function openMessage(answer: Answer): MessageInProgress {
+  if (answer.speech?.kind === 'message') return answer.speech
+  closeSpeech(answer, 'completed')
   const message = add<MessageInProgress>(answer, { kind: 'message', ...newItem(answer, 'msg'), parts: [] })
   answer.speech = message
   return message
+}
+
+function addPart<Part extends TextPart | RefusalPart>(
+  answer: Answer,
+  message: MessageInProgress,
+  part: Part,
+): Part {
+  const last = message.parts.at(-1)
+  if (last !== undefined) closePart(answer, message, last)
+  message.parts.push(part)
+  push(answer, { type: 'response.content_part.added', ...inLastPart(message), part: contentPart(part) })
+  return part
 }
 
 function closePart(answer: Answer, message: MessageInProgress, part: TextPart | RefusalPart): void {

@@ -43,7 +43,7 @@ export interface MessageItem {
   readonly place: string
 }
 
-export interface CallItem {
+interface CallItem {
   readonly type: 'call'
   readonly callId: string
   readonly name: string

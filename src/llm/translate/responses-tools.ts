@@ -25,7 +25,7 @@ export interface OfferedTool {
   readonly place: string
 }
 
-export type ChosenTool = 'auto' | 'none' | 'required' | { readonly name: string }
+type ChosenTool = 'auto' | 'none' | 'required' | { readonly name: string }
 
 export interface ToolSetup {
   readonly tools: readonly OfferedTool[]

@@ -6,24 +6,24 @@
  * counts from 0 without a gap, and its SSE `event:` line repeats its `type`.
  */
 
-export type ResponsesRole = 'user' | 'assistant' | 'system' | 'developer'
+type ResponsesRole = 'user' | 'assistant' | 'system' | 'developer'
 export type ResponsesEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max'
 
 // Requests
 
-export interface InputText {
+interface InputText {
   readonly type: 'input_text'
   readonly text: string
 }
 
-export interface InputImage {
+interface InputImage {
   readonly type: 'input_image'
   /** `https://…` or `data:image/png;base64,…` */
   readonly image_url: string
   readonly detail: 'low' | 'high' | 'auto'
 }
 
-export interface InputFile {
+interface InputFile {
   readonly type: 'input_file'
   readonly filename?: string
   /** A data URL. */
@@ -33,7 +33,7 @@ export interface InputFile {
 
 export type InputContent = InputText | InputImage | InputFile
 
-export interface InputMessage {
+interface InputMessage {
   readonly type: 'message'
   readonly role: ResponsesRole
   readonly content: string | readonly InputContent[] | readonly InputOutputText[]
@@ -45,7 +45,7 @@ export interface InputOutputText {
   readonly text: string
 }
 
-export interface InputFunctionCall {
+interface InputFunctionCall {
   readonly type: 'function_call'
   readonly call_id: string
   readonly name: string
@@ -53,7 +53,7 @@ export interface InputFunctionCall {
   readonly arguments: string
 }
 
-export interface InputFunctionCallOutput {
+interface InputFunctionCallOutput {
   readonly type: 'function_call_output'
   readonly call_id: string
   readonly output: string | readonly InputContent[]
@@ -77,7 +77,7 @@ export type ResponsesToolChoice =
   | 'required'
   | { readonly type: 'function'; readonly name: string }
 
-export type ResponsesTextFormat =
+type ResponsesTextFormat =
   | { readonly type: 'text' }
   | { readonly type: 'json_schema'; readonly name: string; readonly schema: unknown }
 
@@ -111,7 +111,7 @@ export interface UrlCitation {
   readonly end_index: number
 }
 
-export interface OutputText {
+interface OutputText {
   readonly type: 'output_text'
   readonly text: string
   readonly annotations: readonly UrlCitation[]
@@ -119,12 +119,12 @@ export interface OutputText {
   readonly logprobs: readonly unknown[]
 }
 
-export interface OutputRefusal {
+interface OutputRefusal {
   readonly type: 'refusal'
   readonly refusal: string
 }
 
-export interface OutputMessage {
+interface OutputMessage {
   readonly type: 'message'
   readonly id: string
   readonly status: ItemStatus
@@ -132,7 +132,7 @@ export interface OutputMessage {
   readonly content: readonly (OutputText | OutputRefusal)[]
 }
 
-export interface OutputFunctionCall {
+interface OutputFunctionCall {
   readonly type: 'function_call'
   readonly id: string
   readonly status: ItemStatus
@@ -142,7 +142,7 @@ export interface OutputFunctionCall {
   readonly arguments: string
 }
 
-export interface OutputCustomToolCall {
+interface OutputCustomToolCall {
   readonly type: 'custom_tool_call'
   readonly id: string
   readonly status: ItemStatus
@@ -151,12 +151,12 @@ export interface OutputCustomToolCall {
   readonly input: string
 }
 
-export interface SummaryText {
+interface SummaryText {
   readonly type: 'summary_text'
   readonly text: string
 }
 
-export interface OutputReasoning {
+interface OutputReasoning {
   readonly type: 'reasoning'
   readonly id: string
   readonly status: ItemStatus

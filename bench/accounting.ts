@@ -1,0 +1,63 @@
+/**
+ * What processes have used, as the Linux kernel counts it.
+ *
+ * Everything here is undefined on other systems: the benchmark then leaves those columns out.
+ */
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** What follows the command's name, which may hold spaces: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+const fieldsOf = (pid: number | string) =>
+  read(`/proc/${pid}/stat`)
+    ?.replace(/^.*\) /s, '')
+    .split(' ')
+
+let ticksPerSecond: number | undefined
+function tickMs(): number {
+  ticksPerSecond ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+  return 1000 / ticksPerSecond
+}
+
+/** User and system time of a process, all its threads, and its living children (nginx works in one). */
+export function cpuMs(pid: number): number | undefined {
+  const own = fieldsOf(pid)
+  if (own === undefined) return undefined
+  const children = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(fieldsOf)
+    .filter((fields) => fields?.[1] === String(pid))
+  return [own, ...children].reduce(
+    (sum, fields) => sum + (Number(fields?.[11]) + Number(fields?.[12])) * tickMs(),
+    0,
+  )
+}
+
+export function residentBytes(pid: number): number | undefined {
+  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1]
+  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
+}
+
+/** Time that one CPU spent on anything, and lost to other machines on the same host. */
+export function busyMs(cpu: number): number | undefined {
+  const line = new RegExp(`^cpu${cpu} (.*)$`, 'm').exec(read('/proc/stat') ?? '')?.[1]
+  if (line === undefined) return undefined
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(' ').map(Number)
+  return (user + nice + system + irq + softirq + steal) * tickMs()
+}
+
+/** The CPUs that this process may use. */
+export function allowedCpus(): number[] | undefined {
+  const list = /^Cpus_allowed_list:\s+(\S+)$/m.exec(read('/proc/self/status') ?? '')?.[1]
+  return list?.split(',').flatMap((range) => {
+    const [from = 0, to = from] = range.split('-').map(Number)
+    return Array.from({ length: to - from + 1 }, (_, index) => from + index)
+  })
+}

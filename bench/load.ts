@@ -1,0 +1,96 @@
+/**
+ * A closed loop: every connection sends its next request when the last answer is whole.
+ *
+ * Such a loop slows down with what it measures, so its latencies tell nothing about a fixed rate: see `latency.ts`.
+ */
+import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { z } from 'zod'
+import { now } from './clock.ts'
+import { type Connection, connectAll } from './connection.ts'
+import type { Stage } from './processes.ts'
+import { JSON_BODY, JSON_REQUEST, PATH, REQUEST_HEADERS } from './requests.ts'
+import { percentile } from './statistics.ts'
+
+export interface LoadResult {
+  readonly requests: number
+  readonly seconds: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** Broken connections, and answers that are no success. */
+  readonly errors: number
+}
+
+export type Load = (port: number, connections: number, seconds: number) => Promise<LoadResult>
+
+export async function ownLoad(port: number, count: number, seconds: number): Promise<LoadResult> {
+  const connections = await connectAll(port, count)
+  const latencies: number[] = []
+  let errors = 0
+  const begun = now()
+  const end = begun + seconds * 1000
+
+  async function work(connection: Connection): Promise<void> {
+    try {
+      for (let sent = now(); sent < end; sent = now()) {
+        const status = await connection.request(JSON_REQUEST)
+        latencies.push(now() - sent)
+        if (status !== 200) errors++
+      }
+    } catch {
+      errors++
+    }
+    connection.close()
+  }
+
+  await Promise.all(connections.map(work))
+  return {
+    requests: latencies.length,
+    seconds: (now() - begun) / 1000,
+    p50Ms: percentile(latencies, 0.5),
+    p99Ms: percentile(latencies, 0.99),
+    errors,
+  }
+}
+
+const run = promisify(execFile)
+const summarySchema = z.object({
+  requests: z.number(),
+  micros: z.number(),
+  p50: z.number(),
+  p99: z.number(),
+  errors: z.number(),
+})
+
+export function wrkLoad(stage: Stage, wrk: string): Load {
+  const script = join(stage.directory, 'post.lua')
+  const headers = Object.entries(REQUEST_HEADERS).map(
+    ([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`,
+  )
+  // The long brackets: JSON holds quotes and backslashes, and no `]==]`.
+  const lines = [
+    'wrk.method = "POST"',
+    `wrk.body = [==[${JSON_BODY}]==]`,
+    ...headers,
+    'done = function(summary, latency)',
+    '  local e = summary.errors',
+    '  io.write(string.format(\'\\nsummary {"requests":%d,"micros":%d,"p50":%d,"p99":%d,"errors":%d}\\n\',',
+    '    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),',
+    '    e.connect + e.read + e.write + e.status + e.timeout))',
+    'end',
+  ]
+  writeFileSync(script, lines.join('\n'))
+
+  return async (port, connections, seconds) => {
+    const duration = Math.max(Math.round(seconds), 1)
+    const options = ['-t1', `-c${connections}`, `-d${duration}s`, '-s', script]
+    const { stdout } = await run(wrk, [...options, `http://127.0.0.1:${port}${PATH}`], {
+      timeout: duration * 1000 + 20_000,
+    })
+    const text: unknown = JSON.parse(/^summary (.*)$/m.exec(stdout)?.[1] ?? 'null')
+    const { requests, micros, p50, p99, errors } = summarySchema.parse(text)
+    return { requests, seconds: micros / 1e6, p50Ms: p50 / 1000, p99Ms: p99 / 1000, errors }
+  }
+}

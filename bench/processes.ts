@@ -1,0 +1,187 @@
+/**
+ * The stage on which a benchmark plays: its children, pinned to CPUs, its temporary directory, its tools.
+ *
+ * Ends its own children by their process ids and nothing else, also when the benchmark itself is interrupted.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { allowedCpus } from './accounting.ts'
+
+export type Place = 'proxy' | 'load' | 'upstream'
+export type Cpus = Readonly<Record<Place, number>>
+export type Tool = 'nginx' | 'wrk' | 'taskset'
+
+export interface StartOptions {
+  /** Names its output files. */
+  readonly name: string
+  readonly command: readonly [string, ...string[]]
+  readonly on: Place
+}
+
+export interface Child {
+  readonly pid: number
+  /** Of standard output; rejects when the process ends before it writes one. */
+  readonly firstLine: () => Promise<string>
+  /** Undefined while it runs. */
+  readonly failure: () => string | undefined
+  readonly stop: () => Promise<void>
+}
+
+export interface Stage {
+  readonly directory: string
+  readonly tools: Readonly<Partial<Record<Tool, string>>>
+  /** Undefined where nothing can be pinned. */
+  readonly cpus: Cpus | undefined
+  readonly start: (options: StartOptions) => Child
+  readonly close: () => Promise<void>
+}
+
+const STOP_MS = 8000
+
+function find(tool: Tool): string | undefined {
+  // Where distributions put nginx is often missing from the path of a user.
+  const directories = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
+  return directories
+    .map((directory) => join(directory, tool))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
+}
+
+/** The proxy alone on one CPU; the upstream gets its own as well when there is a third. */
+function chooseCpus(taskset: string | undefined): Cpus | undefined {
+  const [proxy, load, upstream] = allowedCpus() ?? []
+  if (taskset === undefined || proxy === undefined || load === undefined) return undefined
+  return { proxy, load, upstream: upstream ?? load }
+}
+
+export function openStage(): Stage {
+  const directory = mkdtempSync(join(tmpdir(), 'agentgateway-bench-'))
+  // A worker of nginx that was started by root runs as somebody else.
+  chmodSync(directory, 0o755)
+  const tools = { nginx: find('nginx'), wrk: find('wrk'), taskset: find('taskset') }
+  const cpus = chooseCpus(tools.taskset)
+  const running = new Set<ChildProcess>()
+  let started = 0
+
+  if (cpus !== undefined && tools.taskset !== undefined) {
+    execFileSync(tools.taskset, ['-a', '-p', '-c', String(cpus.load), String(process.pid)], {
+      stdio: 'ignore',
+    })
+  }
+
+  function start({ name, command, on }: StartOptions): Child {
+    const pinned =
+      cpus === undefined || tools.taskset === undefined ? [] : [tools.taskset, '-c', String(cpus[on])]
+    const [file = '', ...rest] = [...pinned, ...command]
+    const base = join(directory, `${name}-${++started}`)
+    const out = openSync(`${base}.out`, 'w')
+    const err = openSync(`${base}.err`, 'w')
+    // No variable of ours may configure what is measured.
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME }
+    const child = spawn(file, rest, { stdio: ['ignore', out, err], env })
+    closeSync(out)
+    closeSync(err)
+    const { pid } = child
+    if (pid === undefined) throw new Error(`cannot start ${name}`)
+    running.add(child)
+    let failure: string | undefined
+    const ended = new Promise<void>((resolve) => {
+      child.once('exit', (code, signal) => {
+        running.delete(child)
+        failure = `${name} ended (${signal ?? code}): ${readFileSync(`${base}.err`, 'utf8').slice(-2000)}`
+        resolve()
+      })
+    })
+    return {
+      pid,
+      failure: () => failure,
+      async firstLine() {
+        const [line] = await waitFor(`${name}: first line`, () => {
+          if (failure !== undefined) throw new Error(failure)
+          return /^.*\n/.exec(readFileSync(`${base}.out`, 'utf8')) ?? undefined
+        })
+        return line
+      },
+      async stop() {
+        if (failure !== undefined) return
+        child.kill('SIGTERM')
+        const impatient = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
+        await ended
+        clearTimeout(impatient)
+      },
+    }
+  }
+
+  const killAll = () => {
+    for (const child of running) child.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
+  process.once('exit', killAll)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+
+  return {
+    directory,
+    tools,
+    cpus,
+    start,
+    async close() {
+      await Promise.all(
+        [...running].map(
+          (child) =>
+            new Promise<void>((resolve) => {
+              child.once('exit', () => resolve())
+              child.kill('SIGKILL')
+            }),
+        ),
+      )
+      rmSync(directory, { recursive: true, force: true })
+      process.off('exit', killAll)
+    },
+  }
+}
+
+const PATIENCE_MS = 20_000
+
+/** Asks every few milliseconds; what `check` throws ends the wait. */
+export async function waitFor<T>(
+  what: string,
+  check: () => T | undefined | Promise<T | undefined>,
+): Promise<T> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (;;) {
+    const found = await check()
+    if (found !== undefined) return found
+    if (Date.now() > deadline) throw new Error(`${what}: nothing within ${PATIENCE_MS / 1000} s`)
+    await new Promise<void>((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+/** Free a moment ago: the gateway says its port in a log that some cells switch off. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  return port
+}

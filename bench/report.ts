@@ -1,0 +1,169 @@
+/** The results as text. */
+import { aims, losses } from './aims.ts'
+import type { Results } from './results.ts'
+import { CHUNK_DELAY_MS, CHUNKS, STREAMS } from './streams.ts'
+import { NONE, number, percent, ratio, spreadText, table } from './table.ts'
+
+export function report(results: Results): string {
+  return [
+    machine(results),
+    saturation(results),
+    latency(results),
+    streams(results),
+    memory(results),
+    coldStart(results),
+    verdict(results),
+  ].join('\n')
+}
+
+function machine({ machine: on, settings, tookSeconds }: Results): string {
+  const { pinned } = on
+  const places =
+    pinned === undefined
+      ? 'nothing is pinned: proxy, load generator and upstream compete'
+      : `proxy alone on CPU ${pinned.proxy}, load generator on ${pinned.load}, upstream on ${pinned.upstream}`
+  const rows = [
+    ['machine', `${on.cores} cores, ${on.cpu}, ${on.memoryGiB} GiB, ${on.system}`],
+    ['load before', `${number(on.loadAverage, 2)} (one minute); CPU share of others: see below`],
+    [
+      'versions',
+      `agentgateway ${on.gateway}, Node ${on.node}, nginx ${on.nginx ?? NONE}, wrk ${on.wrk ?? NONE}`,
+    ],
+    ['places', places],
+    [
+      'settings',
+      `${settings.seconds} s per measurement, ${settings.rounds} rounds in shuffled order; took ${number(tookSeconds)} s`,
+    ],
+    ['figures', 'median of the rounds (min to max)'],
+  ]
+  const width = Math.max(...rows.map(([name = '']) => name.length))
+  const lines = rows.map(([name = '', text = '']) => `${name.padEnd(width)}  ${text}\n`)
+  if (settings.quick) lines.push('--quick: shows that it runs; the figures are no measurement\n')
+  return lines.join('')
+}
+
+function saturation({
+  saturation: { rows, generator, upstream, connections, answerBytes },
+}: Results): string {
+  const nginx = rows.find(({ name }) => name === 'nginx')
+  const head = [
+    '',
+    'requests/s',
+    'to nginx',
+    'CPU us/request',
+    'to nginx',
+    'proxy busy',
+    'others',
+    'p50 ms',
+    'p99 ms',
+    'errors',
+    'dropped',
+  ]
+  const body = rows.map((row) => [
+    row.name,
+    spreadText(row.requestsPerSecond),
+    ratio(row.requestsPerSecond.median, nginx?.requestsPerSecond.median),
+    spreadText(row.cpuMicrosPerRequest, 1),
+    ratio(row.cpuMicrosPerRequest?.median, nginx?.cpuMicrosPerRequest?.median),
+    percent(row.busyShare?.median),
+    percent(row.othersShare?.median),
+    number(row.p50Ms.median, 2),
+    number(row.p99Ms.median, 2),
+    String(row.errors),
+    String(row.droppedTelemetry),
+  ])
+  const about = `${connections} connections, closed loop; ${answerBytes}-byte answers from ${upstream}; generator: ${generator}`
+  return `1  Saturation (${about})\n${table([head, ...body])}`
+}
+
+function latency({ latency: rows }: Results): string {
+  const head = [
+    'rate, through',
+    'p50 ms',
+    'p99 ms',
+    'p99.9',
+    'added p50 ms',
+    'added p99 ms',
+    'added p99.9',
+    'CPU us/request',
+    'generator lag p50/p99',
+    'errors',
+  ]
+  const body = rows.map((row) => [
+    `${row.rate}/s ${row.name}`,
+    spreadText(row.p50Ms, 3),
+    spreadText(row.p99Ms, 2),
+    number(row.p999Ms, 2),
+    spreadText(row.addedP50Ms, 3),
+    spreadText(row.addedP99Ms, 2),
+    number(row.addedP999Ms, 2),
+    number(row.cpuMicrosPerRequest?.median, 1),
+    `${number(row.generatorLagP50Ms, 2)}/${number(row.generatorLagP99Ms, 2)}`,
+    String(row.errors),
+  ])
+  return `2  Latency at a fixed rate (open loop, from when a request was due; upstream: the simulated provider)\n${table([head, ...body])}`
+}
+
+function streams({ streams: rows }: Results): string {
+  const nginx = rows.find(({ name }) => name === 'nginx')
+  const head = [
+    '',
+    'first content p50 ms',
+    'p99',
+    'added p50 ms',
+    'added p99',
+    'CPU us/chunk',
+    'to nginx',
+    'streams',
+    'unchanged',
+  ]
+  const body = rows.map((row) => [
+    row.name,
+    spreadText(row.firstP50Ms, 3),
+    number(row.firstP99Ms, 2),
+    spreadText(row.addedP50Ms, 3),
+    number(row.addedP99Ms, 2),
+    spreadText(row.cpuMicrosPerChunk, 1),
+    ratio(row.cpuMicrosPerChunk?.median, nginx?.cpuMicrosPerChunk?.median),
+    String(row.streams),
+    percent(row.faithful / row.streams),
+  ])
+  const about = `${STREAMS} at a time, ${CHUNKS} chunks, ${CHUNK_DELAY_MS} ms before each`
+  return `3  Event streams (${about})\n${table([head, ...body])}`
+}
+
+const MIB = 2 ** 20
+
+function memory({ memory: found }: Results): string {
+  if (found === undefined) return '4  Memory: not counted on this system\n'
+  const rows = [
+    ['idle, no request yet', `${number(found.idleBytes / MIB, 1)} MiB`],
+    ...found.held.map(({ streams: count, bytes }) => [
+      `${count} streams held`,
+      `${number(bytes / MIB, 1)} MiB`,
+    ]),
+    ['per held stream (slope)', `${number(found.bytesPerStream / 1024, 1)} KiB`],
+    ['streams that broke', String(found.broken)],
+  ]
+  return `4  Memory of the gateway (resident; one chunk a second on each stream)\n${table(rows)}`
+}
+
+function coldStart({ coldStart: { firstAnswerMs, emptyNodeMs } }: Results): string {
+  const rows = [
+    ['spawn to first proxied answer', `${spreadText(firstAnswerMs)} ms`],
+    ['an empty Node process, start to end', `${spreadText(emptyNodeMs)} ms`],
+  ]
+  return `5  Cold start of the gateway\n${table(rows)}`
+}
+
+function verdict(results: Results): string {
+  const reached = aims(results).map(({ aim, value, holds }) => {
+    const word = holds === undefined ? 'unknown' : holds ? 'holds' : 'MISSED'
+    return `  ${word.padEnd(7)}  ${aim}: ${number(value, 3)}\n`
+  })
+  const lost = losses(results).map((loss) => `  ${loss}\n`)
+  return [
+    `Aims\n${reached.join('')}`,
+    lost.length === 0 ? '' : `\nWhere nginx is ahead\n${lost.join('')}`,
+  ].join('')
+}

@@ -1,0 +1,33 @@
+/** Columns of text, for a terminal or a code block. */
+import type { Spread } from './statistics.ts'
+
+/** The first column to the left, the others to the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows.reduce<number[]>((known, row) => {
+    row.forEach((cell, column) => {
+      known[column] = Math.max(known[column] ?? 0, cell.length)
+    })
+    return known
+  }, [])
+  const line = (row: readonly string[]) =>
+    row.map((cell, column) =>
+      column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+    )
+  return rows.map((row) => `  ${line(row).join('  ').trimEnd()}\n`).join('')
+}
+
+export const NONE = '-'
+
+export const number = (value: number | undefined, digits = 0) =>
+  value === undefined || !Number.isFinite(value) ? NONE : value.toFixed(digits)
+
+/** `median (min-max)`. */
+export const spreadText = (value: Spread | undefined, digits = 0) =>
+  value === undefined
+    ? NONE
+    : `${number(value.median, digits)} (${number(value.min, digits)} to ${number(value.max, digits)})`
+
+export const percent = (share: number | undefined) => (share === undefined ? NONE : `${number(share * 100)}%`)
+
+export const ratio = (value: number | undefined, to: number | undefined) =>
+  value === undefined || to === undefined || to === 0 ? NONE : `${number(value / to, 2)}x`

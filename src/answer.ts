@@ -1,0 +1,217 @@
+/**
+ * The upstream's answer on its way to the client: gathered whole where it has to be judged, else passed on as it
+ * comes, and read beside.
+ */
+import type { Transform } from 'node:stream'
+import { decoderFor } from './core/content-encoding.ts'
+import { errorTypeOfStatus, GatewayError, type Outcome } from './core/errors.ts'
+import { CHUNK_DELAY_BUCKETS, type Exchange } from './core/exchange.ts'
+import { type Headers, withoutHopByHop } from './core/headers.ts'
+import type { ClientResponse } from './listen/client-response.ts'
+import type { LlmPlan } from './llm/plan.ts'
+import { type RelayOptions, relayWhole, type StreamRelay, streamRelay } from './llm/relay.ts'
+import { type CountTokens, settleStream, settleWhole } from './llm/settle.ts'
+import type { UpstreamCall, UpstreamHandler } from './upstream/client.ts'
+
+export interface AnswerOptions {
+  readonly exchange: Exchange
+  readonly client: ClientResponse
+  /** undefined for a plain reverse proxy. */
+  readonly plan: LlmPlan | undefined
+  readonly relay: RelayOptions
+  /** Response policies, on the headers for the client. */
+  readonly decorate: (headers: Headers) => void
+  readonly onHead: () => void
+  readonly onFault: (error: unknown) => void
+}
+
+export class Answer implements UpstreamHandler {
+  readonly #options: AnswerOptions
+  readonly #exchange: Exchange
+  readonly #client: ClientResponse
+  readonly #plan: LlmPlan | undefined
+  #status = 0
+  #headers: Headers = {}
+  #relay: StreamRelay | undefined
+  /** The pieces of an answer that has to be whole. */
+  #held: Buffer[] | undefined
+  #heldBytes = 0
+  /** The provider compresses although it was asked not to: undone, for what is read must be plain. */
+  #decoder: Transform | undefined
+  /** Text of an answer whose provider reported no usage. */
+  #uncounted: string | undefined
+  #isOver = false
+  call: UpstreamCall | undefined
+  /** Set when the bytes themselves say that this is no success. */
+  outcome: Outcome | undefined
+
+  constructor(options: AnswerOptions) {
+    this.#options = options
+    this.#exchange = options.exchange
+    this.#client = options.client
+    this.#plan = options.plan
+  }
+
+  /** Nothing that arrives from here on counts. */
+  close(): void {
+    this.#isOver = true
+    this.#decoder?.destroy()
+    this.call?.abort()
+  }
+
+  /** Runs a step of the upstream's: it is the gateway that works while it runs, and a fault in it is the exchange's. */
+  #work(startedAt: number, step: () => void): void {
+    if (this.#isOver) return
+    try {
+      step()
+    } catch (error) {
+      this.#options.onFault(error)
+    }
+    this.#exchange.responseProcessingMs += performance.now() - startedAt
+  }
+
+  onHead(status: number, headers: Headers): void {
+    this.#work(performance.now(), () => this.#begin(status, headers))
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#decoder === undefined) this.#received(chunk)
+    else if (!this.#decoder.write(chunk)) this.call?.pause()
+  }
+
+  onEnd(): void {
+    if (this.#decoder === undefined) this.#receivedAll()
+    else this.#decoder.end()
+  }
+
+  onError(error: GatewayError): void {
+    if (!this.#isOver) this.#options.onFault(error)
+  }
+
+  #received(chunk: Buffer): void {
+    const arrivedAt = performance.now()
+    this.#work(arrivedAt, () => {
+      if (this.#held !== undefined) this.#hold(chunk)
+      else this.#pass(chunk, arrivedAt)
+    })
+  }
+
+  #receivedAll(): void {
+    this.#work(performance.now(), () => {
+      if (this.#held !== undefined) this.#replyWhole(this.#held)
+      else this.#endStream()
+    })
+  }
+
+  #begin(status: number, upstreamHeaders: Headers): void {
+    this.#options.onHead()
+    this.#status = status
+    const headers = withoutHopByHop(upstreamHeaders)
+    this.#headers = headers
+    const plan = this.#plan
+    this.#noteStatus(status)
+    const isRead = plan !== undefined && plan.way.kind !== 'raw'
+    const isEvents = String(headers['content-type'] ?? '').startsWith('text/event-stream')
+    if (isRead) {
+      if (status < 400) plan.facts.modelConfirmed = true
+      this.#decode(headers)
+      if (!isEvents || status >= 400) {
+        this.#held = []
+        return
+      }
+      delete headers['content-length']
+      if (plan.way.kind === 'translate') headers['content-type'] = 'text/event-stream; charset=utf-8'
+    }
+    if (plan !== undefined) this.#relay = streamRelay(plan, this.#options.relay)
+    if (isEvents) this.#exchange.chunkDelayCounts = new Uint32Array(CHUNK_DELAY_BUCKETS.length + 1)
+    this.#options.decorate(headers)
+    this.#client.begin(status, headers)
+    if (isEvents) this.#client.flushHead()
+  }
+
+  #noteStatus(status: number): void {
+    if (status < (this.#plan === undefined ? 500 : 400)) return
+    this.outcome = 'upstream_error'
+    this.#exchange.errorType = errorTypeOfStatus(status)
+    this.#exchange.errorMessage = `the upstream answered ${status}`
+  }
+
+  #decode(headers: Headers): void {
+    const decoder = decoderFor(headers['content-encoding']?.toString())
+    if (typeof decoder === 'string') return
+    delete headers['content-encoding']
+    delete headers['content-length']
+    this.#decoder = decoder
+    decoder.on('data', (bytes: Buffer) => this.#received(bytes))
+    decoder.on('end', () => this.#receivedAll())
+    decoder.on('drain', () => this.call?.resume())
+    decoder.on('error', (cause: Error) => {
+      const message = 'upstream call failed: the response is not compressed as it says'
+      this.onError(new GatewayError('upstream_bad_response', message, { cause }))
+    })
+  }
+
+  #hold(chunk: Buffer): void {
+    this.#heldBytes += chunk.length
+    if (this.#heldBytes > this.#options.relay.maxBytes) {
+      throw new GatewayError('upstream_too_large', 'failed to process LLM response: the answer is too large')
+    }
+    this.#held?.push(chunk)
+  }
+
+  #pass(chunk: Buffer, arrivedAt: number): void {
+    const bytes = this.#relay === undefined ? chunk : this.#relay.forward(chunk)
+    if (bytes !== undefined) this.#client.write(bytes, this.#decoder ?? this.call)
+    const { chunkDelayCounts } = this.#exchange
+    if (chunkDelayCounts !== undefined) this.#noteDelay(chunkDelayCounts, performance.now() - arrivedAt)
+    this.#relay?.observe(chunk)
+  }
+
+  #noteDelay(counts: Uint32Array, delayMs: number): void {
+    const seconds = delayMs / 1000
+    let bucket = CHUNK_DELAY_BUCKETS.findIndex((bound) => seconds <= bound)
+    if (bucket < 0) bucket = CHUNK_DELAY_BUCKETS.length
+    counts[bucket] = (counts[bucket] ?? 0) + 1
+    this.#exchange.chunkDelaySumMs += delayMs
+  }
+
+  #replyWhole(pieces: readonly Buffer[]): void {
+    const plan = this.#plan
+    if (plan === undefined) return
+    const [only = Buffer.alloc(0)] = pieces
+    const body = pieces.length > 1 ? Buffer.concat(pieces, this.#heldBytes) : only
+    const answer = relayWhole(plan, this.#status, body, this.#options.relay)
+    if (answer.errorMessage !== undefined) this.#exchange.errorMessage = answer.errorMessage
+    this.#uncounted = answer.uncounted
+    const headers = this.#headers
+    if (answer.rewritten) headers['content-type'] = 'application/json'
+    this.#options.decorate(headers)
+    this.#client.reply(this.#status, headers, answer.body)
+  }
+
+  #endStream(): void {
+    const ended = this.#relay?.end()
+    if (ended?.failure !== undefined) {
+      this.outcome = 'upstream_midstream_error'
+      this.#exchange.errorType = ended.failure.type
+      this.#exchange.errorMessage = ended.failure.message
+    }
+    this.#client.end(ended?.bytes)
+  }
+
+  /** After the head nothing but the stream itself can tell of a failure; where it cannot, the connection is closed. */
+  cutShort(fault: GatewayError): void {
+    const last = this.#relay?.cut(fault.status, fault.message, fault.code)
+    if (last === undefined || this.#client.hasPromisedLength) this.#client.destroy()
+    else this.#client.end(last)
+  }
+
+  /** The last word on the tokens. Undefined when nothing has to be waited for. */
+  settle(countTokens: CountTokens): Promise<void> | undefined {
+    const plan = this.#plan
+    if (plan === undefined || this.#status >= 400) return undefined
+    if (this.#uncounted !== undefined) return settleWhole(plan, this.#uncounted, countTokens)
+    const observer = this.#relay?.observer
+    return observer === undefined ? undefined : settleStream(plan, observer, countTokens)
+  }
+}
