@@ -14,8 +14,8 @@ import type { Settings } from './settings.ts'
 import { streams } from './streams.ts'
 import { startCollector } from './targets.ts'
 
-const SECONDS = 4
-const ROUNDS = 3
+const SECONDS = 2
+const ROUNDS = 5
 
 const HELP = `Measures the gateway against its upstream and against nginx, in one run.
 
@@ -35,7 +35,6 @@ How to read the result: docs/benchmarks.md
 
 type Asked = { readonly json: boolean } & Omit<Settings, 'progress'>
 
-/** A string is what is wrong with the command line. */
 function parse(argv: readonly string[]): Asked | 'help' | { readonly wrong: string } {
   try {
     const { values } = parseArgs({

@@ -44,7 +44,7 @@ export function connect(port: number): Promise<Connection> {
   function readHead(): boolean {
     const end = held.indexOf(HEAD_END)
     if (end < 0) return false
-    const head = held.latin1Slice(0, end).toLowerCase()
+    const head = held.toString('latin1', 0, end).toLowerCase()
     held = held.subarray(end + HEAD_END.length)
     status = Number(head.slice(9, 12))
     if (head.includes('\r\ntransfer-encoding: chunked')) phase = 'chunk-size'
@@ -66,7 +66,7 @@ export function connect(port: number): Promise<Connection> {
   function readChunkSize(): boolean {
     const end = held.indexOf(LINE_END)
     if (end < 0) return false
-    left = Number.parseInt(held.latin1Slice(0, end), 16)
+    left = Number.parseInt(held.toString('latin1', 0, end), 16)
     held = held.subarray(end + LINE_END.length)
     phase = left === 0 ? 'last' : 'chunk'
     return true

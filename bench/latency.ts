@@ -10,13 +10,12 @@ import { type Connection, connectAll } from './connection.ts'
 import { ownLoad } from './load.ts'
 import { type Cost, measured } from './measure.ts'
 import { ANSWER_TEXT_BYTES, JSON_REQUEST } from './requests.ts'
-import type { Settings } from './settings.ts'
+import { type Settings, warmUpSeconds } from './settings.ts'
 import { percentile, type Spread, shuffled, spread } from './statistics.ts'
 import { closeTargets, openTargets, type Setup, startProvider, type TargetName } from './targets.ts'
 
 const RATES = [500, 2000] as const
 const CONNECTIONS = 64
-const WARM_UP_SECONDS = 2
 const LEAD_IN_MS = 300
 
 export interface LatencyRow {
@@ -52,7 +51,7 @@ export async function latency(setup: Setup, settings: Settings): Promise<readonl
   const targets = await openTargets(setup, provider.port, ['direct', 'nginx', 'gateway'])
   for (const { name, port } of targets) {
     settings.progress(`latency: warming up ${name}`)
-    await ownLoad(port, 8, Math.min(WARM_UP_SECONDS, settings.seconds))
+    await ownLoad(port, 8, warmUpSeconds(settings))
   }
   const rounds = new Map<string, Round[]>()
   for (let round = 1; round <= settings.rounds; round++) {

@@ -35,7 +35,7 @@ function gatewayVersion(): string {
   const version = /"version":\s*"([^"]+)"/.exec(text)?.[1] ?? 'unknown'
   try {
     const git = (...options: string[]) =>
-      execFileSync('git', options, {
+      execFileSync('git', ['--no-optional-locks', ...options], {
         cwd: root,
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'ignore'],

@@ -16,6 +16,8 @@ const SETTLE_MS = 2000
 export interface Memory {
   /** Before the first request. */
   readonly idleBytes: number
+  readonly afterFirstAnswerBytes: number
+  /** From 0 streams on, after a few were cut off: counting what they had said loads the tokenizer for good. */
   readonly held: readonly { readonly streams: number; readonly bytes: number }[]
   readonly bytesPerStream: number
   /** Streams that broke while they were held. */
@@ -60,8 +62,10 @@ export async function memory(setup: Setup, settings: Settings): Promise<Memory |
   )
   await sleep(SETTLE_MS)
   const idleBytes = resident()
-  // One whole answer and some streams first: code that is compiled once is not a stream's memory.
   await firstAnswer(gateway)
+  await sleep(SETTLE_MS)
+  const afterFirstAnswerBytes = resident()
+  // Some streams first: what is loaded and compiled once is no stream's memory.
   await hold(WARM_UP_STREAMS)
   await letGo()
 
@@ -76,6 +80,7 @@ export async function memory(setup: Setup, settings: Settings): Promise<Memory |
   await provider.child.stop()
   return {
     idleBytes,
+    afterFirstAnswerBytes,
     held,
     bytesPerStream: slope(held.map(({ streams, bytes }) => ({ x: streams, y: bytes }))),
     broken,

@@ -2,7 +2,7 @@
 import { aims, losses } from './aims.ts'
 import type { Results } from './results.ts'
 import { CHUNK_DELAY_MS, CHUNKS, STREAMS } from './streams.ts'
-import { NONE, number, percent, ratio, spreadText, table } from './table.ts'
+import { NONE, number, percent, ratios, spreadText, table } from './table.ts'
 
 export function report(results: Results): string {
   return [
@@ -34,7 +34,7 @@ function machine({ machine: on, settings, tookSeconds }: Results): string {
       'settings',
       `${settings.seconds} s per measurement, ${settings.rounds} rounds in shuffled order; took ${number(tookSeconds)} s`,
     ],
-    ['figures', 'median of the rounds (min to max)'],
+    ['figures', 'median of the rounds (min to max); "to nginx": by medians / by the best rounds'],
   ]
   const width = Math.max(...rows.map(([name = '']) => name.length))
   const lines = rows.map(([name = '', text = '']) => `${name.padEnd(width)}  ${text}\n`)
@@ -62,9 +62,9 @@ function saturation({
   const body = rows.map((row) => [
     row.name,
     spreadText(row.requestsPerSecond),
-    ratio(row.requestsPerSecond.median, nginx?.requestsPerSecond.median),
+    ratios(row.requestsPerSecond, nginx?.requestsPerSecond, 'max'),
     spreadText(row.cpuMicrosPerRequest, 1),
-    ratio(row.cpuMicrosPerRequest?.median, nginx?.cpuMicrosPerRequest?.median),
+    ratios(row.cpuMicrosPerRequest, nginx?.cpuMicrosPerRequest, 'min'),
     percent(row.busyShare?.median),
     percent(row.othersShare?.median),
     number(row.p50Ms.median, 2),
@@ -124,7 +124,7 @@ function streams({ streams: rows }: Results): string {
     spreadText(row.addedP50Ms, 3),
     number(row.addedP99Ms, 2),
     spreadText(row.cpuMicrosPerChunk, 1),
-    ratio(row.cpuMicrosPerChunk?.median, nginx?.cpuMicrosPerChunk?.median),
+    ratios(row.cpuMicrosPerChunk, nginx?.cpuMicrosPerChunk, 'min'),
     String(row.streams),
     percent(row.faithful / row.streams),
   ])
@@ -138,8 +138,9 @@ function memory({ memory: found }: Results): string {
   if (found === undefined) return '4  Memory: not counted on this system\n'
   const rows = [
     ['idle, no request yet', `${number(found.idleBytes / MIB, 1)} MiB`],
+    ['after the first answer', `${number(found.afterFirstAnswerBytes / MIB, 1)} MiB`],
     ...found.held.map(({ streams: count, bytes }) => [
-      `${count} streams held`,
+      `${count} streams held${count === 0 ? ', tokenizer loaded' : ''}`,
       `${number(bytes / MIB, 1)} MiB`,
     ]),
     ['per held stream (slope)', `${number(found.bytesPerStream / 1024, 1)} KiB`],

@@ -6,7 +6,7 @@ import type { Cost } from './measure.ts'
 import { measured } from './measure.ts'
 import { nginxAnswering } from './nginx.ts'
 import { ANSWER_TEXT_BYTES, JSON_REQUEST } from './requests.ts'
-import type { Settings } from './settings.ts'
+import { type Settings, warmUpSeconds } from './settings.ts'
 import { type Spread, shuffled, spread } from './statistics.ts'
 import {
   closeTargets,
@@ -19,7 +19,6 @@ import {
 } from './targets.ts'
 
 const CONNECTIONS = 32
-const WARM_UP_SECONDS = 3
 
 export interface SaturationRow {
   readonly name: TargetName
@@ -61,7 +60,7 @@ export async function saturation(setup: Setup, settings: Settings): Promise<Satu
   const rounds = new Map<TargetName, Round[]>(targets.map(({ name }) => [name, []]))
   for (const target of targets) {
     settings.progress(`saturation: warming up ${target.name}`)
-    await load(target.port, CONNECTIONS, Math.min(WARM_UP_SECONDS, settings.seconds))
+    await load(target.port, CONNECTIONS, warmUpSeconds(settings))
   }
   for (let round = 1; round <= settings.rounds; round++) {
     for (const target of shuffled(targets)) {

@@ -6,3 +6,6 @@ export interface Settings {
   readonly quick: boolean
   readonly progress: (message: string) => void
 }
+
+/** Long enough for Node to have compiled what runs often. */
+export const warmUpSeconds = ({ quick }: Settings) => (quick ? 1 : 3)

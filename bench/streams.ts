@@ -4,14 +4,13 @@ import { connect, connectAll } from './connection.ts'
 import { readStream } from './event-stream.ts'
 import { type Cost, measured } from './measure.ts'
 import { STREAM_REQUEST } from './requests.ts'
-import type { Settings } from './settings.ts'
+import { type Settings, warmUpSeconds } from './settings.ts'
 import { percentile, type Spread, shuffled, spread } from './statistics.ts'
 import { closeTargets, openTargets, type Setup, startProvider, type TargetName } from './targets.ts'
 
 export const CHUNKS = 64
 export const CHUNK_DELAY_MS = 5
 export const STREAMS = 32
-const WARM_UP_SECONDS = 2
 
 export interface StreamRow {
   readonly name: TargetName
@@ -47,7 +46,7 @@ export async function streams(setup: Setup, settings: Settings): Promise<readonl
   const targets = await openTargets(setup, provider.port, ['direct', 'nginx', 'gateway'])
   for (const { name, port } of targets) {
     settings.progress(`streams: warming up ${name}`)
-    await streamAll(port, Math.min(WARM_UP_SECONDS, settings.seconds), original)
+    await streamAll(port, warmUpSeconds(settings), original)
   }
   const rounds = new Map<TargetName, Round[]>(targets.map(({ name }) => [name, []]))
   for (let round = 1; round <= settings.rounds; round++) {

@@ -29,5 +29,8 @@ export const spreadText = (value: Spread | undefined, digits = 0) =>
 
 export const percent = (share: number | undefined) => (share === undefined ? NONE : `${number(share * 100)}%`)
 
-export const ratio = (value: number | undefined, to: number | undefined) =>
-  value === undefined || to === undefined || to === 0 ? NONE : `${number(value / to, 2)}x`
+/** By medians, and by the best round of each: noise only ever slows down. */
+export function ratios(value: Spread | undefined, to: Spread | undefined, best: 'min' | 'max'): string {
+  if (value === undefined || to === undefined) return NONE
+  return `${number(value.median / to.median, 2)}x / ${number(value[best] / to[best], 2)}x`
+}

@@ -104,7 +104,7 @@ export function audit({ sent, lines, providers, exposition }: Evidence): Audit {
     row(
       'cache-written tokens',
       exposition.cacheWrite,
-      logged('gen_ai.usage.cache_write.input_tokens'),
+      logged('gen_ai.usage.cache_creation.input_tokens'),
       billed(({ totals }) => totals.cacheWriteTokens),
     ),
     row(

@@ -15,7 +15,7 @@ import { checkModel, snapshotOf } from './anthropic-models.ts'
 import { messageId, toolUseId } from './ids.ts'
 import { composeReply, hash, pieces, type Reply } from './reply.ts'
 import type { Script } from './script.ts'
-import { spread } from './tokens.ts'
+import { shareOut, spread } from './tokens.ts'
 
 const STOP = { stop: 'end_turn', sequence: 'stop_sequence', length: 'max_tokens', tools: 'tool_use' } as const
 
@@ -253,7 +253,12 @@ function deltaCosts(message: Message, script: Script, usage: Usage) {
   const reasoning = Math.min(usage.reasoningTokens, output)
   const thinking = message.blocks[0]?.type === 'thinking' ? (counts[0] ?? 0) : 0
   const thought = spread(reasoning, thinking === 0 ? Math.min(1, total) : thinking)
-  const said = thinking === total ? [] : spread(output - reasoning, total - thinking)
+  const texts = message.blocks
+    .filter((block) => block.type !== 'thinking')
+    .flatMap((block) =>
+      block.type === 'text' ? pieces(block.text, script.chunks) : changes(block, script).map(() => ''),
+    )
+  const said = texts.length === 0 ? [] : shareOut(output - reasoning, texts, reasoning === 0 ? 1 : 0)
   return Array.from({ length: total }, (_, index) => {
     const own = thinking === 0 ? said[index] : index < thinking ? 0 : said[index - thinking]
     return { output: (own ?? 0) + (thought[index] ?? 0), reasoning: thought[index] ?? 0 }

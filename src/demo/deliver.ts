@@ -196,6 +196,7 @@ async function breakStream(delivery: Delivery, failure: string, out: Sink): Prom
       // What was written must have left this process, or the reset would take it along.
       await writeOut(response, Buffer.from(': \n\n'))
       await new Promise<void>((resolve) => setImmediate(resolve))
+      if (script.chunkDelayMs !== undefined) await caller.pause(script.chunkDelayMs)
       breakConnection(response)
       return 'broken'
     case 'stall':

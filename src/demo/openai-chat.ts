@@ -10,7 +10,7 @@ import { midstreamFailure } from './openai-errors.ts'
 import { checkModel, snapshotOf } from './openai-models.ts'
 import { type Ask, composeReply, EFFORT_TOKENS, pieces, type Reply } from './reply.ts'
 import type { Script } from './script.ts'
-import { requestTokens, spread } from './tokens.ts'
+import { requestTokens, shareOut } from './tokens.ts'
 
 const FINISH = { stop: 'stop', sequence: 'stop', length: 'length', tools: 'tool_calls' } as const
 
@@ -118,7 +118,10 @@ function chatFrames(
   // Reasoning comes before anything that is shown.
   const { reasoningTokens } = reply.usage
   const hidden = reasoningTokens * shared.choices
-  const shares = spread(usage.outputTokens - hidden, deltas.length)
+  const shares = shareOut(
+    usage.outputTokens - hidden,
+    deltas.map(({ delta }) => delta.content ?? ''),
+  )
 
   function add(kind: Frame['kind'], choices: unknown[], tokens: number, reasoning: number, total: unknown) {
     const chunk = {
@@ -172,7 +175,7 @@ function firstDelta({ toolCalls }: Shared) {
 }
 
 function choiceDeltas(reply: Reply, script: Script, { toolCalls }: Shared, index: number) {
-  const deltas: { index: number; delta: unknown }[] = []
+  const deltas: { index: number; delta: { content?: string; tool_calls?: unknown } }[] = []
   for (const content of pieces(reply.text, script.chunks)) deltas.push({ index, delta: { content } })
   for (const [position, call] of toolCalls.entries()) {
     if (toolCalls.length > 1) deltas.push({ index, delta: { tool_calls: [startedCall(call, position)] } })

@@ -13,7 +13,7 @@ import { begun, type Item, itemsFor, summaryPart, textPart, whole } from './open
 import { parseResponsesRequest, type ResponsesRequest } from './openai-responses-request.ts'
 import { composeReply, pieces, type Reply } from './reply.ts'
 import type { Script } from './script.ts'
-import { spread } from './tokens.ts'
+import { shareOut, spread } from './tokens.ts'
 
 export function answerResponses(body: unknown, script: Script): Answer {
   const request = parseResponsesRequest(body)
@@ -214,9 +214,11 @@ function stepsOf(item: Item, output_index: number, script: Script): Step[] {
 function stepCosts(steps: readonly Step[], usage: Usage) {
   const shown = steps.filter((step) => step.carries === 'reasoning').length
   const thought = spread(usage.reasoningTokens, Math.max(shown, 1))
-  const said = spread(
+  const outputs = steps.filter((step) => step.carries === 'output')
+  const isText = ({ event }: Step) => event.type === 'response.output_text.delta'
+  const said = shareOut(
     usage.outputTokens - usage.reasoningTokens,
-    steps.filter((step) => step.carries === 'output').length,
+    outputs.map((step) => (isText(step) ? String(step.event.delta) : '')),
   )
   let thoughts = 0
   let sayings = 0

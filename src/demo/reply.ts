@@ -6,7 +6,7 @@
 import type { Usage } from '../core/usage.ts'
 import { sampleOf } from './sample.ts'
 import type { Script } from './script.ts'
-import { textTokens } from './tokens.ts'
+import { textTokens, tokenTexts } from './tokens.ts'
 
 /** What a request asks for, whatever the API. */
 export interface Ask {
@@ -79,16 +79,17 @@ export function composeReply(ask: Ask, script: Script): Reply {
   }
 }
 
-/** The text in pieces, as the deltas of a stream carry it; never half a character. */
+/** The text in pieces, as the deltas of a stream carry it: whole tokens, or at least never half a character. */
 export function pieces(text: string, chunks: number | undefined): string[] {
   if (text === '') return []
-  const characters = Array.from(text)
-  const count = Math.min(chunks ?? textTokens(text), characters.length)
+  const tokens = tokenTexts(text)
+  const units = tokens !== undefined && tokens.length >= (chunks ?? 0) ? tokens : Array.from(text)
+  const count = Math.min(chunks ?? textTokens(text), units.length)
   const parts: string[] = []
   for (let part = 0; part < count; part++) {
-    const from = Math.floor((characters.length * part) / count)
-    const to = Math.floor((characters.length * (part + 1)) / count)
-    parts.push(characters.slice(from, to).join(''))
+    const from = Math.floor((units.length * part) / count)
+    const to = Math.floor((units.length * (part + 1)) / count)
+    parts.push(units.slice(from, to).join(''))
   }
   return parts
 }

@@ -1,17 +1,30 @@
 /**
- * How a simulated provider counts, when no script says otherwise.
+ * How a simulated provider counts, when no script says otherwise: as OpenAI does, with the o200k tokenizer.
  *
- * A text has `ceil(length / 4)` tokens, `length` in UTF-16 code units. A request has 3 tokens, plus 4 per
- * message, plus the tokens of each message's whole text, plus those of the system prompt, plus those of the
- * tool definitions' JSON; an image or a file counts 85. An answer has the tokens of its text and of its tool calls'
- * names and arguments, at least 1, plus reasoning.
+ * A request has 3 tokens, plus 4 per message (3 and its role), plus the tokens of each message's whole text, plus
+ * those of the system prompt, plus those of the tool definitions' JSON; an image or a file counts 85. An answer has
+ * the tokens of its text and of its tool calls' names and arguments, at least 1, plus reasoning.
+ * https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
  */
+import { countTokens, decode, encode } from 'gpt-tokenizer/encoding/o200k_base'
 
 const PER_REQUEST = 3
 const PER_MESSAGE = 4
 export const PER_ATTACHMENT = 85
 
-export const textTokens = (text: string) => Math.ceil(text.length / 4)
+/** Longer texts are made up for their size only; they are counted by their length. */
+const LONGEST_COUNTED = 64 * 1024
+const SPECIAL = { allowedSpecial: 'all' } as const
+
+export const textTokens = (text: string) =>
+  text.length > LONGEST_COUNTED ? Math.ceil(text.length / 4) : countTokens(text, SPECIAL)
+
+/** The text's tokens as texts of their own; undefined when one of them is only part of a character. */
+export function tokenTexts(text: string): string[] | undefined {
+  if (text.length > LONGEST_COUNTED) return undefined
+  const texts = encode(text, SPECIAL).map((token) => decode([token]))
+  return texts.join('') === text ? texts : undefined
+}
 
 export interface Countable {
   /** One text per message, roles and keys left out. */
@@ -37,4 +50,17 @@ export function spread(total: number, parts: number): number[] {
     shares.push(Math.floor((total * part) / parts) - Math.floor((total * (part - 1)) / parts))
   }
   return shares
+}
+
+/**
+ * What each delta of an answer costs: its own tokens where these make up the total, else equal shares. `prepaid`
+ * tokens were told of before the first delta.
+ */
+export function shareOut(total: number, deltas: readonly string[], prepaid = 0): number[] {
+  const own = deltas.map(textTokens)
+  const [first = 0, ...rest] = own
+  const sum = own.reduce((all, one) => all + one, 0)
+  return sum === total + prepaid && first >= prepaid
+    ? [first - prepaid, ...rest]
+    : spread(total, deltas.length)
 }

@@ -121,6 +121,8 @@ const withUsage = { stream_options: { include_usage: true } }
 /** Like a model that speaks, only faster: half a second or so for an answer. */
 const PACE: Script = { firstDelayMs: 100, chunkDelayMs: 6 }
 const error = (status: number): Wish => ({ script: { status }, expected: { ending: 'error', status } })
+/** The answer pauses where its client leaves, so that both have seen the same part of it. */
+const LEFT: Script = { chunks: 12, chunkDelayMs: 20, fault: 'stall', afterChunks: 6 }
 const ABORT = { ending: 'abort', status: 200 } as const
 const BROKEN = { ending: 'broken', status: 200 } as const
 const chatTools = { more: { tools: [CHAT_TOOL] }, text: 'What is the weather in Paris?' }
@@ -191,20 +193,16 @@ export const MIX: readonly Planned[] = [
   plan('chat, limited', 'chat', error(429)),
   plan('chat, failed', 'chat', error(500)),
   plan('messages, overloaded', 'messages', error(529)),
-  plan('chat stream, left', 'chat', { stream, script: { chunks: 200, chunkDelayMs: 20 }, expected: ABORT }),
-  plan('messages stream, left', 'messages', {
-    stream,
-    script: { chunks: 200, chunkDelayMs: 20 },
-    expected: ABORT,
-  }),
+  plan('chat stream, left', 'chat', { stream, script: LEFT, expected: ABORT }),
+  plan('messages stream, left', 'messages', { stream, script: LEFT, expected: ABORT }),
   plan('chat stream, reset', 'chat', {
     stream,
-    script: { chunks: 20, chunkDelayMs: 5, fault: 'reset', afterChunks: 10 },
+    script: { chunks: 12, chunkDelayMs: 20, fault: 'reset', afterChunks: 6 },
     expected: BROKEN,
   }),
   plan('messages stream, failed midway', 'messages', {
     stream,
-    script: { chunks: 20, chunkDelayMs: 5, fault: 'midstream-error', afterChunks: 10 },
+    script: { chunks: 12, chunkDelayMs: 20, fault: 'midstream-error', afterChunks: 6 },
     expected: BROKEN,
   }),
 ]

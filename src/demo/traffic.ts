@@ -106,8 +106,9 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   })
 }
 
-/** How much of a stream a client reads before it leaves. */
-const BYTES_BEFORE_LEAVING = 1500
+/** Pieces of content in a stream of chat or messages. */
+const CONTENT = /"delta":\{"content":"|"type":"content_block_delta"/g
+const countContent = (body: string) => (body.match(CONTENT) ?? []).length
 
 async function sendOne({ options, agent, random }: Context, planned: Planned): Promise<Sent> {
   const startedAt = performance.now()
@@ -137,7 +138,7 @@ async function sendOne({ options, agent, random }: Context, planned: Planned): P
     for await (const piece of response.body.setEncoding('utf8')) {
       firstByteMs ??= performance.now() - startedAt
       body += String(piece)
-      left = leaves && body.length >= BYTES_BEFORE_LEAVING
+      left = leaves && countContent(body) >= (planned.script.afterChunks ?? 0)
       // Leaving the loop destroys the body, and with it the connection.
       if (left) break
     }

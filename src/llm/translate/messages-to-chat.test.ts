@@ -365,6 +365,10 @@ describe('refusals', () => {
     { asked: { output_config: { effort: 'huge' } }, place: 'output_config.effort: expected one of' },
     { asked: { output_config: { format: { type: 'xml' } } }, place: 'output_config.format.type: expected' },
     { asked: { metadata: { user_id: 1 } }, place: 'metadata.user_id: expected a string' },
+    {
+      asked: { thread: { type: 'continue', previous_message_id: 'msg_1' } },
+      place: 'thread: the provider keeps no conversations',
+    },
   ])('names the place: $place', ({ asked, place }) => {
     expect(() => request(asked)).toThrow(TranslationError)
     expect(() => request(asked)).toThrow(place)
