@@ -128,6 +128,8 @@ class Flow {
     const exchange = this.#exchange
     if (this.#deps.draining()) this.#client.closeAfterwards()
     const { headers } = this.#request
+    if (exchange.host === '' && exchange.httpVersion === '1.1')
+      throw new GatewayError('bad_request', 'the request has no Host header')
     const hostname = hostnameOf(exchange.host)
     const listener = bind.listeners.find(({ host }) => host.fits(hostname))
     if (listener === undefined) throw new GatewayError('listener_not_found', 'listener not found')

@@ -22,8 +22,7 @@ export interface Usage {
  * Where the numbers come from. `provider`: its final word. `partial`: what it had reported when the stream was
  * cut, a lower bound. `estimated`: counted by a tokenizer here. `none`: nothing is known.
  */
-export const USAGE_SOURCES = ['provider', 'partial', 'estimated', 'none'] as const
-export type UsageSource = (typeof USAGE_SOURCES)[number]
+export type UsageSource = 'provider' | 'partial' | 'estimated' | 'none'
 
 /** USD. `total` is the sum of the parts. */
 export interface Cost {

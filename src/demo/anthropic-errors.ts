@@ -66,7 +66,7 @@ export const midstreamFailure = (requestId: string) => {
 }
 
 /** `messages.0.content.1.tool_result.content`: where a value is one of several kinds, the kind is a step of the path. */
-export function location(input: unknown, path: readonly PropertyKey[]): string {
+function location(input: unknown, path: readonly PropertyKey[]): string {
   const steps: string[] = []
   let value = input
   for (const [index, key] of path.entries()) {

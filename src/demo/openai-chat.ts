@@ -56,7 +56,7 @@ interface Shared {
 
 const FINGERPRINT = 'fp_44709d6fcb'
 
-export function chatUsage(usage: Usage) {
+function chatUsage(usage: Usage) {
   return {
     prompt_tokens: usage.inputTokens,
     completion_tokens: usage.outputTokens,

@@ -114,7 +114,7 @@ export const midstreamFailure = (requestId: string) => {
 }
 
 /** `messages[0].content` */
-export function parameter(path: readonly PropertyKey[]): string {
+function parameter(path: readonly PropertyKey[]): string {
   let text = ''
   for (const key of path) {
     if (typeof key === 'number') text += `[${key}]`
@@ -209,7 +209,7 @@ function expectations(issue: z.core.$ZodIssueInvalidUnion): string {
 export const missingParameter = (name: string) =>
   badRequest(`Missing required parameter: '${name}'.`, name, 'missing_required_parameter')
 
-export const unknownParameter = (name: string) =>
+const unknownParameter = (name: string) =>
   badRequest(`Unknown parameter: '${name}'.`, name, 'unknown_parameter')
 
 function outOfRange(

@@ -9,7 +9,7 @@ import { z } from 'zod'
 
 const count = z.int().nonnegative()
 
-export const FAULTS = [
+const FAULTS = [
   /** Destroys the socket with a TCP reset; after `afterChunks` deltas, else before the head. */
   'reset',
   /** Stops writing and keeps the connection; after `afterChunks` deltas, else after the head (`beforeHead`: before). */

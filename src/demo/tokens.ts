@@ -10,7 +10,7 @@ import { countTokens, decode, encode } from 'gpt-tokenizer/encoding/o200k_base'
 
 const PER_REQUEST = 3
 const PER_MESSAGE = 4
-export const PER_ATTACHMENT = 85
+const PER_ATTACHMENT = 85
 
 /** Longer texts are made up for their size only; they are counted by their length. */
 const LONGEST_COUNTED = 64 * 1024

@@ -94,6 +94,8 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: 0,
     keepAliveTimeout: options.idleMs,
+    // A request without `Host` is refused by the flow, so that it has a record, too.
+    requireHostHeader: false,
     noDelay: true,
     keepAlive: true,
   }
@@ -122,6 +124,8 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
     writeRaw(socket, fault)
     options.onBadRequest(fault, socket)
   })
+  // An `Expect` other than 100-continue: it may be ignored, and then the request is as good as any.
+  server.on('checkExpectation', options.onRequest)
   server.on('connect', (request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy())
     const fault = new GatewayError('method_not_allowed', `method ${request.method} is not allowed`)

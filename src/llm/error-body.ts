@@ -10,7 +10,7 @@ function openAiType(status: number): string {
 }
 
 /** Anthropic's `error.type` for a status. https://docs.anthropic.com/en/api/errors */
-export function anthropicType(status: number): string {
+function anthropicType(status: number): string {
   switch (status) {
     case 401:
       return 'authentication_error'

@@ -49,7 +49,7 @@ export interface StreamRelay {
 const DONE = '[DONE]'
 
 /** An error inside a stream, in the client's format. */
-export function errorEvent(format: WireFormat, status: number, message: string, code: string): SseEvent {
+function errorEvent(format: WireFormat, status: number, message: string, code: string): SseEvent {
   if (format === 'responses') {
     return {
       event: 'error',

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { endpoint, orEmpty } from '../core/schema.ts'
 
-export const ROUTE_TYPES = [
+const ROUTE_TYPES = [
   'completions',
   'messages',
   'responses',
@@ -34,13 +34,7 @@ export type AiPolicy = z.output<typeof aiPolicySchema>
 
 const modelPin = z.strictObject({ model: z.string().min(1).optional() })
 
-export const CUSTOM_FORMATS = [
-  'completions',
-  'messages',
-  'responses',
-  'embeddings',
-  'anthropicTokenCount',
-] as const
+const CUSTOM_FORMATS = ['completions', 'messages', 'responses', 'embeddings', 'anthropicTokenCount'] as const
 
 const customProvider = z.strictObject({
   model: z.string().min(1).optional(),
@@ -53,7 +47,7 @@ const customProvider = z.strictObject({
 })
 
 /** Exactly one key. */
-export const providerSchema = z
+const providerSchema = z
   .strictObject({
     openAI: orEmpty(modelPin).optional(),
     anthropic: orEmpty(modelPin).optional(),

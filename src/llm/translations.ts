@@ -10,6 +10,7 @@ export const TRANSLATIONS: readonly Translation[] = [
   chatToMessages,
   messagesToChat,
   messagesToResponses,
+  messagesToResponses,
   responsesToChat,
   responsesToMessages,
 ] as readonly Translation[]

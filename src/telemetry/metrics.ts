@@ -13,7 +13,7 @@ const CALL_SUBTYPES = { http: 'Http', llm: 'Llm', mcp: 'Mcp', tcp: 'Tcp' } as co
   Protocol,
   string
 >
-export const SIGNALS = ['traces', 'logs', 'metrics'] as const
+const SIGNALS = ['traces', 'logs', 'metrics'] as const
 export type Signal = (typeof SIGNALS)[number]
 
 /** A client's connection: what is known of it when it opens. */

@@ -1,7 +1,7 @@
 /** A messages request as a chat completions request. */
 import type { ChatRequest, ChatTool, ChatToolChoice, ReasoningEffort } from '../wire/openai-chat.ts'
-import { chatMessages } from './messages-to-chat-conversation.ts'
 import { refuseContinuedThread } from './messages-thread.ts'
+import { chatMessages } from './messages-to-chat-conversation.ts'
 import { effortAt, effortOfBudget } from './reasoning-effort.ts'
 import {
   arrayAt,

@@ -9,8 +9,8 @@ import type {
   ResponsesRequest,
   ResponsesToolChoice,
 } from '../wire/openai-responses.ts'
-import { inputItems, systemTexts } from './messages-to-responses-input.ts'
 import { refuseContinuedThread } from './messages-thread.ts'
+import { inputItems, systemTexts } from './messages-to-responses-input.ts'
 import { effortAt, effortOfBudget } from './reasoning-effort.ts'
 import {
   arrayAt,
