@@ -9,14 +9,17 @@ import {
   chmodSync,
   closeSync,
   constants,
+  cpSync,
   mkdtempSync,
   openSync,
   readFileSync,
   rmSync,
+  symlinkSync,
 } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { allowedCpus } from './accounting.ts'
 
 export type Place = 'proxy' | 'load' | 'upstream'
@@ -41,6 +44,8 @@ export interface Child {
 
 export interface Stage {
   readonly directory: string
+  /** A copy of the sources, made at the start: whoever edits them meanwhile does not change what is measured. */
+  readonly source: string
   readonly tools: Readonly<Partial<Record<Tool, string>>>
   /** Undefined where nothing can be pinned. */
   readonly cpus: Cpus | undefined
@@ -72,10 +77,19 @@ function chooseCpus(taskset: string | undefined): Cpus | undefined {
   return { proxy, load, upstream: upstream ?? load }
 }
 
+function copySources(to: string): string {
+  const from = fileURLToPath(new URL('..', import.meta.url))
+  for (const name of ['src', 'bench', 'package.json'])
+    cpSync(join(from, name), join(to, name), { recursive: true })
+  symlinkSync(join(from, 'node_modules'), join(to, 'node_modules'))
+  return to
+}
+
 export function openStage(): Stage {
   const directory = mkdtempSync(join(tmpdir(), 'agentgateway-bench-'))
   // A worker of nginx that was started by root runs as somebody else.
   chmodSync(directory, 0o755)
+  const source = copySources(join(directory, 'source'))
   const tools = { nginx: find('nginx'), wrk: find('wrk'), taskset: find('taskset') }
   const cpus = chooseCpus(tools.taskset)
   const running = new Set<ChildProcess>()
@@ -139,6 +153,7 @@ export function openStage(): Stage {
 
   return {
     directory,
+    source,
     tools,
     cpus,
     start,

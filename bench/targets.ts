@@ -28,11 +28,11 @@ export interface Setup {
   readonly collectorPort: number
 }
 
-const file = (name: string) => new URL(name, import.meta.url).pathname
 const node = process.execPath
 
 export async function startCollector(stage: Stage): Promise<number> {
-  const child = stage.start({ name: 'collector', command: [node, file('trace-sink.ts')], on: 'upstream' })
+  const command = [node, join(stage.source, 'bench/trace-sink.ts')] as const
+  const child = stage.start({ name: 'collector', command, on: 'upstream' })
   return Number(await child.firstLine())
 }
 
@@ -42,7 +42,7 @@ export interface Upstream {
 }
 
 export async function startProvider(stage: Stage, script: Script): Promise<Upstream> {
-  const command = [node, file('upstream.ts'), JSON.stringify(script)] as const
+  const command = [node, join(stage.source, 'bench/upstream.ts'), JSON.stringify(script)] as const
   const child = stage.start({ name: 'provider', command, on: 'upstream' })
   return { port: Number(await child.firstLine()), child }
 }
@@ -99,7 +99,7 @@ export async function spawnGateway(setup: Setup, upstreamPort: number, telemetry
   writeFileSync(config, JSON.stringify(gatewayConfig(setup, upstreamPort, ports, telemetry)))
   const proxy = setup.stage.start({
     name: 'gateway',
-    command: [node, file('../src/cli/main.ts'), '-f', config],
+    command: [node, join(setup.stage.source, 'src/cli/main.ts'), '-f', config],
     on: 'proxy',
   })
   return { name: telemetry ? 'gateway' : 'gateway, telemetry off', ...ports, proxy }

@@ -10,7 +10,7 @@ export const TRANSLATIONS: readonly Translation[] = [
   chatToMessages,
   messagesToChat,
   messagesToResponses,
-  messagesToResponses,
   responsesToChat,
   responsesToMessages,
+  // Each has a stream state of its own; whoever runs one only hands it back.
 ] as readonly Translation[]
