@@ -40,6 +40,12 @@ export function cpuMs(pid: number): number | undefined {
   )
 }
 
+/** Of this process and of all that it has started and seen end. */
+export function ownCpuMs(): number | undefined {
+  const fields = fieldsOf('self')
+  return fields?.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * tickMs(), 0)
+}
+
 export function residentBytes(pid: number): number | undefined {
   const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1]
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024

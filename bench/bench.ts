@@ -5,6 +5,7 @@ import { now } from './clock.ts'
 import { coldStart } from './cold-start.ts'
 import { latency } from './latency.ts'
 import { describeMachine } from './machine.ts'
+import { watchOthers } from './measure.ts'
 import { memory } from './memory.ts'
 import { openStage } from './processes.ts'
 import { report } from './report.ts'
@@ -70,6 +71,7 @@ async function run(asked: Asked): Promise<Results> {
   const stage = openStage()
   try {
     const machine = describeMachine(stage)
+    const othersShare = watchOthers(stage)
     const setup = { stage, collectorPort: await startCollector(stage) }
     return {
       machine,
@@ -80,6 +82,7 @@ async function run(asked: Asked): Promise<Results> {
       memory: await memory(setup, settings),
       coldStart: await coldStart(setup, settings),
       tookSeconds: (now() - begun) / 1000,
+      othersShare: othersShare(),
     }
   } finally {
     await stage.close()
@@ -92,8 +95,13 @@ else if ('wrong' in asked) {
   process.stderr.write(`bench: ${asked.wrong}\nTry npm run bench -- --help\n`)
   process.exitCode = 2
 } else {
-  const results = await run(asked)
-  process.stdout.write(
-    asked.json ? `${JSON.stringify({ ...results, aims: aims(results) }, undefined, 2)}\n` : report(results),
-  )
+  try {
+    const results = await run(asked)
+    process.stdout.write(
+      asked.json ? `${JSON.stringify({ ...results, aims: aims(results) }, undefined, 2)}\n` : report(results),
+    )
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  }
 }

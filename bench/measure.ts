@@ -1,7 +1,7 @@
 /** CPU time around a piece of work: the candidate's own, and what else ran on its CPU meanwhile. */
-import { busyMs, cpuMs } from './accounting.ts'
+import { allowedCpus, busyMs, cpuMs, ownCpuMs } from './accounting.ts'
 import { now } from './clock.ts'
-import type { Cpus } from './processes.ts'
+import type { Cpus, Stage } from './processes.ts'
 import type { Target } from './targets.ts'
 
 export interface Cost {
@@ -38,3 +38,19 @@ export async function measured<T>(
 
 const difference = (after: number | undefined, before: number | undefined) =>
   after === undefined || before === undefined ? undefined : after - before
+
+/** From here on: the share of all CPUs that went to other programs and other machines. Undefined where nobody counts it. */
+export function watchOthers(stage: Stage): () => number | undefined {
+  const cpus = allowedCpus() ?? []
+  const read = () => {
+    const own = ownCpuMs()
+    if (own === undefined) return undefined
+    const children = stage.runningPids().reduce((sum, pid) => sum + (cpuMs(pid) ?? 0), 0)
+    return cpus.reduce((sum, cpu) => sum + (busyMs(cpu) ?? 0), 0) - own - children
+  }
+  const begun = { at: now(), others: read() }
+  return () => {
+    const others = difference(read(), begun.others)
+    return others === undefined ? undefined : Math.max(others, 0) / ((now() - begun.at) * cpus.length)
+  }
+}

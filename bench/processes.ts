@@ -50,6 +50,7 @@ export interface Stage {
   /** Undefined where nothing can be pinned. */
   readonly cpus: Cpus | undefined
   readonly start: (options: StartOptions) => Child
+  readonly runningPids: () => readonly number[]
   readonly close: () => Promise<void>
 }
 
@@ -157,6 +158,7 @@ export function openStage(): Stage {
     tools,
     cpus,
     start,
+    runningPids: () => [...running].flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
     async close() {
       await Promise.all(
         [...running].map(

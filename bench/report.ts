@@ -16,7 +16,7 @@ export function report(results: Results): string {
   ].join('\n')
 }
 
-function machine({ machine: on, settings, tookSeconds }: Results): string {
+function machine({ machine: on, settings, tookSeconds, othersShare }: Results): string {
   const { pinned } = on
   const places =
     pinned === undefined
@@ -24,7 +24,10 @@ function machine({ machine: on, settings, tookSeconds }: Results): string {
       : `proxy alone on CPU ${pinned.proxy}, load generator on ${pinned.load}, upstream on ${pinned.upstream}`
   const rows = [
     ['machine', `${on.cores} cores, ${on.cpu}, ${on.memoryGiB} GiB, ${on.system}`],
-    ['load before', `${number(on.loadAverage, 2)} (one minute); CPU share of others: see below`],
+    [
+      'others',
+      `load average before: ${number(on.loadAverage, 2)}; other programs took ${percent(othersShare)} of all CPUs`,
+    ],
     [
       'versions',
       `agentgateway ${on.gateway}, Node ${on.node}, nginx ${on.nginx ?? NONE}, wrk ${on.wrk ?? NONE}`,

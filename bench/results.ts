@@ -15,4 +15,6 @@ export interface Results {
   readonly memory: Memory | undefined
   readonly coldStart: ColdStart
   readonly tookSeconds: number
+  /** Share of all CPUs that other programs took during the run; undefined where nobody counts it. */
+  readonly othersShare: number | undefined
 }

@@ -44,9 +44,11 @@ afterAll(async () => {
   await anthropic.close()
 })
 
-afterEach(() => {
-  openAI.clear()
-  anthropic.clear()
+afterEach(async () => {
+  for (const provider of [openAI, anthropic]) {
+    await provider.waitFor(() => provider.inFlight === 0)
+    provider.clear()
+  }
 })
 
 const WAYS = [

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The `agentgateway` command: the only place that reads arguments and environment, prints, and exits. */
 import { readFileSync } from 'node:fs'
 import { HELP, parseCommand } from './arguments.ts'

@@ -171,6 +171,13 @@ function regexFault(place: Placed | undefined): Finding[] {
   }
 }
 
+/** Settings that Node.js has no handle for. */
+const UNHEEDED = [
+  ['config', 'dns', 'edns0'],
+  ['config', 'backend', 'keepalives', 'interval'],
+  ['config', 'backend', 'keepalives', 'retries'],
+] as const
+
 export function warningsOf(data: unknown): string[] {
   if (!isData(data)) return []
   const file: Placed = { path: [], value: data }
@@ -180,6 +187,15 @@ export function warningsOf(data: unknown): string[] {
   if (ignored.length > 0)
     warnings.push(
       `config: ${ignored.join(', ')} ${ignored.length === 1 ? 'has' : 'have'} no effect here: mesh, control plane and worker settings are read and ignored`,
+    )
+  const unheeded = UNHEEDED.filter((path) => {
+    let inner: unknown = data
+    for (const key of path) inner = isData(inner) ? inner[key] : undefined
+    return inner !== undefined
+  })
+  if (unheeded.length > 0)
+    warnings.push(
+      `${unheeded.map((path) => path.join('.')).join(', ')}: accepted without effect, the operating system decides`,
     )
   if (children(file, 'binds').length === 0)
     warnings.push('nothing listens for requests: there are no `binds`')

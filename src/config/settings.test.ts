@@ -17,7 +17,6 @@ test('has a default for everything', () => {
     readinessAddr: { host: undefined, port: 15021 },
     enableIpv6: true,
     dnsLookupFamily: 'V4Preferred',
-    dnsEdns0: undefined,
     connectionTerminationDeadlineMs: 5000,
     connectionMinTerminationDeadlineMs: 0,
     maxBufferSize: 33_554_432,
@@ -29,7 +28,7 @@ test('has a default for everything', () => {
       connectTimeoutMs: 10_000,
       poolIdleTimeoutMs: 90_000,
       poolMaxSize: undefined,
-      keepalives: { enabled: true, timeMs: 180_000, intervalMs: 180_000, retries: 9 },
+      keepalives: { enabled: true, timeMs: 180_000 },
     },
   })
 })
@@ -55,7 +54,6 @@ frontendPolicies: {http: {maxBufferSize: 100, http1IdleTimeout: 7s}}
     readinessAddr: { host: '::1', port: 2 },
     enableIpv6: false,
     dnsLookupFamily: 'V4Only',
-    dnsEdns0: true,
     connectionTerminationDeadlineMs: 90_000,
     connectionMinTerminationDeadlineMs: 500,
     maxBufferSize: 100,
@@ -67,7 +65,7 @@ frontendPolicies: {http: {maxBufferSize: 100, http1IdleTimeout: 7s}}
       connectTimeoutMs: 1000,
       poolIdleTimeoutMs: 2000,
       poolMaxSize: 3,
-      keepalives: { enabled: false, timeMs: 4000, intervalMs: 5000, retries: 6 },
+      keepalives: { enabled: false, timeMs: 4000 },
     },
   })
 })
@@ -91,7 +89,6 @@ config:
     { variables: { IPV6_ENABLED: 'false' }, expected: { enableIpv6: false } },
     { variables: { DNS_LOOKUP_FAMILY: 'v6only' }, expected: { dnsLookupFamily: 'V6Only' } },
     { variables: { DNS_LOOKUP_FAMILY: 'Auto', IPV6_ENABLED: '0' }, expected: { dnsLookupFamily: 'V4Only' } },
-    { variables: { DNS_EDNS0: '1' }, expected: { dnsEdns0: true } },
     {
       variables: { CONNECTION_TERMINATION_DEADLINE: '2m' },
       expected: { connectionTerminationDeadlineMs: 120_000 },

@@ -21,8 +21,6 @@ export interface Settings {
   readonly enableIpv6: boolean
   /** `Auto` is resolved: V4Preferred with IPv6, else V4Only. */
   readonly dnsLookupFamily: Exclude<(typeof LOOKUP_FAMILIES)[number], 'Auto'>
-  /** Undefined: the resolver's own choice. */
-  readonly dnsEdns0: boolean | undefined
   /** When draining: how long requests under way may take at most. */
   readonly connectionTerminationDeadlineMs: number
   /** When draining: how long new requests are still accepted at least. */
@@ -46,8 +44,6 @@ interface UpstreamSettings {
   readonly keepalives: {
     readonly enabled: boolean
     readonly timeMs: number
-    readonly intervalMs: number
-    readonly retries: number
   }
 }
 
@@ -62,7 +58,6 @@ const DEFAULTS = {
   connectTimeoutMs: 10_000,
   poolIdleTimeoutMs: 90_000,
   keepaliveMs: 180_000,
-  keepaliveRetries: 9,
 } as const
 
 type Reading<T> = { readonly value: T } | { readonly problem: string }
@@ -104,7 +99,6 @@ const READERS = {
   READINESS_ADDR: withSchema(address),
   IPV6_ENABLED: flag,
   DNS_LOOKUP_FAMILY: oneOf(LOOKUP_FAMILIES),
-  DNS_EDNS0: flag,
   CONNECTION_TERMINATION_DEADLINE: withSchema(durationMs),
   CONNECTION_MIN_TERMINATION_DEADLINE: withSchema(durationMs),
   TERMINATION_GRACE_PERIOD_SECONDS: seconds,
@@ -162,7 +156,6 @@ export function settings(config: Config, environment: Environment): Settings {
       from(READERS.READINESS_ADDR, 'READINESS_ADDR') ?? file.readinessAddr ?? DEFAULTS.readinessAddr,
     enableIpv6,
     dnsLookupFamily: family !== 'Auto' ? family : enableIpv6 ? 'V4Preferred' : 'V4Only',
-    dnsEdns0: from(READERS.DNS_EDNS0, 'DNS_EDNS0') ?? file.dns?.edns0,
     connectionTerminationDeadlineMs:
       from(READERS.CONNECTION_TERMINATION_DEADLINE, 'CONNECTION_TERMINATION_DEADLINE') ??
       file.connectionTerminationDeadline ??
@@ -189,8 +182,6 @@ function upstreamSettings(backend: NonNullable<Config['config']>['backend'] = {}
     keepalives: {
       enabled: keepalives.enabled ?? true,
       timeMs: keepalives.time ?? DEFAULTS.keepaliveMs,
-      intervalMs: keepalives.interval ?? DEFAULTS.keepaliveMs,
-      retries: keepalives.retries ?? DEFAULTS.keepaliveRetries,
     },
   }
 }

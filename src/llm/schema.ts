@@ -65,7 +65,8 @@ export const aiBackendShape = {
   hostOverride: endpoint.optional(),
   pathPrefix: z.string().startsWith('/').optional(),
   pathOverride: z.string().startsWith('/').optional(),
-  tokenize: z.boolean().optional(),
+  /** Counting before sending serves token limits, which are not here yet. */
+  tokenize: z.literal(false).optional(),
   /** Older spelling of `policies.ai.routes`. */
   routes: routesSchema.optional(),
 }

@@ -1,9 +1,12 @@
 /** Configurations as objects: JSON is YAML. */
-import type { SimulatedProvider } from '../../src/demo/provider.ts'
-
 type Json = Readonly<Record<string, unknown>>
 
-const addressOf = ({ port }: SimulatedProvider) => `127.0.0.1:${port}`
+/** Something that listens on this machine. */
+interface Listening {
+  readonly port: number
+}
+
+const addressOf = ({ port }: Listening) => `127.0.0.1:${port}`
 
 export const toYaml = (config: Json): string => JSON.stringify(config)
 
@@ -22,7 +25,7 @@ const ROUTES = {
   '*': 'passthrough',
 }
 
-export const openAIBackend = (provider: SimulatedProvider, policies: Json = {}): Json => ({
+export const openAIBackend = (provider: Listening, policies: Json = {}): Json => ({
   ai: {
     name: 'openai',
     hostOverride: addressOf(provider),
@@ -31,7 +34,7 @@ export const openAIBackend = (provider: SimulatedProvider, policies: Json = {}):
   },
 })
 
-export const anthropicBackend = (provider: SimulatedProvider, policies: Json = {}): Json => ({
+export const anthropicBackend = (provider: Listening, policies: Json = {}): Json => ({
   ai: {
     name: 'anthropic',
     hostOverride: addressOf(provider),
@@ -40,7 +43,7 @@ export const anthropicBackend = (provider: SimulatedProvider, policies: Json = {
   },
 })
 
-export const hostBackend = (provider: SimulatedProvider): Json => ({ host: addressOf(provider) })
+export const hostBackend = (provider: Listening): Json => ({ host: addressOf(provider) })
 
 export interface ChatOptions {
   readonly stream?: boolean
