@@ -51,12 +51,11 @@ export function residentBytes(pid: number): number | undefined {
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
 }
 
-/** Time that one CPU spent on anything, and lost to other machines on the same host. */
-export function busyMs(cpu: number): number | undefined {
+/** Its busy times are sampled a hundred times a second and miss short work; idle time is exact. */
+export function idleMs(cpu: number): number | undefined {
   const line = new RegExp(`^cpu${cpu} (.*)$`, 'm').exec(read('/proc/stat') ?? '')?.[1]
-  if (line === undefined) return undefined
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(' ').map(Number)
-  return (user + nice + system + irq + softirq + steal) * tickMs()
+  const [, , , idle = 0, waiting = 0] = line?.split(' ').map(Number) ?? []
+  return line === undefined ? undefined : (idle + waiting) * tickMs()
 }
 
 /** The CPUs that this process may use. */

@@ -3,10 +3,8 @@
  *
  * Such a loop slows down with what it measures, so its latencies tell nothing about a fixed rate: see `latency.ts`.
  */
-import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { z } from 'zod'
 import { now } from './clock.ts'
 import { type Connection, connectAll } from './connection.ts'
@@ -55,7 +53,6 @@ export async function ownLoad(port: number, count: number, seconds: number): Pro
   }
 }
 
-const run = promisify(execFile)
 const summarySchema = z.object({
   requests: z.number(),
   micros: z.number(),
@@ -86,9 +83,8 @@ export function wrkLoad(stage: Stage, wrk: string): Load {
   return async (port, connections, seconds) => {
     const duration = Math.max(Math.round(seconds), 1)
     const options = ['-t1', `-c${connections}`, `-d${duration}s`, '-s', script]
-    const { stdout } = await run(wrk, [...options, `http://127.0.0.1:${port}${PATH}`], {
-      timeout: duration * 1000 + 20_000,
-    })
+    const command = [wrk, ...options, `http://127.0.0.1:${port}${PATH}`] as const
+    const stdout = await stage.start({ name: 'wrk', command, on: 'load' }).output()
     const text: unknown = JSON.parse(/^summary (.*)$/m.exec(stdout)?.[1] ?? 'null')
     const { requests, micros, p50, p99, errors } = summarySchema.parse(text)
     return { requests, seconds: micros / 1e6, p50Ms: p50 / 1000, p99Ms: p99 / 1000, errors }

@@ -1,5 +1,5 @@
 /** CPU time around a piece of work: the candidate's own, and what else ran on its CPU meanwhile. */
-import { allowedCpus, busyMs, cpuMs, ownCpuMs } from './accounting.ts'
+import { allowedCpus, cpuMs, idleMs, ownCpuMs } from './accounting.ts'
 import { now } from './clock.ts'
 import type { Cpus, Stage } from './processes.ts'
 import type { Target } from './targets.ts'
@@ -19,19 +19,19 @@ export async function measured<T>(
   work: () => Promise<T>,
 ): Promise<{ readonly result: T; readonly cost: Cost }> {
   const own = () => (proxy === undefined ? undefined : cpuMs(proxy.pid))
-  const all = () => (cpus === undefined ? undefined : busyMs(cpus.proxy))
-  const before = { at: now(), own: own(), all: all() }
+  const idle = () => (cpus === undefined ? undefined : idleMs(cpus.proxy))
+  const before = { at: now(), own: own(), idle: idle() }
   const result = await work()
-  const after = { at: now(), own: own(), all: all() }
+  const after = { at: now(), own: own(), idle: idle() }
   const elapsed = after.at - before.at
   const used = difference(after.own, before.own)
-  const busy = difference(after.all, before.all)
+  const idled = difference(after.idle, before.idle)
   return {
     result,
     cost: {
       cpuMs: used,
       busyShare: used === undefined ? undefined : used / elapsed,
-      othersShare: busy === undefined ? undefined : Math.max(busy - (used ?? 0), 0) / elapsed,
+      othersShare: idled === undefined ? undefined : Math.max(1 - (idled + (used ?? 0)) / elapsed, 0),
     },
   }
 }
@@ -46,11 +46,13 @@ export function watchOthers(stage: Stage): () => number | undefined {
     const own = ownCpuMs()
     if (own === undefined) return undefined
     const children = stage.runningPids().reduce((sum, pid) => sum + (cpuMs(pid) ?? 0), 0)
-    return cpus.reduce((sum, cpu) => sum + (busyMs(cpu) ?? 0), 0) - own - children
+    return cpus.reduce((sum, cpu) => sum + (idleMs(cpu) ?? 0), 0) + own + children
   }
-  const begun = { at: now(), others: read() }
+  const begun = { at: now(), idleOrOwn: read() }
   return () => {
-    const others = difference(read(), begun.others)
-    return others === undefined ? undefined : Math.max(others, 0) / ((now() - begun.at) * cpus.length)
+    const idleOrOwn = difference(read(), begun.idleOrOwn)
+    return idleOrOwn === undefined
+      ? undefined
+      : Math.max(1 - idleOrOwn / ((now() - begun.at) * cpus.length), 0)
   }
 }

@@ -37,6 +37,8 @@ export interface Child {
   readonly pid: number
   /** Of standard output; rejects when the process ends before it writes one. */
   readonly firstLine: () => Promise<string>
+  /** Standard output when the process has ended; rejects when that was a failure. */
+  readonly output: () => Promise<string>
   /** Undefined while it runs. */
   readonly failure: () => string | undefined
   readonly stop: () => Promise<void>
@@ -134,6 +136,11 @@ export function openStage(): Stage {
           return /^.*\n/.exec(readFileSync(`${base}.out`, 'utf8')) ?? undefined
         })
         return line
+      },
+      async output() {
+        await ended
+        if (child.exitCode !== 0) throw new Error(failure)
+        return readFileSync(`${base}.out`, 'utf8')
       },
       async stop() {
         if (failure !== undefined) return

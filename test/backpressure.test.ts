@@ -142,7 +142,8 @@ test.each(WAYS.slice(0, 3))(
 function heldBytes(): number {
   setFlagsFromString('--expose-gc')
   const collectGarbage: unknown = runInNewContext('gc')
-  if (typeof collectGarbage === 'function') collectGarbage()
+  // Buffers are let go of at the collection after the one that finds them.
+  for (const _ of [1, 2, 3]) if (typeof collectGarbage === 'function') collectGarbage()
   return process.memoryUsage().arrayBuffers
 }
 

@@ -22,6 +22,13 @@ const BACKENDS = [
   { name: 'a responses-only server', prefix: '/responses-only', provider: 'openAI', model: 'local' },
 ] as const
 
+/** How each API says that a tool failed. */
+const FAILURE = {
+  '/anthropic': '"is_error":true',
+  '/openai': 'The tool call failed:',
+  '/responses-only': '"status":"incomplete"',
+}
+
 const WEATHER = {
   name: 'get_weather',
   description: 'The weather of a place',
@@ -111,7 +118,7 @@ describe.each(BACKENDS)('tools in messages over $name', ({ prefix, provider, mod
       expect(sent).toContain('A picture:')
       expect(sent).toContain(PIXEL)
       expect(sent).toContain('No clock')
-      expect(sent).toContain(provider === 'anthropic' ? '"is_error":true' : 'The tool call failed:')
+      expect(sent).toContain(FAILURE[prefix])
     },
   )
 

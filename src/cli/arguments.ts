@@ -8,7 +8,7 @@ export type Command =
       readonly validateOnly: boolean
       readonly json: boolean
     }
-  | { readonly name: 'demo'; readonly once: boolean; readonly json: boolean }
+  | { readonly name: 'demo'; readonly once: boolean; readonly json: boolean; readonly port: number }
   | { readonly name: 'help' }
   | { readonly name: 'version'; readonly short: boolean }
   | { readonly name: 'usage'; readonly message: string }
@@ -23,7 +23,7 @@ export const HELP = `AgentGateway: one process between AI clients and what they 
 
 Usage
   agentgateway [run] [-f FILE | -c YAML] [--validate-only] [--json]
-  agentgateway demo [--once] [--json]
+  agentgateway demo [--port PORT] [--once] [--json]
 
 Commands
   run                  run the gateway (the default)
@@ -38,6 +38,7 @@ Options of run
       --json           report configuration problems as JSON
 
 Options of demo
+      --port PORT      where the gateway listens; 0 takes a free port (default 3000)
       --once           send a fixed mix, print what was sent, counted and billed, and exit 0 if they agree
       --json           print that summary as JSON
 
@@ -73,10 +74,15 @@ export function parseCommand(argv: readonly string[]): Command {
     if (values.file !== undefined || values.config !== undefined || values['validate-only'] === true) {
       return usage('demo brings its own configuration: -f, -c and --validate-only belong to run')
     }
-    return { name, once: values.once === true, json: values.json === true }
+    const port = values.port ?? '3000'
+    if (!/^\d{1,5}$/.test(port) || Number(port) > 65535)
+      return usage(`--port ${port}: expected a number from 0 to 65535`)
+    return { name, once: values.once === true, json: values.json === true, port: Number(port) }
   }
   if (name !== 'run') return usage(`unknown command: ${name} (expected run or demo)`)
   if (values.once === true) return usage('--once belongs to demo')
+  if (values.port !== undefined)
+    return usage('--port belongs to demo: run takes its ports from the configuration')
   if (values.file !== undefined && values.config !== undefined) return usage('-f and -c exclude each other')
   const source: ConfigChoice =
     values.file !== undefined
@@ -96,6 +102,7 @@ function parse(argv: readonly string[]) {
       config: { type: 'string', short: 'c' },
       'validate-only': { type: 'boolean' },
       once: { type: 'boolean' },
+      port: { type: 'string' },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
       V: { type: 'boolean', short: 'V' },

@@ -14,6 +14,8 @@ import { demoConfig } from './demo-config.ts'
 export interface DemoOptions {
   readonly once: boolean
   readonly json: boolean
+  /** Of the gateway; 0 takes a free one. With `once` every port is free. */
+  readonly port: number
   readonly version: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly stdout: NodeJS.WriteStream
@@ -41,7 +43,7 @@ async function startDemo(options: DemoOptions, ports: 'fixed' | 'free'): Promise
       ? options.environment
       : { STATS_ADDR: '127.0.0.1:0', READINESS_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0' }
   const text = demoConfig({
-    port: ports === 'fixed' ? 3000 : 0,
+    port: ports === 'fixed' ? options.port : 0,
     openAI: openAI.port,
     anthropic: anthropic.port,
   })

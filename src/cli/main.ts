@@ -1,7 +1,6 @@
 /** The `agentgateway` command: the only place that reads arguments and environment, prints, and exits. */
 import { readFileSync } from 'node:fs'
 import { HELP, parseCommand } from './arguments.ts'
-import { run } from './run.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -25,8 +24,11 @@ async function main(): Promise<number> {
     case 'usage':
       stderr.write(`agentgateway: ${command.message}\nTry agentgateway --help\n`)
       return 2
-    case 'run':
+    case 'run': {
+      // Not at the top: what it needs takes half a second to load, which `--version` should not.
+      const { run } = await import('./run.ts')
       return run({ ...command, version, environment, stdout, stderr })
+    }
     case 'demo': {
       const { demo } = await import('./demo.ts')
       return demo({ ...command, version, environment, stdout, stderr })

@@ -32,8 +32,8 @@ export interface Collector {
   readonly spans: readonly Span[]
   /** Headers of every export. */
   readonly requests: readonly Readonly<Record<string, unknown>>[]
-  /** Every byte that was exported, as text. */
-  readonly raw: () => string
+  /** Every byte that was exported, as text; without the headers. */
+  readonly payloads: () => string
   readonly waitFor: (predicate: (spans: readonly Span[]) => boolean) => Promise<readonly Span[]>
   readonly close: () => Promise<void>
 }
@@ -183,7 +183,7 @@ export async function startCollector(options: CollectorOptions = {}): Promise<Co
     url: `http://127.0.0.1:${port}`,
     spans,
     requests,
-    raw: () => Buffer.concat(received).toString('latin1') + JSON.stringify(requests),
+    payloads: () => Buffer.concat(received).toString('latin1'),
     waitFor: (predicate) =>
       new Promise((resolve) => {
         function check() {

@@ -1,0 +1,205 @@
+/** Canaries where keys go in; then everything that the process emits is searched for them. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  type SimulatedProvider,
+  startSimulatedAnthropic,
+  startSimulatedOpenAI,
+} from '../src/demo/provider.ts'
+import type { Script } from '../src/demo/script.ts'
+import { type Collector, startCollector } from './support/collector.ts'
+import {
+  anthropicBackend,
+  chatBody,
+  gatewayWith,
+  hostBackend,
+  messagesBody,
+  openAIBackend,
+  under,
+} from './support/configuration.ts'
+import { type RunningGateway, runGateway } from './support/gateway.ts'
+import { type Reply, send, sendBytes, sendJson } from './support/wire.ts'
+
+/** Shaped like no vendor's keys: a pattern for `sk-…` must not be what saves us. */
+const CANARY = {
+  inline: 'canary-4Kd9inline',
+  file: 'canary-7Yb2file',
+  environment: 'canary-2Qx8environment',
+  setHeader: 'canary-6Mt3setheader',
+  collector: 'canary-9Wz5collector',
+  bearer: 'canary-1Hn4bearer',
+  apiKey: 'canary-3Rc6apikey',
+  cookie: 'canary-8Vf1cookie',
+  query: 'canary-5Lp7query',
+  proxy: 'canary-0Gs9proxy',
+  userinfo: 'canary-2Be8userinfo',
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'agentgateway-secrets-'))
+let openAI: SimulatedProvider
+let anthropic: SimulatedProvider
+let collector: Collector
+let gateway: RunningGateway
+/** What clients were told by the gateway itself. */
+const replies: Reply[] = []
+
+beforeAll(async () => {
+  openAI = await startSimulatedOpenAI()
+  anthropic = await startSimulatedAnthropic()
+  collector = await startCollector({ protocol: 'http' })
+  const keyFile = join(directory, 'key')
+  writeFileSync(keyFile, `${CANARY.file}\n`)
+  gateway = await runGateway(
+    gatewayWith(
+      [
+        { matches: under('/v1'), backends: [openAIBackend(openAI)] },
+        {
+          matches: under('/v1/messages'),
+          backends: [anthropicBackend(anthropic, { backendAuth: { key: { file: keyFile } } })],
+        },
+        {
+          matches: under('/inline'),
+          backends: [openAIBackend(openAI, { backendAuth: { key: CANARY.inline } })],
+        },
+        {
+          matches: under('/environment'),
+          backends: [openAIBackend(openAI, { backendAuth: { key: '$CANARY_KEY' } })],
+        },
+        {
+          matches: under('/plain'),
+          policies: { requestHeaderModifier: { set: { authorization: `Bearer ${CANARY.setHeader}` } } },
+          backends: [hostBackend(openAI)],
+        },
+        { matches: under('/closed'), backends: [{ host: '127.0.0.1:1' }] },
+      ],
+      {
+        config: {
+          logging: { level: 'trace' },
+          tracing: {
+            otlpEndpoint: collector.url,
+            otlpProtocol: 'http',
+            randomSampling: true,
+            headers: { authorization: `Bearer ${CANARY.collector}` },
+          },
+        },
+      },
+    ),
+    { CANARY_KEY: CANARY.environment },
+  )
+})
+
+afterAll(async () => {
+  await openAI.close()
+  await anthropic.close()
+  await collector.close()
+  rmSync(directory, { recursive: true })
+})
+
+const QUERY = `?key=${CANARY.query}&api_key=${CANARY.query}`
+
+const ask = (path: string, body: unknown, script: Script = {}) =>
+  sendJson(`${gateway.url}${path}${QUERY}`, body, {
+    authorization: `Bearer ${CANARY.bearer}`,
+    'x-api-key': CANARY.apiKey,
+    'api-key': CANARY.apiKey,
+    cookie: `session=${CANARY.cookie}`,
+    'proxy-authorization': `Basic ${CANARY.proxy}`,
+    'anthropic-version': '2023-06-01',
+    'x-simulate': JSON.stringify(script),
+  })
+
+/** As some providers do: the refused key, word for word. */
+const echo = (key: string): Script => ({
+  status: 401,
+  errorBody: {
+    error: { message: `Incorrect API key provided: ${key}.`, type: 'invalid_request_error', code: null },
+  },
+})
+
+test('it sends keys where they belong, and only there', async () => {
+  await ask('/v1/chat/completions', chatBody())
+  await ask('/v1/messages', messagesBody())
+  await ask('/inline', chatBody())
+  await ask('/environment', chatBody())
+  await ask('/plain/v1/chat/completions', chatBody())
+  const sent = openAI.calls.map(({ headers }) => headers.authorization)
+  expect(sent).toEqual([
+    `Bearer ${CANARY.bearer}`,
+    `Bearer ${CANARY.inline}`,
+    `Bearer ${CANARY.environment}`,
+    `Bearer ${CANARY.setHeader}`,
+  ])
+  const [toAnthropic] = anthropic.calls
+  expect(toAnthropic?.headers['x-api-key']).toBe(CANARY.file)
+  expect(JSON.stringify(toAnthropic?.headers)).not.toContain(CANARY.bearer)
+  expect(JSON.stringify(toAnthropic?.headers)).not.toContain(CANARY.apiKey)
+})
+
+test('it meets every kind of failure with keys in hand', async () => {
+  const failing: Script[] = [
+    { status: 401 },
+    { status: 500 },
+    { fault: 'reset' },
+    { fault: 'garbage-http' },
+    { fault: 'garbage', afterChunks: 1 },
+    { fault: 'midstream-error', afterChunks: 1 },
+  ]
+  for (const script of failing) {
+    for (const stream of [false, true])
+      replies.push(await ask('/v1/chat/completions', chatBody({ stream }), script))
+    replies.push(await ask('/v1/messages', messagesBody(), script))
+  }
+  replies.push(await ask('/closed', {}))
+  replies.push(await ask('/nowhere', {}))
+  // A client that puts its key where it does not belong, and does not even get that right.
+  replies.push(
+    await send(`${gateway.url}/v1/chat/completions`, { body: `{"api_key": ${CANARY.bearer}}` }),
+    await send(`${gateway.url}/v1/chat/completions`, { body: `${CANARY.bearer}` }),
+  )
+  await sendBytes(
+    gateway.url,
+    `GET / HTTP/1.1\r\nauthorization: Bearer ${CANARY.bearer}\r\nbad header\r\n\r\n`,
+  )
+  await sendBytes(
+    gateway.url,
+    `GET http://user:${CANARY.userinfo}@127.0.0.1/closed HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`,
+  )
+  // What the provider itself says goes to the client whose key it is, so these replies are not searched.
+  await ask('/v1/chat/completions', chatBody(), echo(CANARY.bearer))
+  await ask('/inline', chatBody(), echo(CANARY.inline))
+  await ask('/v1/messages', messagesBody(), { ...echo(CANARY.file) })
+  await gateway.recorded(20)
+  expect(gateway.records().some(({ 'http.status': status }) => status === 401)).toBe(true)
+})
+
+test('it lets none of them out: log, metrics, dump, replies, spans', async () => {
+  const dump = await send(`${gateway.adminUrl}/config_dump`)
+  const emitted = {
+    metrics: await gateway.metrics(),
+    openMetrics: await gateway.metrics('application/openmetrics-text; version=1.0.0'),
+    dump: dump.body,
+    readiness: (await send(`${gateway.readinessUrl}/healthz/ready`)).body,
+    replies: JSON.stringify(replies),
+  }
+  expect(dump.body).toContain('backendAuth')
+  await gateway.close()
+  const everything = { ...emitted, log: gateway.log(), spans: collector.payloads() }
+  expect(everything.spans).toContain('gpt-4o-mini')
+  expect(everything.log).toContain('"scope":"request"')
+
+  const leaks = Object.entries(everything).flatMap(([where, text]) =>
+    Object.entries(CANARY)
+      .filter(([, canary]) => text.includes(canary))
+      .map(([name]) => ({ name, where, near: lineWith(text, CANARY[name as keyof typeof CANARY]) })),
+  )
+  expect(leaks).toEqual([])
+  // The collector's own credential reached it, in the header that it belongs in.
+  expect(collector.requests[0]).toMatchObject({ authorization: `Bearer ${CANARY.collector}` })
+})
+
+function lineWith(text: string, part: string): string {
+  const at = text.indexOf(part)
+  return text.slice(Math.max(0, at - 120), at + 60)
+}
