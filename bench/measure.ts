@@ -39,9 +39,10 @@ export async function measured<T>(
 const difference = (after: number | undefined, before: number | undefined) =>
   after === undefined || before === undefined ? undefined : after - before
 
-/** From here on: the share of all CPUs that went to other programs and other machines. Undefined where nobody counts it. */
+/** From here on: the share of the CPUs in use that went to other programs and other machines. Undefined where nobody counts it. */
 export function watchOthers(stage: Stage): () => number | undefined {
-  const cpus = allowedCpus() ?? []
+  // Once this process is pinned, it may use one CPU only.
+  const cpus = [...new Set(stage.cpus === undefined ? allowedCpus() : Object.values(stage.cpus))]
   const read = () => {
     const own = ownCpuMs()
     if (own === undefined) return undefined

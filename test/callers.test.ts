@@ -237,11 +237,6 @@ test.each([
   },
   { name: 'a request without host', bytes: 'GET /plain HTTP/1.1\r\nconnection: close\r\n\r\n', status: 400 },
   {
-    name: 'an expectation that it does not know',
-    bytes: 'GET /plain HTTP/1.1\r\nhost: 127.0.0.1\r\nexpect: tea\r\nconnection: close\r\n\r\n',
-    status: 417,
-  },
-  {
     name: 'CONNECT',
     bytes: 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n',
     status: 405,

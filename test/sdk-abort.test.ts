@@ -102,11 +102,11 @@ describe.each(PAIRS)('$name', ({ texts, prefix, model, provider }) => {
   test('a stream that is aborted', async () => {
     const before = lab[provider].calls.length
     const controller = new AbortController()
-    let text = ''
+    let pieces = 0
     let leftAt = 0
     for await (const piece of texts({ prefix, model }, controller.signal)) {
-      text += piece
-      if (text !== 'One two') continue
+      if (piece !== '') pieces += 1
+      if (pieces < 2) continue
       leftAt = performance.now()
       controller.abort()
     }
@@ -128,12 +128,12 @@ describe.each(PAIRS)('$name', ({ texts, prefix, model, provider }) => {
 
   test('a stream that is left by break', async () => {
     const before = lab[provider].calls.length
-    let text = ''
+    let pieces = 0
     let leftAt = 0
     for await (const piece of texts({ prefix, model }, new AbortController().signal)) {
-      text += piece
+      if (piece !== '') pieces += 1
       leftAt = performance.now()
-      if (text === 'One two') break
+      if (pieces === 2) break
     }
     const { call, noticedAfterMs } = await noticed(lab[provider], before, leftAt)
     expect(call).toMatchObject({ aborted: true, completed: false })

@@ -189,15 +189,28 @@ describe.each(BACKENDS)('tools in messages over $name', ({ prefix, provider, mod
 })
 
 test.each([{ prefix: '/openai' }, { prefix: '/responses-only' }] as const)(
-  'a conversation that only Anthropic keeps is refused, not answered in part ($prefix)',
+  'the tool runner with its defaults asks for a thread, is told that there is none, and sends all ($prefix)',
   async ({ prefix }) => {
-    const thread = lab
+    const before = lab.openAI.calls.length
+    const weather = betaZodTool({
+      name: 'get_weather',
+      description: 'The weather of a place',
+      inputSchema: z.object({ city: z.string() }),
+      run: () => '21 °C',
+    })
+    const answer = await lab
       .anthropicClient(prefix)
-      .beta.messages.thread({ model: 'local', max_tokens: 100, tools: [WEATHER] })
-    const first = await thread.send({ role: 'user', content: 'Hello' })
-    expect(first.stop_reason).toBe('end_turn')
-    const second = thread.send({ role: 'user', content: 'And now?' })
-    await expect(second).rejects.toThrow('thread: the provider keeps no conversations')
+      .beta.messages.toolRunner({
+        model: 'local',
+        max_tokens: 100,
+        messages: [{ role: 'user', content: 'What is the weather?' }],
+        tools: [weather],
+      })
+      .runUntilDone()
+    expect(answer.stop_reason).toBe('end_turn')
+    const [, second] = lab.openAI.calls.slice(before)
+    expect(second?.body).toContain('What is the weather?')
+    expect(second?.body).toContain('21 °C')
   },
 )
 

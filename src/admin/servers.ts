@@ -54,12 +54,21 @@ function paths(handlers: Readonly<Record<string, Handler>>): Handler {
   }
 }
 
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+  })
+}
+
 /** A scrape of many series is written piece by piece, so that requests get their turn in between. */
 async function writePieces(response: ServerResponse, pieces: Iterable<string>): Promise<void> {
   for (const piece of pieces) {
     if (response.destroyed) return
-    if (!response.write(piece))
-      await new Promise<void>((resolve) => response.once('drain', resolve).once('close', resolve))
+    if (!response.write(piece)) await drained(response)
     else await new Promise<void>((resolve) => setImmediate(resolve))
   }
   response.end()

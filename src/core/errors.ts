@@ -93,6 +93,12 @@ export const FAULTS = {
     errorType: 'caller_invalid_request',
     outcome: 'rejected',
   },
+  thread_unsupported_request: {
+    status: 400,
+    reason: 'InvalidRequest',
+    errorType: 'caller_invalid_request',
+    outcome: 'rejected',
+  },
   listener_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   route_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   method_not_allowed: {

@@ -39,6 +39,9 @@ export function errorBody(
   message: string,
   code: string | null,
 ): Record<string, unknown> {
-  if (format === 'messages') return { type: 'error', error: { type: anthropicType(status), message } }
+  if (format === 'messages') {
+    const details = code === 'thread_unsupported_request' && { error_code: code, unsupported: ['thread'] }
+    return { type: 'error', error: { type: anthropicType(status), message, ...(details && { details }) } }
+  }
   return { error: { message, type: openAiType(status), param: null, code } }
 }

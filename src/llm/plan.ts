@@ -149,16 +149,18 @@ function apiPath(backend: LlmBackend, api: Api, clientPath: string, translated: 
 
 const withQuery = (path: string, query: string) => (query === '' ? path : `${path}?${query}`)
 
+const PLACE_IN_JSON = /at position \d+(?: \(line \d+ column \d+\))?|unexpected end of JSON input/i
+
 function parseBody(body: Buffer): Body {
   let parsed: unknown
   try {
     parsed = JSON.parse(body.toString('utf8'))
   } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : 'not JSON'
+    // Only the place: the engine's message quotes the body, which is neither for the log nor for a trace.
+    const place = cause instanceof Error ? PLACE_IN_JSON.exec(cause.message)?.[0] : undefined
     throw new GatewayError(
       'invalid_body',
-      `failed to process LLM request: the body is not valid JSON: ${detail}`,
-      { cause },
+      `failed to process LLM request: the body is not valid JSON${place === undefined ? '' : `, ${place}`}`,
     )
   }
   if (!isObject(parsed))
@@ -312,6 +314,7 @@ function conversationPlan(
   const plan = rawPlan(backend, request, facts, path, { kind: 'raw' })
 
   if (target !== format) {
+    refuseThread(format, body)
     const translation = TRANSLATIONS.find((one) => one.client === format && one.provider === target)
     if (translation === undefined)
       throw new GatewayError(
@@ -339,6 +342,13 @@ function conversationPlan(
         : serialize({ ...body, stream_options: { ...options, include_usage: true } })
   }
   return { ...plan, body: bytes, way, clientBody: body }
+}
+
+/** Only Anthropic keeps conversations; its SDK understands this very code, and sends all messages again. */
+function refuseThread(format: WireFormat, body: Body): void {
+  if (format !== 'messages' || !isObject(body.thread)) return
+  const message = 'thread: the provider keeps no conversations; send all messages, without thread'
+  throw new GatewayError('thread_unsupported_request', `failed to process LLM request: ${message}`)
 }
 
 function translateRequest(translation: Translation, body: Body) {

@@ -8,6 +8,7 @@
 import { GatewayError } from '../core/errors.ts'
 import type { LlmFacts, WireFormat } from '../core/exchange.ts'
 import { formatEvent, frameSplitter, parseFrame, type SseEvent } from '../core/sse.ts'
+import { withoutCredentials } from './credential-mask.ts'
 import { errorBody } from './error-body.ts'
 import { errorMessageIn, observeStream, observeWhole, type StreamObserver } from './observe.ts'
 import type { LlmPlan } from './plan.ts'
@@ -248,6 +249,20 @@ function contextOf(plan: LlmPlan, includeUsage: boolean, options: RelayOptions):
 
 /** For an answer whose head says `text/event-stream`, and for whatever is not read at all. */
 export function streamRelay(plan: LlmPlan, options: RelayOptions): StreamRelay {
+  const relay = relayFor(plan, options)
+  return {
+    ...relay,
+    end() {
+      const { bytes, failure } = relay.end()
+      return {
+        bytes,
+        failure: failure && { ...failure, message: withoutCredentials(failure.message, plan.headers) },
+      }
+    },
+  }
+}
+
+function relayFor(plan: LlmPlan, options: RelayOptions): StreamRelay {
   const { way, facts } = plan
   switch (way.kind) {
     case 'raw':
@@ -274,7 +289,8 @@ export function relayWhole(plan: LlmPlan, status: number, body: Buffer, options:
   if (way.kind === 'raw') return { ...NOTHING, body }
   const json = parseJson(body.toString('utf8'))
   if (status >= 400) {
-    const errorMessage = errorMessageIn(json)
+    const said = errorMessageIn(json)
+    const errorMessage = said && withoutCredentials(said, plan.headers)
     // A page of some proxy on the way is no error that an SDK can read.
     const isReadable = typeof json === 'object' && json !== null
     if (way.kind === 'same' && (isReadable || way.lenient)) return { ...NOTHING, body, errorMessage }

@@ -15,7 +15,7 @@ import {
 import type { Script } from '../../src/demo/script.ts'
 import { type RunningGateway, runGateway } from './gateway.ts'
 
-export const PREFIXES = [
+const PREFIXES = [
   '/openai',
   '/anthropic',
   '/chat-only',
