@@ -16,6 +16,9 @@ export function report(results: Results): string {
   ].join('\n')
 }
 
+/** More than this share of the CPUs in other hands, and queues in front of them decide the latencies. */
+const MUCH = 0.05
+
 function machine({ machine: on, settings, tookSeconds, othersShare }: Results): string {
   const { pinned } = on
   const places =
@@ -26,7 +29,7 @@ function machine({ machine: on, settings, tookSeconds, othersShare }: Results): 
     ['machine', `${on.cores} cores, ${on.cpu}, ${on.memoryGiB} GiB, ${on.system}`],
     [
       'others',
-      `load average before: ${number(on.loadAverage, 2)}; other programs took ${percent(othersShare)} of all CPUs`,
+      `load average before: ${number(on.loadAverage, 2)}; other programs took ${percent(othersShare)} of these CPUs`,
     ],
     [
       'versions',
@@ -41,6 +44,8 @@ function machine({ machine: on, settings, tookSeconds, othersShare }: Results): 
   ]
   const width = Math.max(...rows.map(([name = '']) => name.length))
   const lines = rows.map(([name = '', text = '']) => `${name.padEnd(width)}  ${text}\n`)
+  if ((othersShare ?? 0) > MUCH)
+    lines.push('NOT ALONE: other programs ran too; of these figures only the best CPU times mean anything\n')
   if (settings.quick) lines.push('--quick: shows that it runs; the figures are no measurement\n')
   return lines.join('')
 }

@@ -63,6 +63,12 @@ function splitTarget(url: string): { readonly path: string; readonly query: stri
 const addressOf = (request: IncomingMessage) =>
   (request.socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
 const hostnameOf = (host: string) => host.replace(/:\d+$/, '').toLowerCase()
+/** The name that a TLS client asked for. */
+function serverNameOf({ socket }: IncomingMessage): string | undefined {
+  return 'servername' in socket && typeof socket.servername === 'string'
+    ? socket.servername.toLowerCase()
+    : undefined
+}
 const hasBody = (request: IncomingMessage) =>
   request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
 
@@ -134,6 +140,11 @@ class Flow {
     const listener = bind.listeners.find(({ host }) => host.fits(hostname))
     if (listener === undefined) throw new GatewayError('listener_not_found', 'listener not found')
     exchange.listener = listener.name
+    // A connection's certificate, and whatever else its listener demands, was for the name that it was opened with.
+    const opened = serverNameOf(this.#request)
+    if (opened !== undefined && bind.listeners.find(({ host }) => host.fits(opened)) !== listener) {
+      throw new GatewayError('misdirected', 'misdirected request')
+    }
     const { method, path, query } = exchange
     const matched = listener.match({ method, hostname, path, query, headers })
     if (matched === undefined) throw new GatewayError('route_not_found', 'route not found')
@@ -312,8 +323,7 @@ class Flow {
     this.#outcome = hasBegun && outcome === 'upstream_error' ? 'upstream_midstream_error' : outcome
     exchange.reason = reason
     exchange.errorType = errorType
-    const cause = fault.cause instanceof Error && fault.code !== 'internal' ? `: ${fault.cause.message}` : ''
-    exchange.errorMessage = `${fault.message}${cause}`
+    exchange.errorMessage = explain(fault)
     this.#endAttempt(errorType, exchange.errorMessage)
     clearTimeout(this.#requestTimer)
     clearTimeout(this.#totalTimer)
@@ -380,6 +390,13 @@ class Flow {
     }
     this.#deps.finished(this.#exchange)
   }
+}
+
+/** For the log: with what the system said. Causes on the caller's side may quote its body and are left out. */
+function explain({ code, message, cause }: GatewayError): string {
+  const isUpstreams = code.startsWith('upstream') || code.startsWith('connect')
+  if (!isUpstreams || !(cause instanceof Error) || message.includes(cause.message)) return message
+  return `${message}: ${cause.message}`
 }
 
 function newAttempt(endpoint: string, startedAt: number): Attempt {

@@ -5,13 +5,15 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { endCommands, ready, startCommand } from './support/command.ts'
 import { send } from './support/wire.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'agentgateway-command-'))
-afterAll(() => rmSync(directory, { recursive: true }))
-afterEach(endCommands)
+afterAll(() => {
+  endCommands()
+  rmSync(directory, { recursive: true })
+})
 
 const answering = (body: string, port = 0) =>
   JSON.stringify({
@@ -33,7 +35,7 @@ function fileWith(name: string, text: string): string {
 }
 
 describe('it prints and ends with 0:', () => {
-  test.each([
+  test.concurrent.each([
     { args: ['--version'], stdout: /^\{"version":"\d+\.\d+\.\d+.*\}\n$/ },
     { args: ['-V'], stdout: /^\d+\.\d+\.\d+\S*\n$/ },
     { args: ['--help'], stdout: /^[\s\S]*--validate-only[\s\S]*Exit status/ },
@@ -50,7 +52,7 @@ describe('it prints and ends with 0:', () => {
 })
 
 describe('it complains on stderr and ends with 2:', () => {
-  test.each([
+  test.concurrent.each([
     { args: ['--what'], stderr: /--what/ },
     { args: ['serve'], stderr: /serve/ },
     { args: ['-f', 'a', '-c', 'b'], stderr: /-f and -c/ },
@@ -64,7 +66,7 @@ describe('it complains on stderr and ends with 2:', () => {
   })
 })
 
-test.each([{ args: [] }, { args: ['--validate-only'] }])(
+test.concurrent.each([{ args: [] }, { args: ['--validate-only'] }])(
   'it lists every mistake of a file with its place, and ends with 2: $args',
   async ({ args }) => {
     const file = fileWith('wrong.yaml', WRONG)
@@ -77,7 +79,7 @@ test.each([{ args: [] }, { args: ['--validate-only'] }])(
   },
 )
 
-test('it reports mistakes as JSON when asked', async () => {
+test.concurrent('it reports mistakes as JSON when asked', async () => {
   const { code, stderr } = await startCommand(['--json', '--validate-only', '-c', WRONG]).exited
   expect(code).toBe(2)
   const text = JSON.stringify(JSON.parse(stderr))
@@ -85,7 +87,7 @@ test('it reports mistakes as JSON when asked', async () => {
   expect(text).toContain('binds[1].port')
 })
 
-test.each([
+test.concurrent.each([
   { name: 'a file', args: ['-f', fileWith('run.yaml', answering('hello'))] },
   { name: 'run and a file', args: ['run', '--file', fileWith('run.yaml', answering('hello'))] },
   { name: 'standard input', args: ['-f', '-'], input: answering('hello') },
@@ -101,7 +103,7 @@ test.each([
   expect(await command.exited).toMatchObject({ code: 0, stderr: '' })
 })
 
-test('it answers only GET, and only what it has, at its side doors', async () => {
+test.concurrent('it answers only GET, and only what it has, at its side doors', async () => {
   const { readinessUrl, statsUrl, adminUrl } = await ready(startCommand(['-c', answering('x')]))
   const statuses = await Promise.all(
     [readinessUrl, statsUrl, adminUrl].flatMap((url, index) => {
@@ -112,7 +114,7 @@ test('it answers only GET, and only what it has, at its side doors', async () =>
   expect(statuses.map(({ status }) => status)).toEqual([200, 405, 404, 200, 405, 404, 200, 405, 404])
 })
 
-test('it shows the admin door to this machine only, unless told otherwise', async () => {
+test.concurrent('it shows the admin door to this machine only, unless told otherwise', async () => {
   const command = startCommand(['-c', answering('x')], { environment: { ADMIN_ADDR: 'localhost:0' } })
   const { adminUrl } = await ready(command)
   const outside = new URL(adminUrl)
@@ -131,7 +133,7 @@ async function addressOfThisMachine(): Promise<string> {
 }
 
 describe('it ends with 1 and says why when a port is taken:', () => {
-  test.each([
+  test.concurrent.each([
     { name: 'of a bind', args: (port: number) => ['-c', answering('x', port)], environment: () => ({}) },
     {
       name: 'of the metrics',

@@ -74,16 +74,6 @@ beforeAll(async () => {
           policies: { backendAuth: { key: 'sk-route' } },
           backends: [to(one, { backendAuth: { key: 'sk-backend' } })],
         },
-        route('/cors', {
-          cors: {
-            allowOrigins: ['https://app.example', 'https://*.team.example'],
-            allowMethods: ['GET', 'POST'],
-            allowHeaders: ['content-type'],
-            exposeHeaders: ['x-trace-id'],
-            allowCredentials: true,
-            maxAge: '10m',
-          },
-        }),
       ],
       { backends: [{ name: 'second', host: two.address }] },
     ),
@@ -262,53 +252,4 @@ test.each([
     headers: { authorization: 'Bearer of-the-client', 'x-token': 'of-the-client' },
   })
   expect(seen.headers).toMatchObject(headers)
-})
-
-describe('cors', () => {
-  const preflight = (origin: string): Ask => ({
-    method: 'OPTIONS',
-    headers: {
-      origin,
-      'access-control-request-method': 'POST',
-      'access-control-request-headers': 'content-type',
-    },
-  })
-
-  test.each(['https://app.example', 'https://a.team.example'])(
-    'answers the preflight of %s',
-    async (origin) => {
-      const asked = one.asked.length
-      const { status, headers } = await ask('/cors', preflight(origin))
-      expect(status).toBe(200)
-      expect(headers).toMatchObject({
-        'access-control-allow-origin': origin,
-        'access-control-allow-credentials': 'true',
-        'access-control-allow-methods': expect.stringContaining('POST'),
-        'access-control-allow-headers': expect.stringContaining('content-type'),
-        'access-control-max-age': '600',
-      })
-      expect(one.asked).toHaveLength(asked)
-    },
-  )
-
-  test.each(['https://evil.example', 'https://app.example.evil.example', 'null'])(
-    'gives %s no permission',
-    async (origin) => {
-      expect((await ask('/cors', preflight(origin))).headers).not.toHaveProperty(
-        'access-control-allow-origin',
-      )
-      expect((await ask('/cors', { headers: { origin } })).headers).not.toHaveProperty(
-        'access-control-allow-origin',
-      )
-    },
-  )
-
-  test('marks the answer to an allowed origin', async () => {
-    const { headers } = await ask('/cors', { headers: { origin: 'https://app.example' } })
-    expect(headers).toMatchObject({
-      'access-control-allow-origin': 'https://app.example',
-      'access-control-expose-headers': 'x-trace-id',
-      vary: expect.stringMatching(/origin/i),
-    })
-  })
 })

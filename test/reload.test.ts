@@ -4,29 +4,30 @@ import { Agent, get, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type SimulatedProvider, startSimulatedOpenAI } from '../src/demo/provider.ts'
 import { type Command, endCommands, ready, says, startCommand } from './support/command.ts'
 import { chatBody, gatewayWith, openAIBackend, under } from './support/configuration.ts'
 import { collect, open, send, sendJson } from './support/wire.ts'
 
 let provider: SimulatedProvider
-let directory: string
+const directories: string[] = []
 
 beforeAll(async () => {
   provider = await startSimulatedOpenAI()
 })
 
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'agentgateway-reload-'))
-})
-
-afterEach(() => {
+afterAll(async () => {
   endCommands()
-  rmSync(directory, { recursive: true })
+  for (const directory of directories) rmSync(directory, { recursive: true })
+  await provider.close()
 })
 
-afterAll(() => provider.close())
+function newDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'agentgateway-reload-'))
+  directories.push(directory)
+  return directory
+}
 
 const answering = (body: string) => gatewayWith([{ policies: { directResponse: { status: 200, body } } }])
 
@@ -37,7 +38,7 @@ function replace(file: string, content: string) {
 }
 
 /** As the kubelet does it: `file` is a link through `..data`, a link to a directory with a date for a name. */
-function publish(version: string, content: string) {
+function publish(directory: string, version: string, content: string) {
   mkdirSync(join(directory, version))
   writeFileSync(join(directory, version, 'config.yaml'), content)
   symlinkSync(version, join(directory, '..data_tmp'))
@@ -83,33 +84,36 @@ function startLoad(url: string) {
 
 const VERSIONS = ['one', 'two', 'three', 'four']
 
-test.each([
+test.concurrent.each([
   {
     way: 'a rename over the file',
-    place: () => join(directory, 'config.yaml'),
-    publish: (version: string) => replace(join(directory, 'config.yaml'), answering(version)),
+    place: (directory: string) => join(directory, 'config.yaml'),
+    publish: (directory: string, version: string) =>
+      replace(join(directory, 'config.yaml'), answering(version)),
   },
   {
     way: 'an exchange of links',
-    place: () => {
+    place: (directory: string) => {
       symlinkSync(join('..data', 'config.yaml'), join(directory, 'config.yaml'))
       return join(directory, 'config.yaml')
     },
-    publish: (version: string) => publish(version, answering(version)),
+    publish: (directory: string, version: string) => publish(directory, version, answering(version)),
   },
   {
     way: 'writing in place',
-    place: () => join(directory, 'config.yaml'),
-    publish: (version: string) => writeFileSync(join(directory, 'config.yaml'), answering(version)),
+    place: (directory: string) => join(directory, 'config.yaml'),
+    publish: (directory: string, version: string) =>
+      writeFileSync(join(directory, 'config.yaml'), answering(version)),
   },
 ])('it takes over a file changed by $way, and no request fails', async ({ place, publish: change }) => {
-  const file = place()
-  change('one')
+  const directory = newDirectory()
+  const file = place(directory)
+  change(directory, 'one')
   const command = startCommand(['-f', file], { environment: { RUST_LOG: 'info,request=off' } })
   const { url } = await ready(command)
   const load = startLoad(url)
   for (const [index, version] of VERSIONS.slice(1).entries()) {
-    change(version)
+    change(directory, version)
     await reloads(command, index + 1)
     expect(await send(url)).toMatchObject({ status: 200, body: version })
   }
@@ -119,7 +123,8 @@ test.each([
   expect([...answers].sort()).toEqual(VERSIONS.map((version) => `200 ${version}`).sort())
 })
 
-test('it keeps the running configuration when the file is bad or gone, says so, and takes the next good one', async () => {
+test.concurrent('it keeps the running configuration when the file is bad or gone, says so, and takes the next good one', async () => {
+  const directory = newDirectory()
   const file = join(directory, 'config.yaml')
   writeFileSync(file, answering('one'))
   const command = startCommand(['-f', file])
@@ -144,7 +149,8 @@ test('it keeps the running configuration when the file is bad or gone, says so, 
   expect(await send(url)).toMatchObject({ body: 'three' })
 })
 
-test('it finishes what began under the old configuration on the old one', async () => {
+test.concurrent('it finishes what began under the old configuration on the old one', async () => {
+  const directory = newDirectory()
   const file = join(directory, 'config.yaml')
   writeFileSync(file, gatewayWith([{ matches: under('/v1'), backends: [openAIBackend(provider)] }]))
   const command = startCommand(['-f', file])
@@ -171,7 +177,8 @@ test('it finishes what began under the old configuration on the old one', async 
   }
 })
 
-test('it takes over a key from a file when only that file changes', async () => {
+test.concurrent('it takes over a key from a file when only that file changes', async () => {
+  const directory = newDirectory()
   const file = join(directory, 'config.yaml')
   const key = join(directory, 'key')
   writeFileSync(key, 'sk-first\n')

@@ -1,5 +1,5 @@
 /** The end of the process: what is under way may finish, within a deadline; nothing that happened goes untold. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type SimulatedProvider, startSimulatedOpenAI } from '../src/demo/provider.ts'
 import type { Script } from '../src/demo/script.ts'
 import { type Collector, startCollector } from './support/collector.ts'
@@ -15,13 +15,8 @@ beforeAll(async () => {
   collector = await startCollector()
 })
 
-afterEach(async () => {
-  endCommands()
-  await provider.waitFor(() => provider.inFlight === 0)
-  provider.clear()
-})
-
 afterAll(async () => {
+  endCommands()
   await provider.close()
   await collector.close()
 })
@@ -45,7 +40,7 @@ const stream = (url: string, script: Script) =>
 
 const isRecord = (line: Readonly<Record<string, unknown>>) => line.scope === 'request'
 
-test('it lets a stream finish, takes nothing new, says that it drains, and ends with 0', async () => {
+test.concurrent('it lets a stream finish, takes nothing new, says that it drains, and ends with 0', async () => {
   const command = start({ connectionTerminationDeadline: '20s' })
   const { url, readinessUrl } = await ready(command)
   const response = await stream(url, { text: 'word '.repeat(40), chunks: 40, chunkDelayMs: 40 })
@@ -68,7 +63,7 @@ test('it lets a stream finish, takes nothing new, says that it drains, and ends 
   expect(spans.map(({ kind }) => kind).sort()).toEqual(['client', 'client', 'server'])
 })
 
-test('it closes kept connections of clients that are idle, and those of the others after their answer', async () => {
+test.concurrent('it closes kept connections of clients that are idle, and those of the others after their answer', async () => {
   const command = start({ connectionTerminationDeadline: '20s' })
   const { url } = await ready(command)
   const first = await fetch(`${url}/v1/chat/completions`, {
@@ -83,7 +78,7 @@ test('it closes kept connections of clients that are idle, and those of the othe
   expect(await command.exited).toMatchObject({ code: 0 })
 })
 
-test('it still takes requests for the minimum that it is told', async () => {
+test.concurrent('it still takes requests for the minimum that it is told', async () => {
   const command = start({ connectionMinTerminationDeadline: '400ms', connectionTerminationDeadline: '20s' })
   const { url, readinessUrl } = await ready(command)
   command.kill('SIGTERM')
@@ -94,7 +89,7 @@ test('it still takes requests for the minimum that it is told', async () => {
   expect(await command.exited).toMatchObject({ code: 0 })
 })
 
-test('it cuts what is not done at the deadline, keeps its record and ends with 0', async () => {
+test.concurrent('it cuts what is not done at the deadline, keeps its record and ends with 0', async () => {
   const command = start({ connectionTerminationDeadline: '300ms' })
   const { url } = await ready(command)
   const response = await stream(url, { fault: 'stall', afterChunks: 3, chunks: 9 })
@@ -111,7 +106,7 @@ test('it cuts what is not done at the deadline, keeps its record and ends with 0
   expect(collector.spans.some((span) => span.traceId === traceId)).toBe(true)
 })
 
-test('it ends at once at the second Ctrl-C', async () => {
+test.concurrent('it ends at once at the second Ctrl-C', async () => {
   const command = start({ connectionTerminationDeadline: '10m' })
   const { url } = await ready(command)
   const response = await stream(url, { fault: 'stall', afterChunks: 3, chunks: 9 })

@@ -7,6 +7,7 @@ import { type SimulatedProvider, startSimulatedOpenAI } from '../src/demo/provid
 import type { Script } from '../src/demo/script.ts'
 import { chatBody, gatewayWith, openAIBackend, under } from './support/configuration.ts'
 import { type RunningGateway, runGateway } from './support/gateway.ts'
+import { recordOf } from './support/records.ts'
 import { eventsIn, sendJson } from './support/wire.ts'
 
 let provider: SimulatedProvider
@@ -126,34 +127,35 @@ const ROWS: readonly Row[] = [
   },
 ]
 
-test.each(ROWS)('it ends $what after its limit', async ({ path, script, stream = false, ...expected }) => {
-  const before = gateway.records().length
-  const reply = await ask(path, script, stream)
-  const record = (await gateway.recorded(before + 1))[before]
-  expect(reply.status).toBe(expected.status)
-  expect(record).toMatchObject({ outcome: 'timeout', error_type: expected.errorType })
-  const told = stream ? (eventsIn(reply.body).at(-1)?.data ?? '') : reply.body
-  expect(told).toContain(expected.says)
-  // On two busy cores; a limit that is off by its own length is none.
-  const durationMs = Number.parseFloat(String(record?.duration))
-  expect(durationMs).toBeGreaterThanOrEqual(LIMIT_MS - 1)
-  expect(durationMs).toBeLessThan(LIMIT_MS * 2.5)
-})
+test.concurrent.each(ROWS)(
+  'it ends $what after its limit',
+  async ({ path, script, stream = false, ...expected }) => {
+    const reply = await ask(path, script, stream)
+    const record = await recordOf(gateway, reply)
+    expect(reply.status).toBe(expected.status)
+    expect(record).toMatchObject({ outcome: 'timeout', error_type: expected.errorType })
+    const told = stream ? (eventsIn(reply.body).at(-1)?.data ?? '') : reply.body
+    expect(told).toContain(expected.says)
+    // On two busy cores; a limit that is off by its own length is none.
+    const durationMs = Number.parseFloat(String(record.duration))
+    expect(durationMs).toBeGreaterThanOrEqual(LIMIT_MS - 1)
+    expect(durationMs).toBeLessThan(LIMIT_MS * 2.5)
+  },
+)
 
-test.each([
+test.concurrent.each([
   { path: '/heads', name: 'the limits for the head' },
   { path: '/idle', name: 'the limit for silence' },
   { path: '/none', name: 'a limit of 0s' },
 ])('it does not cut a long stream by $name', async ({ path }) => {
-  const before = gateway.records().length
   const reply = await ask(path, SLOW_STREAM, true)
   expect(reply.body).toContain('[DONE]')
-  const record = (await gateway.recorded(before + 1))[before]
+  const record = await recordOf(gateway, reply)
   expect(record).toMatchObject({ outcome: 'completed' })
-  expect(Number.parseFloat(String(record?.duration))).toBeGreaterThan(LIMIT_MS * 2)
+  expect(Number.parseFloat(String(record.duration))).toBeGreaterThan(LIMIT_MS * 2)
 })
 
-test('it lets every limit be another: a request under all of them is left alone', async () => {
+test.concurrent('it lets every limit be another: a request under all of them is left alone', async () => {
   const replies = await Promise.all(
     ['/request', '/first-byte', '/backend', '/idle', '/total', '/heads', '/none'].map((path) =>
       ask(path, {}, false),

@@ -120,6 +120,7 @@ export const FAULTS = {
     errorType: 'caller_invalid_request',
     outcome: 'rejected',
   },
+  misdirected: { status: 421, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   headers_too_large: {
     status: 431,
     reason: 'InvalidRequest',
