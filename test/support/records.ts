@@ -9,6 +9,6 @@ export async function recordOf(
 ): Promise<Readonly<Record<string, unknown>>> {
   for (let count = 1; ; count++) {
     const record = (await gateway.recorded(count)).at(-1)
-    if (record?.['trace.id'] === headers['x-trace-id']) return record
+    if (record !== undefined && record['trace.id'] === headers['x-trace-id']) return record
   }
 }
