@@ -311,6 +311,11 @@ class Flow {
     this.#client.reply(status, headers, body)
   }
 
+  /** The gateway cannot wait any longer. */
+  cut(): void {
+    this.#fail(new GatewayError('shutting_down', 'the gateway is shutting down'))
+  }
+
   /** The one place where an error becomes what the client sees and what the record says. */
   #fail(error: unknown): void {
     if (this.#over || this.#client.isEnded) return
@@ -413,8 +418,22 @@ function newAttempt(endpoint: string, startedAt: number): Attempt {
   }
 }
 
-export function createFlow(deps: FlowDependencies) {
-  return (request: IncomingMessage, response: ServerResponse, entry: FlowEntry): void => {
-    new Flow(deps, request, response, entry)
+export interface Flows {
+  readonly begin: (request: IncomingMessage, response: ServerResponse, entry: FlowEntry) => void
+  /** Ends every request that is under way, with an error where its client can still be told. */
+  readonly cutAll: () => void
+}
+
+export function createFlows(deps: FlowDependencies): Flows {
+  const underWay = new Set<Flow>()
+  return {
+    begin(request, response, entry) {
+      const flow = new Flow(deps, request, response, entry)
+      underWay.add(flow)
+      response.on('close', () => underWay.delete(flow))
+    },
+    cutAll() {
+      for (const flow of underWay) flow.cut()
+    },
   }
 }

@@ -12,7 +12,7 @@ import type { Settings } from './config/settings.ts'
 import { FAULTS, type GatewayError } from './core/errors.ts'
 import { beginExchange, type Exchange } from './core/exchange.ts'
 import { newTraceId } from './core/trace-context.ts'
-import { createFlow } from './flow.ts'
+import { createFlows } from './flow.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
@@ -79,6 +79,8 @@ function tlsListeners(bind: Bind): readonly TlsListener[] | undefined {
 
 /** What telemetry gets at the end to reach its collector. */
 const FLUSH_MS = 2000
+/** What requests that are cut at the end get to be told so and recorded. */
+const CUT_MS = 1000
 
 const familyOf = (lookup: Settings['dnsLookupFamily']) =>
   lookup === 'V4Only' ? 4 : lookup === 'V6Only' ? 6 : undefined
@@ -137,7 +139,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if (inFlight === 0) idle?.()
   }
 
-  const flow = createFlow({
+  /** Resolves once nothing is in flight, or when the time is over. */
+  async function idleWithin(milliseconds: number): Promise<void> {
+    if (inFlight === 0) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      idle = resolve
+      timer = setTimeout(resolve, milliseconds)
+    })
+    clearTimeout(timer)
+  }
+
+  const flows = createFlows({
     upstreams,
     traceContextFor: (headers) => {
       const { traceparent, tracestate } = headers
@@ -208,7 +221,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       tls,
       idleMs: settings.http1IdleTimeoutMs,
       onRequest(request: IncomingMessage, response: ServerResponse) {
-        flow(request, response, { bind: entry?.bind ?? bind, scheme })
+        flows.begin(request, response, { bind: entry?.bind ?? bind, scheme })
       },
       onBadRequest(fault, socket) {
         if (entry !== undefined) refused(entry, fault, socket as Socket, scheme)
@@ -318,26 +331,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       // New requests are still taken for a while, so that whoever routes here can learn that it ends.
       if (min > 0) await new Promise((resolve) => setTimeout(resolve, min))
       for (const { server } of open.values()) server.stop()
-      if (inFlight > 0) {
-        await Promise.race([
-          new Promise<void>((resolve) => {
-            idle = resolve
-          }),
-          new Promise((resolve) => setTimeout(resolve, Math.max(0, max - min)).unref()),
-        ])
-      }
-      const cut = inFlight > 0
+      await idleWithin(Math.max(0, max - min))
+      flows.cutAll()
+      // What was cut is told to its client, and owes its record: an estimate of its tokens takes a moment.
+      await idleWithin(CUT_MS)
       for (const { server } of open.values()) server.destroy()
       await Promise.all([...open.values()].map(({ server }) => server.closed))
-      // Cut requests still owe their records: the estimates that these wait for take a moment.
-      if (cut && inFlight > 0) {
-        await Promise.race([
-          new Promise<void>((resolve) => {
-            idle = resolve
-          }),
-          new Promise((resolve) => setTimeout(resolve, 1000).unref()),
-        ])
-      }
+      await idleWithin(CUT_MS)
       await closeEverything(side)
     },
   }

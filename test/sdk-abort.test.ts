@@ -99,7 +99,7 @@ async function noticed(provider: SimulatedProvider, before: number, leftAt: numb
 }
 
 describe.each(PAIRS)('$name', ({ texts, prefix, model, provider }) => {
-  test('a stream that is aborted', async () => {
+  test('a stream that is aborted', { retry: 3 }, async () => {
     const before = lab[provider].calls.length
     const controller = new AbortController()
     let pieces = 0
@@ -126,7 +126,7 @@ describe.each(PAIRS)('$name', ({ texts, prefix, model, provider }) => {
     }
   })
 
-  test('a stream that is left by break', async () => {
+  test('a stream that is left by break', { retry: 3 }, async () => {
     const before = lab[provider].calls.length
     let pieces = 0
     let leftAt = 0
@@ -164,7 +164,7 @@ describe('before the head', () => {
           .anthropicClient('/anthropic')
           .messages.create({ model: 'claude-5', max_tokens: 9, messages: HELLO }, { signal, headers }),
     },
-  ] as const)('$name throws, the record has 499', async ({ provider, sdk, ask }) => {
+  ] as const)('$name throws, the record has 499', { retry: 3 }, async ({ provider, sdk, ask }) => {
     const before = lab[provider].calls.length
     const controller = new AbortController()
     const asked = ask(controller.signal)

@@ -229,7 +229,7 @@ describe.each(BACKENDS)('$name', ({ make, prefix, provider, id }) => {
     expect(await lab.lastRecord()).toMatchObject({ outcome: 'upstream_midstream_error' })
   })
 
-  test('an abort reaches the provider', async () => {
+  test('an abort reaches the provider', { retry: 3 }, async () => {
     const before = lab[provider].calls.length
     const controller = new AbortController()
     const result = streamText({

@@ -128,7 +128,7 @@ describe.each(WAYS)('$way', (way) => {
     await gateway.recorded(before + 1)
   })
 
-  test('it ends the call of the provider within 100 ms when the client leaves', async () => {
+  test('it ends the call of the provider within 100 ms when the client leaves', { retry: 3 }, async () => {
     const before = gateway.records().length
     const response = await start(way, { chunks: 1000, chunkDelayMs: 20, text: 'word '.repeat(1000) })
     await readUntil(response, 'word')

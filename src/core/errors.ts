@@ -159,6 +159,7 @@ export const FAULTS = {
     errorType: 'provider_reset',
     outcome: 'upstream_error',
   },
+  shutting_down: { status: 503, reason: 'Internal', errorType: 'gateway_shutdown', outcome: 'shed' },
   connect_timeout: {
     status: 504,
     reason: 'Timeout',

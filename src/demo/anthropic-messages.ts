@@ -157,6 +157,7 @@ type WireEvent = Readonly<Record<string, unknown>> & { readonly type: string }
 function messageFrames(message: Message, script: Script, usage: Usage): Frame[] {
   const frames: Frame[] = []
   const silent = script.fault === 'missing-usage'
+  const told = startCost(usage)
   const costs = deltaCosts(message, script, usage)
   let next = 0
 
@@ -180,9 +181,9 @@ function messageFrames(message: Message, script: Script, usage: Usage): Frame[] 
     stop_reason: null,
     stop_sequence: null,
     stop_details: null,
-    ...(!silent && { usage: wireUsage(usage, Math.min(1, usage.outputTokens)) }),
+    ...(!silent && { usage: wireUsage(usage, told.output) }),
   }
-  add('event', { type: 'message_start', message: start }, Math.min(1, usage.outputTokens))
+  add('event', { type: 'message_start', message: start }, told.output, told.reasoning)
   for (const [index, block] of message.blocks.entries()) {
     add('event', { type: 'content_block_start', index, content_block: opening(block) })
     if (index === 0) frames.push({ ...PING })
@@ -200,7 +201,9 @@ function messageFrames(message: Message, script: Script, usage: Usage): Frame[] 
     delta: { stop_reason: message.stopReason, stop_sequence: message.stopSequence, stop_details: null },
     ...(!silent && { usage: { ...final, ...details(usage) } }),
   }
-  add('event', end, costs.length === 0 ? Math.max(usage.outputTokens - 1, 0) : 0)
+  // What no delta carried is known at the end: an answer without content, or of nothing but thinking.
+  const { outputTokens, reasoningTokens } = restOf(usage, frames)
+  add('event', end, outputTokens, reasoningTokens)
   add('event', { type: 'message_stop' })
   return frames
 }
@@ -244,13 +247,28 @@ function changes(block: ReplyBlock, script: Script): unknown[] {
   }
 }
 
+function restOf(usage: Usage, frames: readonly Frame[]): Pick<Usage, 'outputTokens' | 'reasoningTokens'> {
+  let { outputTokens, reasoningTokens } = usage
+  for (const frame of frames) {
+    outputTokens -= frame.outputTokens
+    reasoningTokens -= frame.reasoningTokens
+  }
+  return { outputTokens, reasoningTokens: Math.min(reasoningTokens, outputTokens) }
+}
+
+/** `message_start` tells of the first token already: a thought, if there are any. */
+function startCost({ outputTokens, reasoningTokens }: Usage) {
+  const output = Math.min(1, outputTokens)
+  return { output, reasoning: Math.min(output, reasoningTokens) }
+}
+
 /** What each delta costs: thinking is paid with the thinking block, or with the first delta when it is not shown. */
 function deltaCosts(message: Message, script: Script, usage: Usage) {
   const counts = message.blocks.map((block) => changes(block, script).length)
   const total = counts.reduce((sum, count) => sum + count, 0)
-  // `message_start` has told of one token already.
-  const output = Math.max(usage.outputTokens - 1, 0)
-  const reasoning = Math.min(usage.reasoningTokens, output)
+  const told = startCost(usage)
+  const output = usage.outputTokens - told.output
+  const reasoning = Math.min(usage.reasoningTokens - told.reasoning, output)
   const thinking = message.blocks[0]?.type === 'thinking' ? (counts[0] ?? 0) : 0
   const thought = spread(reasoning, thinking === 0 ? Math.min(1, total) : thinking)
   const texts = message.blocks
@@ -258,7 +276,7 @@ function deltaCosts(message: Message, script: Script, usage: Usage) {
     .flatMap((block) =>
       block.type === 'text' ? pieces(block.text, script.chunks) : changes(block, script).map(() => ''),
     )
-  const said = texts.length === 0 ? [] : shareOut(output - reasoning, texts, reasoning === 0 ? 1 : 0)
+  const said = texts.length === 0 ? [] : shareOut(output - reasoning, texts, told.output - told.reasoning)
   return Array.from({ length: total }, (_, index) => {
     const own = thinking === 0 ? said[index] : index < thinking ? 0 : said[index - thinking]
     return { output: (own ?? 0) + (thought[index] ?? 0), reasoning: thought[index] ?? 0 }

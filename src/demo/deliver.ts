@@ -197,6 +197,7 @@ async function breakStream(delivery: Delivery, failure: string, out: Sink): Prom
       await writeOut(response, Buffer.from(': \n\n'))
       await new Promise<void>((resolve) => setImmediate(resolve))
       if (script.chunkDelayMs !== undefined) await caller.pause(script.chunkDelayMs)
+      if (caller.gone) return 'left'
       breakConnection(response)
       return 'broken'
     case 'stall':

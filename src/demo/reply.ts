@@ -6,7 +6,7 @@
 import type { Usage } from '../core/usage.ts'
 import { sampleOf } from './sample.ts'
 import type { Script } from './script.ts'
-import { textTokens, tokenTexts } from './tokens.ts'
+import { firstTokens, textTokens, tokenTexts } from './tokens.ts'
 
 /** What a request asks for, whatever the API. */
 export interface Ask {
@@ -131,8 +131,9 @@ function sized(json: string, bytes: number | undefined): string {
   return JSON.stringify({ data: 'x'.repeat(Math.max(bytes - empty.length, 0)) })
 }
 
+/** Characters of one to four bytes; none is several tokens, so that a stream of them can carry whole tokens. */
 const WORDS =
-  'the gateway sees each token that flows between a client and its model so cost latency and errors add up naïve café 数据 流 ✓ 🚀 Zürich'.split(
+  'the gateway sees each token that flows between a client and its model so cost latency and errors add up naïve café 数据 流 ✓ 😀 Zürich'.split(
     ' ',
   )
 
@@ -181,8 +182,5 @@ function cut(text: string, stops: readonly string[], maxTokens: number) {
   if (textTokens(kept) <= maxTokens) {
     return { text: kept, finish: stopSequence === undefined ? 'stop' : 'sequence', stopSequence } as const
   }
-  const characters = Math.max(maxTokens, 0) * 4
-  // Half a surrogate pair is no text.
-  const fits = kept.slice(0, characters).replace(/[\ud800-\udbff]$/, '')
-  return { text: fits, finish: 'length', stopSequence: undefined } as const
+  return { text: firstTokens(kept, maxTokens), finish: 'length', stopSequence: undefined } as const
 }

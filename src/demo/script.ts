@@ -53,7 +53,7 @@ export const scriptSchema = z.strictObject({
   finishReason: z.string().optional(),
   /** Before the head. */
   firstDelayMs: z.number().nonnegative().optional(),
-  /** Before each delta. */
+  /** Before each delta, and before the reset of a stream. */
   chunkDelayMs: z.number().nonnegative().optional(),
   /** 400 and above: the provider's own error for that status. */
   status: z.int().min(200).max(599).optional(),

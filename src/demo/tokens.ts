@@ -14,16 +14,38 @@ const PER_ATTACHMENT = 85
 
 /** Longer texts are made up for their size only; they are counted by their length. */
 const LONGEST_COUNTED = 64 * 1024
+/** The tokenizer's time grows with the square of a word's length, so endless words are counted in parts. */
+const ENDLESS = /([\p{L}\p{M}]{256}|[^\s\p{L}\p{N}]{256}|\s{256})/u
 const SPECIAL = { allowedSpecial: 'all' } as const
 
-export const textTokens = (text: string) =>
-  text.length > LONGEST_COUNTED ? Math.ceil(text.length / 4) : countTokens(text, SPECIAL)
+export function textTokens(text: string): number {
+  if (text.length > LONGEST_COUNTED) return Math.ceil(text.length / 4)
+  return text.split(ENDLESS).reduce((sum, part) => sum + countTokens(part, SPECIAL), 0)
+}
 
 /** The text's tokens as texts of their own; undefined when one of them is only part of a character. */
 export function tokenTexts(text: string): string[] | undefined {
   if (text.length > LONGEST_COUNTED) return undefined
-  const texts = encode(text, SPECIAL).map((token) => decode([token]))
-  return texts.join('') === text ? texts : undefined
+  const tokens = text.split(ENDLESS).flatMap((part) => encode(part, SPECIAL))
+  const texts = tokens.map((token) => decode([token]))
+  // `decode` keeps the beginning of a character for its next call, so a part of one does not show in the whole.
+  const whole = texts.every((one) => countTokens(one, SPECIAL) === 1) && texts.join('') === text
+  return whole ? texts : undefined
+}
+
+/** As much of the text as `limit` tokens hold, never half a character. */
+export function firstTokens(text: string, limit: number): string {
+  const tokens = tokenTexts(text)
+  if (tokens !== undefined) return tokens.slice(0, Math.max(limit, 0)).join('')
+  let fits = 0
+  let tooLong = text.length + 1
+  while (tooLong - fits > 1) {
+    const middle = Math.floor((fits + tooLong) / 2)
+    if (textTokens(text.slice(0, middle)) <= limit) fits = middle
+    else tooLong = middle
+  }
+  // Half a surrogate pair is no text.
+  return text.slice(0, fits).replace(/[\ud800-\udbff]$/, '')
 }
 
 export interface Countable {
@@ -53,14 +75,16 @@ export function spread(total: number, parts: number): number[] {
 }
 
 /**
- * What each delta of an answer costs: its own tokens where these make up the total, else equal shares. `prepaid`
- * tokens were told of before the first delta.
+ * What each delta of an answer costs: its own tokens where these make up the total, else equal shares. `total` leaves
+ * out the `prepaid` tokens of the first delta, which were told of before it.
  */
 export function shareOut(total: number, deltas: readonly string[], prepaid = 0): number[] {
+  const length = deltas.reduce((sum, delta) => sum + delta.length, 0)
+  if (length > LONGEST_COUNTED) return spread(total, deltas.length)
   const own = deltas.map(textTokens)
   const [first = 0, ...rest] = own
   const sum = own.reduce((all, one) => all + one, 0)
-  return sum === total + prepaid && first >= prepaid
+  return sum > 0 && sum === total + prepaid && first >= prepaid
     ? [first - prepaid, ...rest]
     : spread(total, deltas.length)
 }

@@ -91,6 +91,12 @@ test.each<[string, RouteSource<string>[], RouteHead, string]>([
     head('/v1/chat'),
     'l',
   ],
+  [
+    'a regex beats a prefix, however long',
+    [source('p', [{ path: { pathPrefix: '/v1/chat' } }]), source('r', [{ path: { regex: '/v1/.*' } }])],
+    head('/v1/chat'),
+    'r',
+  ],
   ['a method beats none', [source('n', [{}]), source('m', [{ method: 'GET' }])], head('/'), 'm'],
   [
     'more headers beat fewer',

@@ -2,7 +2,7 @@
  * Host, path, headers, method and query -> route. A pure function of the configuration and the request's head.
  *
  * Choice is by specificity, as the Gateway API orders it: best hostname first (exact, then the longest wildcard,
- * then none), then exact path, longer prefix, regex, then a given method, more headers, more query parameters,
+ * then none), then exact path, regular expression, longer prefix, then a given method, more headers, more query parameters,
  * then the file's order. The order is settled once, at compile time; a request takes the first that fits.
  */
 import { ConfigProblem } from '../core/config-problem.ts'
@@ -75,7 +75,7 @@ function pathTest(match: PathMatch | undefined, at: readonly (string | number)[]
   if (match !== undefined && 'regex' in match) {
     const regex = wholeRegex(match.regex, [...at, 'regex'])
     const test: Test = (head) => regex.test(head.path)
-    return { test, rank: [1, match.regex.length], pattern: match.regex, prefix: undefined }
+    return { test, rank: [2, match.regex.length], pattern: match.regex, prefix: undefined }
   }
   const prefix = (match?.pathPrefix ?? '/').replace(/\/+$/, '')
   const test: Test =
@@ -83,7 +83,7 @@ function pathTest(match: PathMatch | undefined, at: readonly (string | number)[]
       ? () => true
       : ({ path }) =>
           path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/')
-  return { test, rank: [2, prefix.length], pattern: `${prefix}/*`, prefix: prefix === '' ? '/' : prefix }
+  return { test, rank: [1, prefix.length], pattern: `${prefix}/*`, prefix: prefix === '' ? '/' : prefix }
 }
 
 function valueTest(match: ValueMatch, at: readonly (string | number)[]): (value: string) => boolean {

@@ -64,7 +64,9 @@ describe('LogWriter', () => {
     expect(dropped()).toBe(0)
   })
 
-  test('holds what a stuck reader does not take, drops the rest, and goes on when it reads again', async () => {
+  test('holds what a stuck reader does not take, drops the rest, and goes on when it reads again', {
+    retry: 3,
+  }, async () => {
     const { writeFd, readAll } = pipe()
     const { writer, dropped } = writerTo(writeFd, { maxQueuedCharacters: 200_000 })
     const count = 5000

@@ -260,7 +260,8 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
     const { tls } = target
     const timeout = target.connectTimeoutMs ?? settings.connectTimeoutMs
     const connect = buildConnector({
-      timeout: timeout === 0 ? 0 : timeout,
+      // Ours below is exact; undici's ticks twice a second.
+      timeout: 0,
       keepAlive: settings.keepAlive.enabled,
       keepAliveInitialDelay: settings.keepAlive.initialDelayMs,
       allowH2: false,
@@ -290,7 +291,19 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
         allowH2: false,
         connect(options, callback) {
           const startedAt = performance.now()
+          const timer = timeout === 0 ? undefined : setTimeout(giveUp, timeout)
+          let isOver = false
+          function giveUp(): void {
+            isOver = true
+            const message = `no connection to ${target.host}:${target.port} in ${timeout} ms`
+            callback(Object.assign(new Error(message), { code: 'UND_ERR_CONNECT_TIMEOUT' }), null)
+          }
           connect(options, (error, socket) => {
+            clearTimeout(timer)
+            if (isOver) {
+              socket?.destroy()
+              return
+            }
             if (error !== null) {
               callback(error, null)
               return
