@@ -77,7 +77,7 @@ test('answers a question, and bills what it says', async () => {
     api: 'messages',
     model,
     status: 200,
-    inputTokens: 3 + 4 + 3,
+    inputTokens: 3 + 4 + 4,
     reasoningTokens: 0,
   })
   expect(data.usage).toMatchObject({ input_tokens: call.inputTokens, output_tokens: call.outputTokens })
@@ -99,7 +99,7 @@ test('leaves the cache out of the input on the wire, and not in the ledger', asy
 test('writes to the cache what is marked for it', async () => {
   const system = [{ type: 'text', text: 'x'.repeat(400), cache_control: { type: 'ephemeral' } }]
   const { usage } = await client.messages.create(ask('Hi', { system }))
-  expect(usage).toMatchObject({ input_tokens: 3 + 4 + 1, cache_creation_input_tokens: 100 })
+  expect(usage).toMatchObject({ input_tokens: 3 + 4 + 1, cache_creation_input_tokens: 50 })
 })
 
 test('streams each event in its order', async () => {
@@ -207,7 +207,7 @@ test.each([
 
 test('counts tokens without billing them', async () => {
   const { max_tokens: _, ...params } = ask('How are you?')
-  expect(await client.messages.countTokens(params)).toEqual({ input_tokens: 10 })
+  expect(await client.messages.countTokens(params)).toEqual({ input_tokens: 11 })
   expect(await lastCall()).toMatchObject({ api: 'count_tokens', inputTokens: 0, status: 200 })
 })
 

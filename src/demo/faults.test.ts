@@ -125,6 +125,29 @@ test.each<{ name: string; script: Script; end: object; aborted: boolean }>([
   })
 })
 
+const LATE_RESET: Script = { ...TEXT, fault: 'reset', afterChunks: 2, chunkDelayMs: 30 }
+
+test('resets as long after the last delta as that came after the one before', async () => {
+  const { body } = await send(LATE_RESET, STREAM)
+  expect((await readAll(body)).error).toBeDefined()
+  const [call] = await openAI.waitFor((calls) => calls.length === 1)
+  expect(call).toMatchObject({ deltas: 2, outputTokens: 2, aborted: false })
+  expect(call?.endedAfterMs).toBeGreaterThanOrEqual(3 * 29)
+})
+
+test('tells a caller that leaves before the reset from one that is reset', async () => {
+  const { body } = await send({ ...LATE_RESET, afterChunks: 1, chunkDelayMs: 500 }, STREAM)
+  body.on('error', () => {})
+  let seen = ''
+  for await (const piece of body) {
+    seen += String(piece)
+    // The provider's last words before the pause.
+    if (seen.endsWith(': \n\n')) break
+  }
+  const [call] = await openAI.waitFor((calls) => calls.length === 1)
+  expect(call).toMatchObject({ deltas: 1, outputTokens: 1, aborted: true, completed: false })
+})
+
 test.each<{ name: string; script: Script; more: object; status: number }>([
   { name: 'never answers', script: { fault: 'never' }, more: {}, status: 0 },
   { name: 'stalls before the head', script: { fault: 'stall', beforeHead: true }, more: STREAM, status: 0 },
@@ -207,7 +230,7 @@ test('is whole without usage', async () => {
 test.each([{ more: {} }, { more: STREAM }])('is whole behind a slow head: $more', async ({ more }) => {
   const { statusCode, body } = await send({ fault: 'slow-headers', chunkDelayMs: 1, text: 'At last' }, more)
   expect(statusCode).toBe(200)
-  expect(await body.text()).toContain('At ')
+  expect(await body.text()).toContain(' last')
   const [call] = await openAI.waitFor((calls) => calls.length === 1)
   expect(call).toMatchObject({ completed: true, aborted: false, status: 200 })
 })
@@ -242,10 +265,10 @@ test.each<{ name: string; script: Script; expected: (plain: string) => string }>
 })
 
 test.each([{ more: {} }, { more: STREAM }])('compresses: $more', async ({ more }) => {
-  const { headers, body } = await send({ gzip: true, text: 'squeezed' }, more)
+  const { headers, body } = await send({ gzip: true, text: 'compressed' }, more)
   expect(headers['content-encoding']).toBe('gzip')
   const text = gunzipSync(Buffer.from(await body.arrayBuffer())).toString()
-  expect(text).toContain('sque')
+  expect(text).toContain('compressed')
 })
 
 test('fails in the middle of a stream in words that the clients know', async () => {

@@ -30,12 +30,12 @@ test('gives the same unit vector in both encodings', async () => {
   expect(vector).toHaveLength(1536)
   expect(Math.hypot(...vector)).toBeCloseTo(1, 5)
   expect([...(base64.data[0]?.embedding ?? [])]).toEqual(vector)
-  expect(float.usage).toEqual({ prompt_tokens: 2, total_tokens: 2 })
-  expect(provider.calls[0]).toMatchObject({ api: 'embeddings', inputTokens: 2, outputTokens: 0, status: 200 })
+  expect(float.usage).toEqual({ prompt_tokens: 1, total_tokens: 1 })
+  expect(provider.calls[0]).toMatchObject({ api: 'embeddings', inputTokens: 1, outputTokens: 0, status: 200 })
 })
 
 test.each([
-  { name: 'several texts', input: ['Hello', 'world!!!'], dimensions: 8, vectors: 2, tokens: 4 },
+  { name: 'several texts', input: ['Hello', 'to all!!!'], dimensions: 8, vectors: 2, tokens: 4 },
   { name: 'tokens', input: [1, 2, 3], dimensions: 8, vectors: 1, tokens: 3 },
   { name: 'lists of tokens', input: [[1, 2], [3]], dimensions: 4, vectors: 2, tokens: 3 },
 ])('embeds $name', async ({ input, dimensions, vectors, tokens }) => {

@@ -6,7 +6,8 @@
  * the tokens of its text and of its tool calls' names and arguments, at least 1, plus reasoning.
  * https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
  */
-import { countTokens, decode, encode } from 'gpt-tokenizer/encoding/o200k_base'
+import { decode } from 'gpt-tokenizer/encoding/o200k_base'
+import { countTokens, encode } from '../core/tokenizer.ts'
 
 const PER_REQUEST = 3
 const PER_MESSAGE = 4
@@ -14,22 +15,16 @@ const PER_ATTACHMENT = 85
 
 /** Longer texts are made up for their size only; they are counted by their length. */
 const LONGEST_COUNTED = 64 * 1024
-/** The tokenizer's time grows with the square of a word's length, so endless words are counted in parts. */
-const ENDLESS = /([\p{L}\p{M}]{256}|[^\s\p{L}\p{N}]{256}|\s{256})/u
-const SPECIAL = { allowedSpecial: 'all' } as const
 
-export function textTokens(text: string): number {
-  if (text.length > LONGEST_COUNTED) return Math.ceil(text.length / 4)
-  return text.split(ENDLESS).reduce((sum, part) => sum + countTokens(part, SPECIAL), 0)
-}
+export const textTokens = (text: string) =>
+  text.length > LONGEST_COUNTED ? Math.ceil(text.length / 4) : countTokens(text)
 
 /** The text's tokens as texts of their own; undefined when one of them is only part of a character. */
 export function tokenTexts(text: string): string[] | undefined {
   if (text.length > LONGEST_COUNTED) return undefined
-  const tokens = text.split(ENDLESS).flatMap((part) => encode(part, SPECIAL))
-  const texts = tokens.map((token) => decode([token]))
+  const texts = encode(text).map((token) => decode([token]))
   // `decode` keeps the beginning of a character for its next call, so a part of one does not show in the whole.
-  const whole = texts.every((one) => countTokens(one, SPECIAL) === 1) && texts.join('') === text
+  const whole = texts.every((one) => countTokens(one) === 1) && texts.join('') === text
   return whole ? texts : undefined
 }
 

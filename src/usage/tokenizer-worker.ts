@@ -3,7 +3,7 @@
  * load, so they are loaded here, in a worker thread, and only once an estimate is asked for.
  */
 import { parentPort } from 'node:worker_threads'
-import { countTokens } from 'gpt-tokenizer/encoding/o200k_base'
+import { countTokens } from '../core/tokenizer.ts'
 
 export interface CountRequest {
   readonly id: number
@@ -15,6 +15,6 @@ export interface CountReply {
 }
 
 parentPort?.on('message', ({ id, texts }: CountRequest) => {
-  const counts = texts.map((text) => countTokens(text, { allowedSpecial: 'all' }))
+  const counts = texts.map(countTokens)
   parentPort?.postMessage({ id, counts } satisfies CountReply)
 })
