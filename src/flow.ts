@@ -311,9 +311,9 @@ class Flow {
     this.#client.reply(status, headers, body)
   }
 
-  /** The gateway cannot wait any longer. */
-  cut(): void {
-    this.#fail(new GatewayError('shutting_down', 'the gateway is shutting down'))
+  /** Ends it from outside. */
+  end(fault: GatewayError): void {
+    this.#fail(fault)
   }
 
   /** The one place where an error becomes what the client sees and what the record says. */
@@ -370,9 +370,17 @@ class Flow {
     if (!this.#client.isSent && this.#outcome === undefined) this.#noteAbort()
     this.#answer?.close()
     exchange.outcome = this.#outcome ?? this.#answer?.outcome ?? 'completed'
-    const settling = this.#answer?.settle(this.#deps.countTokens)
+    const settling = this.#settle()
     if (settling === undefined) this.#record()
-    else settling.then(() => this.#record())
+    else settling.catch((error: unknown) => this.#deps.unexpected(error)).then(() => this.#record())
+  }
+
+  #settle(): Promise<void> | undefined {
+    try {
+      return this.#answer?.settle(this.#deps.countTokens)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #noteAbort(): void {
@@ -384,16 +392,25 @@ class Flow {
     this.#endAttempt('caller_abort', exchange.errorMessage)
   }
 
+  /** Whatever happens on the way to its figures, the record is written. */
   #record(): void {
-    const { llm } = this.#exchange
-    if (llm?.usage !== undefined) {
-      const { cost, status } = this.#deps
-        .pricing()
-        .price(llm.provider, llm.responseModel, llm.requestModel, llm.usage)
-      llm.cost = cost
-      llm.costStatus = status
+    try {
+      this.#price()
+    } catch (error) {
+      this.#deps.unexpected(error)
+    } finally {
+      this.#deps.finished(this.#exchange)
     }
-    this.#deps.finished(this.#exchange)
+  }
+
+  #price(): void {
+    const { llm } = this.#exchange
+    if (llm?.usage === undefined) return
+    const { cost, status } = this.#deps
+      .pricing()
+      .price(llm.provider, llm.responseModel, llm.requestModel, llm.usage)
+    llm.cost = cost
+    llm.costStatus = status
   }
 }
 
@@ -420,20 +437,26 @@ function newAttempt(endpoint: string, startedAt: number): Attempt {
 
 export interface Flows {
   readonly begin: (request: IncomingMessage, response: ServerResponse, entry: FlowEntry) => void
+  /** What the client sends is no request after all. */
+  readonly fail: (request: IncomingMessage, fault: GatewayError) => void
   /** Ends every request that is under way, with an error where its client can still be told. */
   readonly cutAll: () => void
 }
 
 export function createFlows(deps: FlowDependencies): Flows {
-  const underWay = new Set<Flow>()
+  const underWay = new Map<IncomingMessage, Flow>()
   return {
     begin(request, response, entry) {
       const flow = new Flow(deps, request, response, entry)
-      underWay.add(flow)
-      response.on('close', () => underWay.delete(flow))
+      underWay.set(request, flow)
+      response.on('close', () => underWay.delete(request))
+    },
+    fail(request, fault) {
+      underWay.get(request)?.end(fault)
     },
     cutAll() {
-      for (const flow of underWay) flow.cut()
+      const fault = new GatewayError('shutting_down', 'the gateway is shutting down')
+      for (const flow of underWay.values()) flow.end(fault)
     },
   }
 }

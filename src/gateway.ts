@@ -226,6 +226,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onBadRequest(fault, socket) {
         if (entry !== undefined) refused(entry, fault, socket as Socket, scheme)
       },
+      onBrokenRequest: (fault, request) => flows.fail(request, fault),
       onConnection(socket) {
         const connection = { bind: bind.name, listener: undefined, protocol: scheme } as const
         metrics.connectionOpened(connection)

@@ -36,6 +36,12 @@ export function readBody(
   const finish = (error: GatewayError | undefined, body: Buffer) => {
     if (over) return
     over = true
+    if (decoder !== 'none') {
+      // A small body may unpack for minutes: nobody waits for the rest.
+      request.unpipe(decoder)
+      decoder.destroy()
+      request.resume()
+    }
     done(error, body)
   }
   source.on('data', (chunk: Buffer) => {
@@ -43,7 +49,6 @@ export function readBody(
     if (over) return
     if (length > limit) {
       finish(tooLarge(limit), EMPTY)
-      request.unpipe()
       return
     }
     if (first === undefined) first = chunk
@@ -53,7 +58,8 @@ export function readBody(
   source.on('end', () =>
     finish(undefined, more === undefined ? (first ?? EMPTY) : Buffer.concat(more, length)),
   )
-  if (source !== request) {
+  if (decoder !== 'none') {
+    request.on('close', () => decoder.destroy())
     source.on('error', (cause: Error) =>
       finish(
         new GatewayError('invalid_body', `failed to process LLM request: the body is not valid ${encoding}`, {

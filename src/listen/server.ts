@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
   /** A connection whose bytes are no HTTP request; the reply is already written. */
   readonly onBadRequest: (fault: GatewayError, socket: Duplex) => void
+  /** A request that was handed over turns out to be broken; its response is not begun. */
+  readonly onBrokenRequest: (fault: GatewayError, request: IncomingMessage) => void
   readonly onConnection: (socket: Socket) => void
 }
 
@@ -70,12 +72,11 @@ const STATUS_TEXT: Record<number, string> = {
   431: 'Request Header Fields Too Large',
 }
 
+/** Writes a reply by hand and closes the connection: Node has let go of it. */
 function writeRaw(socket: Duplex, fault: GatewayError): void {
   const { status, message } = fault
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? 'Error'}\r\ncontent-type: text/plain\r\nconnection: close\r\n` +
-      `content-length: ${Buffer.byteLength(message)}\r\n\r\n${message}`,
-  )
+  const head = `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? 'Error'}\r\ncontent-type: text/plain\r\nconnection: close\r\n`
+  socket.end(`${head}content-length: ${Buffer.byteLength(message)}\r\n\r\n${message}`, () => socket.destroy())
 }
 
 function contextFor(listeners: readonly TlsListener[]): (name: string) => SecureContext | undefined {
@@ -89,6 +90,18 @@ function contextFor(listeners: readonly TlsListener[]): (name: string) => Secure
 /** Rejects when the port cannot be had (`EADDRINUSE`, `EACCES`). Throws when a certificate is not one. */
 export async function listen(options: ServerOptions): Promise<ListeningServer> {
   let find = contextFor(options.tls ?? [])
+  /** The latest request of each connection that has a response to come. */
+  const underWay = new Map<Duplex, { readonly request: IncomingMessage; readonly response: ServerResponse }>()
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    underWay.set(socket, { request, response })
+    response.on('close', () => {
+      if (underWay.get(socket)?.request === request) underWay.delete(socket)
+    })
+    options.onRequest(request, response)
+  }
+
   const settings = {
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -102,7 +115,7 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
   const [first] = options.tls ?? []
   const server: Server | SecureServer =
     first === undefined
-      ? createServer(settings, options.onRequest)
+      ? createServer(settings, onRequest)
       : createSecureServer(
           {
             ...settings,
@@ -111,9 +124,15 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
             SNICallback: (name, done) => done(null, find(name)),
             ALPNProtocols: ['http/1.1'],
           },
-          options.onRequest,
+          onRequest,
         )
-  server.on('connection', options.onConnection)
+  // Node's own list of connections lacks those that it has let go of, and TLS handshakes.
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    options.onConnection(socket)
+  })
   server.on('clientError', (error: Error, socket: Duplex) => {
     // A peer that reset the connection, or already got its answer, cannot be told anything.
     if (('code' in error && error.code === 'ECONNRESET') || !socket.writable) {
@@ -121,13 +140,25 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
       return
     }
     const fault = clientFault(error)
-    writeRaw(socket, fault)
-    options.onBadRequest(fault, socket)
+    const exchange = underWay.get(socket)
+    if (exchange === undefined) {
+      writeRaw(socket, fault)
+      options.onBadRequest(fault, socket)
+    } else if (!exchange.response.headersSent) {
+      options.onBrokenRequest(fault, exchange.request)
+    } else if (fault.code !== 'client_timeout') {
+      // Nothing can be said inside a running response. A next request that is slow to come is no reason to end it.
+      socket.destroy()
+    }
   })
   // An `Expect` other than 100-continue: it may be ignored, and then the request is as good as any.
-  server.on('checkExpectation', options.onRequest)
+  server.on('checkExpectation', onRequest)
   server.on('connect', (request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy())
+    if (underWay.has(socket)) {
+      socket.destroy()
+      return
+    }
     const fault = new GatewayError('method_not_allowed', `method ${request.method} is not allowed`)
     writeRaw(socket, fault)
     options.onBadRequest(fault, socket)
@@ -159,6 +190,8 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
     },
     closeIdle: () => server.closeIdleConnections(),
     closed,
-    destroy: () => server.closeAllConnections(),
+    destroy() {
+      for (const socket of sockets) socket.destroy()
+    },
   }
 }

@@ -55,10 +55,27 @@ const NOT_TEXT = new Set([
 /** In an answer neither are these: its frame, and words that stand elsewhere already. */
 const NOT_OUTPUT = new Set([...NOT_TEXT, 'role', 'status', 'finish_reason', 'annotations', 'logprobs'])
 
-function collect(value: unknown, into: string[], skipped: ReadonlySet<string> = NOT_TEXT): void {
-  if (typeof value === 'string') into.push(value)
-  else if (Array.isArray(value)) for (const item of value) collect(item, into, skipped)
-  else if (isObject(value)) for (const key in value) if (!skipped.has(key)) collect(value[key], into, skipped)
+/** Without recursion: a client may nest deeper than the stack is. */
+function collect(value: unknown, into: string[], skip: ReadonlySet<string> = NOT_TEXT): void {
+  const open: unknown[] = [value]
+  while (open.length > 0) {
+    const next = open.pop()
+    if (typeof next === 'string') into.push(next)
+    else if (Array.isArray(next))
+      for (let index = next.length - 1; index >= 0; index--) open.push(next[index])
+    else if (isObject(next)) {
+      for (const key of Object.keys(next).reverse()) if (!skip.has(key)) open.push(next[key])
+    }
+  }
+}
+
+/** Empty for what is nested deeper than it can be written. */
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return ''
+  }
 }
 
 /** The texts whose tokens make up the input, and the fixed number that framing adds. */
@@ -75,7 +92,7 @@ export function inputTexts(
     format === 'embeddings' ? body.input : undefined,
   ])
     collect(part, texts)
-  if (body.tools !== undefined) texts.push(JSON.stringify(body.tools))
+  if (body.tools !== undefined) texts.push(jsonOf(body.tools))
   const messages = Array.isArray(turns) ? turns.length : turns === undefined ? 0 : 1
   return { texts, extraTokens: format === 'embeddings' ? 0 : messages * PER_MESSAGE + FOR_ANSWER }
 }
