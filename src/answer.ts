@@ -85,7 +85,10 @@ export class Answer implements UpstreamHandler {
   }
 
   onError(error: GatewayError): void {
-    if (!this.#isOver) this.#options.onFault(error)
+    if (this.#isOver) return
+    // The answer was whole: a connection that breaks behind it takes nothing from it.
+    if (this.#relay?.observer?.terminated() === true) this.#work(performance.now(), () => this.#endStream())
+    else this.#options.onFault(error)
   }
 
   #received(chunk: Buffer): void {
@@ -113,7 +116,6 @@ export class Answer implements UpstreamHandler {
     const isRead = plan !== undefined && plan.way.kind !== 'raw'
     const isEvents = String(headers['content-type'] ?? '').startsWith('text/event-stream')
     if (isRead) {
-      if (status < 400) plan.facts.modelConfirmed = true
       this.#decode(headers)
       if (!isEvents || status >= 400) {
         this.#held = []
@@ -210,8 +212,16 @@ export class Answer implements UpstreamHandler {
   settle(countTokens: CountTokens): Promise<void> | undefined {
     const plan = this.#plan
     if (plan === undefined || this.#status >= 400) return undefined
+    confirmModel(plan.facts)
     if (this.#uncounted !== undefined) return settleWhole(plan, this.#uncounted, countTokens)
     const observer = this.#relay?.observer
     return observer === undefined ? undefined : settleStream(plan, observer, countTokens)
   }
+}
+
+/** A provider answers for `gpt-4o` as `gpt-4o-2024-08-06`. One that answers whatever it is asked confirms nothing. */
+function confirmModel(facts: LlmPlan['facts']): void {
+  const { requestModel, responseModel } = facts
+  if (requestModel === undefined || responseModel === undefined) return
+  if (responseModel.startsWith(requestModel.replace(/-latest$/, ''))) facts.modelConfirmed = true
 }

@@ -4,6 +4,7 @@
  * A snapshot is immutable; a reload builds the next one, and requests under way keep theirs. Whatever only shows
  * when it is put to use (a file that cannot be read, a regular expression) is a `ConfigProblem` with its key path.
  */
+import { createSecureContext } from 'node:tls'
 import type {
   AiBackendConfig,
   BackendPolicies,
@@ -16,6 +17,7 @@ import type {
 } from './config/schema.ts'
 import { ConfigProblem } from './core/config-problem.ts'
 import type { RouteType } from './core/exchange.ts'
+import { isHeaderValue } from './core/schema.ts'
 import { modelAlias, routeTypeOf } from './llm/model-alias.ts'
 import type { LlmBackend } from './llm/plan.ts'
 import { providerOf } from './llm/providers/registry.ts'
@@ -116,14 +118,29 @@ function upstreamTls(context: Context, config: BackendTls, path: KeyPath): Upstr
     const file = config[key]
     return file === undefined ? undefined : readAt(context, [...path, key], file)
   }
+  const [ca, cert, key] = [pem('root'), pem('cert'), pem('key')]
+  checkPem(path, { ca, cert, key })
   return {
-    ca: pem('root'),
-    cert: pem('cert'),
-    key: pem('key'),
+    ca,
+    cert,
+    key,
     servername: config.hostname,
     insecure: config.insecure,
     insecureHost: config.insecureHost,
     alpn: config.alpn,
+  }
+}
+
+/** What is no certificate, or does not fit its key, shows here and not with the first connection. */
+function checkPem(
+  path: KeyPath,
+  files: { readonly ca?: string; readonly cert?: string; readonly key?: string },
+): void {
+  try {
+    createSecureContext(files)
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message.replace(/^error:[0-9A-F]+:/, '') : String(cause)
+    throw new ConfigProblem(path, `the certificate and its key cannot be used: ${detail}`, { cause })
   }
 }
 
@@ -148,9 +165,12 @@ function layer(outer: Layers, inner: BackendPolicies | undefined, path: KeyPath)
 function credentialOf(context: Context, layers: Layers): BackendAuth | undefined {
   const config = layers.policies.backendAuth
   if (config === undefined) return undefined
-  return backendAuth(config, (file) =>
-    readAt(context, [...layers.pathOf('backendAuth'), 'key', 'file'], file).trim(),
-  )
+  const path = [...layers.pathOf('backendAuth'), 'key', 'file']
+  return backendAuth(config, (file) => {
+    const key = readAt(context, path, file).trim()
+    if (!isHeaderValue(key)) throw new ConfigProblem(path, `${file} does not hold a key on one line`)
+    return key
+  })
 }
 
 /** Header modifiers of the backend itself; the route's own are the route's. */
@@ -331,6 +351,7 @@ function oneListener(context: Context, config: ListenerConfig, index: number, pa
     key: readAt(context, [...path, 'tls', 'key'], config.tls.key),
     hostname: config.hostname,
   }
+  if (tls !== undefined) checkPem([...path, 'tls', 'cert'], tls)
   return {
     name: config.name ?? `listener${index}`,
     host: hostTest(config.hostname),

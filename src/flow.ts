@@ -43,6 +43,8 @@ export interface FlowDependencies {
 export interface FlowEntry {
   readonly bind: Bind
   readonly scheme: 'http' | 'https'
+  /** The port is about to go: connections end with the response under way. */
+  readonly isClosing: boolean
 }
 
 /** Path and query of a request target: origin form, absolute form or `*`. */
@@ -118,6 +120,7 @@ class Flow {
     deps.started()
     response.on('close', () => this.#closed())
     response.on('error', () => {})
+    if (entry.isClosing || deps.draining()) this.#client.closeAfterwards()
     this.#guard(() => this.#enter(entry.bind))
   }
 
@@ -132,7 +135,6 @@ class Flow {
 
   #enter(bind: Bind): void {
     const exchange = this.#exchange
-    if (this.#deps.draining()) this.#client.closeAfterwards()
     const { headers } = this.#request
     if (exchange.host === '' && exchange.httpVersion === '1.1')
       throw new GatewayError('bad_request', 'the request has no Host header')
@@ -276,7 +278,11 @@ class Flow {
       plan,
       relay: this.#deps.relay,
       decorate: (answerHeaders) => this.#decorate(answerHeaders),
-      onHead: () => clearTimeout(this.#requestTimer),
+      onHead: () => {
+        clearTimeout(this.#requestTimer)
+        // An answer before the upload is over: what is left of it makes the connection useless for another request.
+        if (!this.#request.complete) this.#client.closeAfterwards()
+      },
       onFault: (error) => this.#failUpstream(error),
     })
     this.#answer = answer

@@ -67,6 +67,8 @@ export interface Gateway {
 
 interface OpenBind {
   bind: Bind
+  /** Left out by a reload: what is under way may end. */
+  isClosing: boolean
   readonly server: ListeningServer
 }
 
@@ -128,12 +130,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   let inFlight = 0
   let idle: (() => void) | undefined
   const open = new Map<string, OpenBind>()
+  /** Closed to new connections by a reload, and not done yet. */
+  const retired = new Set<OpenBind>()
 
   function finished(exchange: Exchange): void {
     metrics.finished(exchange)
     if (logger.isEnabled('request', 'info')) options.accessLog.write(line(exchange))
     if (exchange.trace.sampled) tracer?.export(exchange)
     inFlight--
+    for (const { server } of retired) server.closeIdle()
     if (!draining) return
     for (const { server } of open.values()) server.closeIdle()
     if (inFlight === 0) idle?.()
@@ -221,7 +226,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       tls,
       idleMs: settings.http1IdleTimeoutMs,
       onRequest(request: IncomingMessage, response: ServerResponse) {
-        flows.begin(request, response, { bind: entry?.bind ?? bind, scheme })
+        flows.begin(request, response, {
+          bind: entry?.bind ?? bind,
+          scheme,
+          isClosing: entry?.isClosing ?? false,
+        })
       },
       onBadRequest(fault, socket) {
         if (entry !== undefined) refused(entry, fault, socket as Socket, scheme)
@@ -233,7 +242,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         socket.on('close', () => metrics.connectionClosed(connection))
       },
     })
-    entry = { bind, server }
+    entry = { bind, server, isClosing: false }
     return entry
   }
 
@@ -244,14 +253,27 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         `${bind.port === 0 ? `#${index}` : bind.port}${tlsListeners(bind) === undefined ? '' : ' tls'}`,
     )
 
+  function retire(key: string, entry: OpenBind): void {
+    open.delete(key)
+    retired.add(entry)
+    entry.isClosing = true
+    entry.server.stop()
+    entry.server.closed.then(() => retired.delete(entry))
+  }
+
   /** Opens what is new before it closes what is gone; a port that cannot be had leaves everything as it was. */
   async function applyBinds(binds: readonly Bind[]): Promise<void> {
     const keys = keysOf(binds)
+    const isGone = (key: string) => !keys.includes(key)
     const added: [string, OpenBind][] = []
     try {
       for (const [index, bind] of binds.entries()) {
         const key = keys[index] ?? ''
-        if (!open.has(key)) added.push([key, await openBind(bind)])
+        if (open.has(key)) continue
+        // The same port with or without TLS: the one has to go before the other can come.
+        for (const [oldKey, old] of open)
+          if (old.bind.port === bind.port && isGone(oldKey)) retire(oldKey, old)
+        added.push([key, await openBind(bind)])
       }
     } catch (error) {
       for (const [, { server }] of added) server.stop()
@@ -264,11 +286,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const tls = tlsListeners(bind)
       if (tls !== undefined) known.server.setTls(tls)
     }
-    for (const [key, { server }] of open) {
-      if (keys.includes(key)) continue
-      open.delete(key)
-      server.stop()
-    }
+    for (const [key, entry] of open) if (isGone(key)) retire(key, entry)
     for (const [key, entry] of added) open.set(key, entry)
   }
 
@@ -336,8 +354,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       flows.cutAll()
       // What was cut is told to its client, and owes its record: an estimate of its tokens takes a moment.
       await idleWithin(CUT_MS)
-      for (const { server } of open.values()) server.destroy()
-      await Promise.all([...open.values()].map(({ server }) => server.closed))
+      const all = [...open.values(), ...retired]
+      for (const { server } of all) server.destroy()
+      await Promise.all(all.map(({ server }) => server.closed))
       await idleWithin(CUT_MS)
       await closeEverything(side)
     },

@@ -74,7 +74,7 @@ export interface LlmFacts {
   originalModel: string | undefined
   /** The model that the provider was asked for, after pins and aliases. */
   requestModel: string | undefined
-  /** True when the request model is configured, or the provider answered for it with success: only then is it a label. */
+  /** True when the request model is configured, or the provider's answer names it: only then is it a label. */
   modelConfirmed: boolean
   responseModel: string | undefined
   responseId: string | undefined

@@ -12,20 +12,42 @@ const UNITS_MS: Record<string, number> = {
 }
 const GO_DURATION = /^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+$/
 
+/** What a timer of Node.js can hold: 24 days and some hours. Beyond it, it would fire at once. */
+const LONGEST_MS = 2 ** 31 - 1
+
 /** A Go duration (`500ms`, `1m30s`) as milliseconds; `0s` means "no limit" wherever a limit is asked for. */
 export const durationMs = z
   .string()
   .regex(GO_DURATION, { error: 'expected a duration such as 500ms, 10s, 1m30s or 2h' })
-  .transform((text) => {
+  .transform((text, context) => {
     let total = 0
     for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)) {
       total += Number(amount) * (UNITS_MS[unit ?? ''] ?? 0)
     }
-    return total
+    if (total <= LONGEST_MS) return total
+    context.issues.push({
+      code: 'custom',
+      message: 'a duration is at most 596h; 0s means no limit',
+      input: text,
+    })
+    return z.NEVER
   })
 
+/** https://www.rfc-editor.org/rfc/rfc9110#section-5.1 */
+export const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, { error: 'not a header name' })
+export const headerValue = z
+  .string()
+  .regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error: 'a header value is one line of printable characters' })
+
 /** A secret, inline or in a file (read at load, trimmed, watched for changes). */
-export const secret = z.union([z.string().min(1), z.strictObject({ file: z.string().min(1) })])
+/** On one line, for it becomes a header. */
+const ONE_LINE = /^[\t\x20-\x7e\x80-\xff]+$/
+export const isHeaderValue = (text: string) => ONE_LINE.test(text)
+
+export const secret = z.union([
+  z.string().regex(ONE_LINE, { error: 'a secret is one line of printable characters' }),
+  z.strictObject({ file: z.string().min(1) }),
+])
 export type Secret = z.output<typeof secret>
 
 /** Where to listen: `off`, or a host and port. `undefined` host means all interfaces. Port 0 takes a free one. */
@@ -48,9 +70,19 @@ export const address = z
   })
 
 /** `host:port` of an upstream. */
-export const endpoint = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^:/\s]+):\d{1,5}$/, {
-  error: 'expected host:port, for example api.openai.com:443',
-})
+export const endpoint = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:/\s]+):\d{1,5}$/, {
+    error: 'expected host:port, for example api.openai.com:443',
+    abort: true,
+  })
+  .refine(
+    (text) => {
+      const port = Number(text.slice(text.lastIndexOf(':') + 1))
+      return port >= 1 && port <= 65_535
+    },
+    { error: 'a port is 1 to 65535' },
+  )
 
 /** An object that may also be written as nothing (`openAI:`). */
 export function orEmpty<T extends z.ZodType>(schema: T) {

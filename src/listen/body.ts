@@ -59,7 +59,9 @@ export function readBody(
     finish(undefined, more === undefined ? (first ?? EMPTY) : Buffer.concat(more, length)),
   )
   if (decoder !== 'none') {
-    request.on('close', () => decoder.destroy())
+    request.on('close', () => {
+      if (!request.complete) decoder.destroy()
+    })
     source.on('error', (cause: Error) =>
       finish(
         new GatewayError('invalid_body', `failed to process LLM request: the body is not valid ${encoding}`, {

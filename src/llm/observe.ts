@@ -18,6 +18,9 @@ const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? val
 /** Output text kept for an estimate, in characters; beyond it only the length is counted. */
 const KEPT_TEXT = 256 * 1024
 
+/** Finish reasons kept: OpenAI allows 128 choices, and some servers repeat theirs in every chunk. */
+const MAX_CHOICES = 128
+
 export interface StreamObserver {
   /** One event's JSON; anything unknown is skipped. */
   readonly event: (json: unknown) => void
@@ -25,6 +28,8 @@ export interface StreamObserver {
   readonly done: () => void
   /** True once the answer is whole: its finish reason or terminator was seen. */
   readonly complete: () => boolean
+  /** True once the provider has said that nothing follows (`[DONE]`, `message_stop`, the final response). */
+  readonly terminated: () => boolean
   /** An error event of the provider: its message. */
   readonly error: () => string | undefined
   readonly usage: () => Usage | undefined
@@ -80,6 +85,7 @@ export function observeStream(format: WireFormat, facts: LlmFacts, now: () => nu
   let rawUsage: Json = {}
   let final = false
   let complete = false
+  let terminated = false
   let error: string | undefined
   let kept = ''
   let extra = 0
@@ -95,8 +101,9 @@ export function observeStream(format: WireFormat, facts: LlmFacts, now: () => nu
     nameModel(facts, json)
     for (const choice of list(json.choices)) {
       if (!isObject(choice)) continue
-      if (typeof choice.finish_reason === 'string') {
-        facts.finishReasons = [...facts.finishReasons, choice.finish_reason]
+      if (typeof choice.finish_reason === 'string' && choice.finish_reason !== '') {
+        if (facts.finishReasons.length < MAX_CHOICES)
+          facts.finishReasons = [...facts.finishReasons, choice.finish_reason]
         complete = true
       }
       const { delta } = choice
@@ -153,6 +160,7 @@ export function observeStream(format: WireFormat, facts: LlmFacts, now: () => nu
       }
       case 'message_stop':
         complete = true
+        terminated = true
         return
       default:
         return
@@ -173,6 +181,7 @@ export function observeStream(format: WireFormat, facts: LlmFacts, now: () => nu
       case 'response.incomplete':
       case 'response.failed':
         complete = true
+        terminated = true
         break
       default:
         break
@@ -204,9 +213,11 @@ export function observeStream(format: WireFormat, facts: LlmFacts, now: () => nu
     },
     done() {
       complete = true
+      terminated = true
       if (usage !== undefined) final = true
     },
     complete: () => complete,
+    terminated: () => terminated,
     error: () => error,
     usage: () => usage,
     usageIsFinal: () => final,

@@ -45,13 +45,13 @@ export function backendOf(change: BackendChange = {}): LlmBackend {
 }
 
 export function requestOf(path: string, body: unknown, change: Partial<LlmRequest> = {}): LlmRequest {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(JSON.stringify(body))
+  const text = typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body)
   return {
     method: 'POST',
     path,
     query: '',
     headers: { 'content-type': 'application/json' },
-    body: body === undefined ? Buffer.alloc(0) : bytes,
+    body: Buffer.from(text),
     ...change,
   }
 }

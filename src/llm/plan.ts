@@ -168,10 +168,34 @@ function parseBody(body: Buffer): Body {
   return parsed
 }
 
-/** Reading survives any depth of nesting, writing does not. */
-function serialize(body: Body): Buffer {
+/** JavaScript's own access to a number's digits, which its types do not have yet. */
+interface ExactJson {
+  readonly parse: (
+    text: string,
+    reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+  ) => unknown
+  readonly rawJSON: (source: string) => unknown
+}
+const EXACT = JSON as unknown as ExactJson
+
+/** For a body that has to be written anew: `1.0` stays `1.0`, and a seed of 64 bits keeps all its digits. */
+function parseExactly(body: Buffer): Body {
+  const parsed = survivingDepth(() =>
+    EXACT.parse(body.toString('utf8'), (_key, value, { source }) =>
+      typeof value === 'number' && source !== undefined && String(value) !== source
+        ? EXACT.rawJSON(source)
+        : value,
+    ),
+  )
+  return isObject(parsed) ? parsed : {}
+}
+
+const serialize = (body: Body) => Buffer.from(survivingDepth(() => JSON.stringify(body)))
+
+/** Plain reading survives any depth of nesting; writing, and reading with a reviver, do not. */
+function survivingDepth<T>(step: () => T): T {
   try {
-    return Buffer.from(JSON.stringify(body))
+    return step()
   } catch (cause) {
     throw new GatewayError('invalid_body', 'failed to process LLM request: the body is nested too deeply', {
       cause,
@@ -334,12 +358,14 @@ function conversationPlan(
 
   const askUsage = format === 'completions' && facts.streaming && !includeUsage
   const way: Way = { kind: 'same', format, stripUsage: askUsage, lenient: false }
-  let bytes = changed ? serialize(body) : request.body
+  let bytes = changed
+    ? serialize(applyPolicies(backend, format, parseExactly(request.body), facts).body)
+    : request.body
   if (askUsage) {
     bytes =
       body.stream_options === undefined
         ? spliceStreamOptions(bytes)
-        : serialize({ ...body, stream_options: { ...options, include_usage: true } })
+        : serialize({ ...parseExactly(bytes), stream_options: { ...options, include_usage: true } })
   }
   return { ...plan, body: bytes, way, clientBody: body }
 }

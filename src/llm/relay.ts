@@ -95,6 +95,15 @@ function isExtraUsage(event: SseEvent): boolean {
   return 'choices' in json && Array.isArray(json.choices) && json.choices.length === 0
 }
 
+/** Of what was held back when the stream ended: half an event is nobody's, and may be the usage chunk. */
+function isForClient(event: SseEvent | undefined): boolean {
+  if (event === undefined || event.data.trim() === DONE) return true
+  return parseJson(event.data) !== undefined && !isExtraUsage(event)
+}
+
+const EMPTY = Buffer.alloc(0)
+const BLANK_LINE = Buffer.from('\n\n')
+
 /** `usage: null` in every other chunk is a trace of our asking, too small to re-serialise for: it stays. */
 function sameStream(
   format: WireFormat,
@@ -147,19 +156,13 @@ function sameStream(
       const rest = splitter.end()
       const event = rest === undefined ? undefined : parseFrame(rest)
       if (event !== undefined) read(event)
-      const bytes =
-        stripUsage && rest !== undefined && (event === undefined || !isExtraUsage(event)) ? rest : undefined
+      const held = stripUsage && rest !== undefined && isForClient(event) ? rest : undefined
       const failure = unreadable ? undefined : endOf(observer)
-      if (failure?.type !== 'provider_bad_response') return { bytes, failure }
+      if (failure?.type !== 'provider_bad_response') return { bytes: held, failure }
       // It looked like the end and was none: without a word the client would take it for a whole answer.
       const told = Buffer.from(formatEvent(errorEvent(format, 502, failure.message, 'upstream_bad_response')))
-      return {
-        bytes:
-          rest === undefined
-            ? told
-            : Buffer.concat([stripUsage ? rest : Buffer.alloc(0), Buffer.from('\n\n'), told]),
-        failure,
-      }
+      const open = stripUsage ? held : rest && EMPTY
+      return { bytes: open === undefined ? told : Buffer.concat([open, BLANK_LINE, told]), failure }
     },
     cut(status, message, code) {
       if (!stripUsage && splitter.pendingBytes() > 0) return undefined

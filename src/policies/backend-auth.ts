@@ -1,9 +1,9 @@
 /** The credential that the gateway itself presents to a backend; it replaces the client's. */
 import { z } from 'zod'
-import { secret } from '../core/schema.ts'
+import { headerName, headerValue, secret } from '../core/schema.ts'
 
 const keyLocation = z.strictObject({
-  header: z.strictObject({ name: z.string().min(1), prefix: z.string().optional() }),
+  header: z.strictObject({ name: headerName, prefix: headerValue.optional() }),
 })
 
 export const backendAuthSchema = z.strictObject({

@@ -42,9 +42,16 @@ export function cors(config: z.output<typeof corsSchema>): Policy {
   const exposeHeaders = config.exposeHeaders?.join(', ')
   const allowed = (origin: string) => matchers.some((matches) => matches(origin))
 
+  /** On answers without permission, too: a cache would hand them to an origin that has it. */
+  function vary(headers: Headers): void {
+    if (anyOrigin || matchers.length === 0) return
+    const { vary: present } = headers
+    if (present === undefined) headers.vary = 'Origin'
+    else if (!/(^|,)\s*(origin|\*)\s*(,|$)/i.test(String(present))) headers.vary = [present, 'Origin'].flat()
+  }
+
   function mark(headers: Headers, origin: string): void {
     headers['access-control-allow-origin'] = anyOrigin ? '*' : origin
-    if (!anyOrigin) headers.vary = [headers.vary ?? [], 'Origin'].flat()
     if (config.allowCredentials === true) headers['access-control-allow-credentials'] = 'true'
   }
 
@@ -55,6 +62,7 @@ export function cors(config: z.output<typeof corsSchema>): Policy {
       const wanted = head.headers['access-control-request-method']
       if (wanted === undefined) return undefined
       const headers: Headers = {}
+      vary(headers)
       if (!allowed(origin)) return { status: 403, headers, body: 'origin not allowed' }
       mark(headers, origin)
       // `*` is not a wildcard once credentials are allowed: then the request's own words are echoed.
@@ -70,6 +78,7 @@ export function cors(config: z.output<typeof corsSchema>): Policy {
     },
     onResponse(headers, request) {
       const { origin } = request.headers
+      vary(headers)
       if (typeof origin !== 'string' || !allowed(origin)) return
       mark(headers, origin)
       if (exposeHeaders !== undefined) headers['access-control-expose-headers'] = exposeHeaders

@@ -1,12 +1,8 @@
 /** Adds, sets and removes headers, of the request or of the response. Gateway API's HTTPHeaderFilter. */
 import { z } from 'zod'
 import type { Headers } from '../core/headers.ts'
+import { headerName, headerValue } from '../core/schema.ts'
 import type { Policy } from './policy.ts'
-
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, { error: 'not a header name' })
-const headerValue = z
-  .string()
-  .regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error: 'a header value is one line of printable characters' })
 
 export const headerModifierSchema = z.strictObject({
   add: z.record(headerName, headerValue).optional(),
@@ -31,11 +27,12 @@ function compile(config: HeaderModifier): (headers: Headers) => void {
 
 export function requestHeaderModifier(config: HeaderModifier): Policy {
   const modify = compile(config)
+  // Among the headers the client's own Host always is: only one that is configured is for the upstream.
+  const [, host] = Object.entries(config.set ?? {}).find(([name]) => name.toLowerCase() === 'host') ?? []
   return {
     onRequest(head) {
       modify(head.headers)
-      const { host } = head.headers
-      if (typeof host === 'string' && config.set !== undefined) head.authority = host
+      if (host !== undefined) head.authority = host
       return undefined
     },
   }

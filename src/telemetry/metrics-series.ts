@@ -70,7 +70,7 @@ function requestLabels(values: ReturnType<typeof requestValues>) {
 /** A model that nobody configured and no provider confirmed is the client's own string: no label. */
 function llmValues(llm: LlmFacts) {
   const requestModel = (llm.modelConfirmed ? llm.requestModel : undefined) ?? UNKNOWN
-  const responseModel = (llm.modelConfirmed ? llm.responseModel : undefined) ?? requestModel
+  const responseModel = llm.responseModel ?? requestModel
   return [
     llm.operation,
     llm.provider,

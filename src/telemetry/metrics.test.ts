@@ -246,9 +246,9 @@ describe('models', () => {
       labels: 'unknown unknown unknown',
     },
     {
-      name: 'an error echoes what the client chose',
-      changes: { modelConfirmed: false, responseModel: 'evil' },
-      labels: 'unknown unknown unknown',
+      name: 'the client chose one and another answered',
+      changes: { modelConfirmed: false, responseModel: 'local' },
+      labels: 'unknown local local',
     },
     {
       name: 'nobody named one',

@@ -37,6 +37,12 @@ export const catalogSchema = z.strictObject({
           /** Base rates are overlaid once the input exceeds `contextOver` tokens; strictly increasing. */
           tiers: z
             .array(z.strictObject({ contextOver: z.int().nonnegative(), rates: ratesSchema }))
+            .refine(
+              (tiers) => tiers.every((tier, at) => tier.contextOver > (tiers[at - 1]?.contextOver ?? -1)),
+              {
+                error: 'contextOver must increase from tier to tier',
+              },
+            )
             .optional(),
           tags: z.array(z.string()).optional(),
         }),
@@ -62,7 +68,11 @@ export interface Priced {
 }
 
 export interface Pricing {
-  /** The response's model is looked up first, then the request's. */
+  /**
+   * The response's model is looked up first, then the request's: in the configuration's catalogs, then in the
+   * built-in table. Providers answer with dated names (`gpt-4o-mini-2024-07-18`), which the table knows and a
+   * catalog need not.
+   */
   readonly price: (
     provider: string,
     responseModel: string | undefined,
@@ -133,16 +143,15 @@ export function createPricing(catalogs: readonly Catalog[] = [], now: () => numb
       for (const [name, model] of Object.entries(models)) own.set(`${provider}\n${name}`, fromCatalog(model))
     }
   }
+  const fromCatalogs = (provider: string, model: string) => own.get(`${provider}\n${model}`)
   const found = new Map<string, { readonly rates: RatesFor | undefined; readonly until: number }>()
 
-  function ratesFor(provider: string, model: string): RatesFor | undefined {
+  function fromBuiltIn(provider: string, model: string): RatesFor | undefined {
     const key = `${provider}\n${model}`
-    const configured = own.get(key)
-    if (configured !== undefined) return configured
     const cached = found.get(key)
     const at = now()
     if (cached !== undefined && cached.until > at) return cached.rates
-    // Unknown providers (a custom one's name) are looked up by the model's name alone.
+    // A provider that the table does not know has no prices there: its model may only be called like another's.
     const none = { input_tokens: 0, output_tokens: 0 }
     const price = calcPrice(none, model, { providerId: provider, timestamp: new Date(at) })?.model_price
     const rates = price === undefined ? undefined : fromTable(price)
@@ -154,13 +163,14 @@ export function createPricing(catalogs: readonly Catalog[] = [], now: () => numb
   return {
     price(provider, responseModel, requestModel, usage) {
       let priced = false
-      for (const model of [responseModel, requestModel]) {
-        if (model === undefined) continue
-        const rates = ratesFor(provider, model)
-        if (rates === undefined) continue
-        const cost = costOf(rates(usage.inputTokens), usage)
-        if (cost !== undefined) return { cost, status: 'Exact' }
-        priced = true
+      for (const find of [fromCatalogs, fromBuiltIn]) {
+        for (const model of [responseModel, requestModel]) {
+          const rates = model === undefined ? undefined : find(provider, model)
+          if (rates === undefined) continue
+          const cost = costOf(rates(usage.inputTokens), usage)
+          if (cost !== undefined) return { cost, status: 'Exact' }
+          priced = true
+        }
       }
       return { cost: undefined, status: priced ? 'Unpriced' : 'Missing' }
     },
