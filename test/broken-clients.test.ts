@@ -106,3 +106,14 @@ test.each(['messages', 'tools'])(
     expect(await gateway.metric('agentgateway_requests_in_flight')).toBe(0)
   },
 )
+
+test('it records a client that leaves in the middle of its upload as one that left', async () => {
+  const { socket, ended } = await open()
+  socket.write(`${head('content-length: 100\r\n')}{"model"`)
+  await expect.poll(() => gateway.metric('agentgateway_requests_in_flight')).toBe(1)
+  socket.end()
+  await ended
+  const [record] = await gateway.recorded(1)
+  expect(record).toMatchObject({ outcome: 'client_abort', 'http.status': 499 })
+  socket.destroy()
+})

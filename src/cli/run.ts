@@ -207,6 +207,8 @@ export async function run(options: RunOptions): Promise<number> {
   })
   logger.info('gateway', `${signal}: draining`)
   const impatient = () => process.exit(130)
+  // An orchestrator may say it twice; only a person at the keyboard wants it to be faster.
+  process.on('SIGTERM', () => {})
   process.once('SIGINT', impatient)
   watch.close()
   await running.close()

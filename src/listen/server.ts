@@ -139,8 +139,13 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
       socket.destroy()
       return
     }
-    const fault = clientFault(error)
     const exchange = underWay.get(socket)
+    // In the middle of its upload the client closes its half: it has left.
+    if (exchange !== undefined && 'code' in error && error.code === 'HPE_INVALID_EOF_STATE') {
+      socket.destroy()
+      return
+    }
+    const fault = clientFault(error)
     if (exchange === undefined) {
       writeRaw(socket, fault)
       options.onBadRequest(fault, socket)
