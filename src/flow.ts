@@ -85,6 +85,8 @@ function pickBackend(route: Route, random: () => number): Backend | undefined {
 }
 
 class Flow {
+  next: Flow | undefined
+  previous: Flow | undefined
   readonly #deps: FlowDependencies
   readonly #request: IncomingMessage
   readonly #client: ClientResponse
@@ -442,27 +444,43 @@ function newAttempt(endpoint: string, startedAt: number): Attempt {
 }
 
 export interface Flows {
-  readonly begin: (request: IncomingMessage, response: ServerResponse, entry: FlowEntry) => void
-  /** What the client sends is no request after all. */
-  readonly fail: (request: IncomingMessage, fault: GatewayError) => void
+  /** The request is under way until its response is closed. */
+  readonly begin: (request: IncomingMessage, response: ServerResponse, entry: FlowEntry) => Flow
   /** Ends every request that is under way, with an error where its client can still be told. */
   readonly cutAll: () => void
 }
 
+/**
+ * The flows under way are a list through the flows themselves: a Set that is filled and emptied at this pace leaves
+ * a chain of dead tables behind, through which every request survives the young collections.
+ */
 export function createFlows(deps: FlowDependencies): Flows {
-  const underWay = new Map<IncomingMessage, Flow>()
+  let first: Flow | undefined
+
+  function remove(flow: Flow): void {
+    if (flow.next !== undefined) flow.next.previous = flow.previous
+    if (flow.previous !== undefined) flow.previous.next = flow.next
+    else if (first === flow) first = flow.next
+    flow.next = undefined
+    flow.previous = undefined
+  }
+
   return {
     begin(request, response, entry) {
       const flow = new Flow(deps, request, response, entry)
-      underWay.set(request, flow)
-      response.on('close', () => underWay.delete(request))
-    },
-    fail(request, fault) {
-      underWay.get(request)?.end(fault)
+      flow.next = first
+      if (first !== undefined) first.previous = flow
+      first = flow
+      response.on('close', () => remove(flow))
+      return flow
     },
     cutAll() {
       const fault = new GatewayError('shutting_down', 'the gateway is shutting down')
-      for (const flow of underWay.values()) flow.end(fault)
+      for (let flow = first; flow !== undefined; ) {
+        const { next } = flow
+        flow.end(fault)
+        flow = next
+      }
     },
   }
 }

@@ -226,7 +226,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       tls,
       idleMs: settings.http1IdleTimeoutMs,
       onRequest(request: IncomingMessage, response: ServerResponse) {
-        flows.begin(request, response, {
+        return flows.begin(request, response, {
           bind: entry?.bind ?? bind,
           scheme,
           isClosing: entry?.isClosing ?? false,
@@ -235,7 +235,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onBadRequest(fault, socket) {
         if (entry !== undefined) refused(entry, fault, socket as Socket, scheme)
       },
-      onBrokenRequest: (fault, request) => flows.fail(request, fault),
       onConnection(socket) {
         const connection = { bind: bind.name, listener: undefined, protocol: scheme } as const
         metrics.connectionOpened(connection)

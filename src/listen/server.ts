@@ -19,6 +19,18 @@ export interface TlsListener {
   readonly fits: (hostname: string) => boolean
 }
 
+/** A request that was handed over. */
+export interface Handled {
+  /** It turns out to be broken, and its response is not begun. */
+  end(fault: GatewayError): void
+}
+
+/** What a connection is busy with. Kept per connection: a Map of requests would keep dead ones alive for the collector. */
+interface Busy {
+  response: ServerResponse | undefined
+  handled: Handled | undefined
+}
+
 export interface ServerOptions {
   /** undefined = all interfaces, IPv6 included where the machine has it. */
   readonly host: string | undefined
@@ -26,11 +38,9 @@ export interface ServerOptions {
   /** Best hostname first; undefined = plaintext. */
   readonly tls: readonly TlsListener[] | undefined
   readonly idleMs: number
-  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => Handled
   /** A connection whose bytes are no HTTP request; the reply is already written. */
   readonly onBadRequest: (fault: GatewayError, socket: Duplex) => void
-  /** A request that was handed over turns out to be broken; its response is not begun. */
-  readonly onBrokenRequest: (fault: GatewayError, request: IncomingMessage) => void
   readonly onConnection: (socket: Socket) => void
 }
 
@@ -91,15 +101,23 @@ function contextFor(listeners: readonly TlsListener[]): (name: string) => Secure
 export async function listen(options: ServerOptions): Promise<ListeningServer> {
   let find = contextFor(options.tls ?? [])
   /** The latest request of each connection that has a response to come. */
-  const underWay = new Map<Duplex, { readonly request: IncomingMessage; readonly response: ServerResponse }>()
+  const connections = new WeakMap<Duplex, Busy>()
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
-    underWay.set(socket, { request, response })
+    let busy = connections.get(socket)
+    if (busy === undefined) {
+      busy = { response: undefined, handled: undefined }
+      connections.set(socket, busy)
+    }
+    const connection = busy
+    connection.response = response
     response.on('close', () => {
-      if (underWay.get(socket)?.request === request) underWay.delete(socket)
+      if (connection.response !== response) return
+      connection.response = undefined
+      connection.handled = undefined
     })
-    options.onRequest(request, response)
+    connection.handled = options.onRequest(request, response)
   }
 
   const settings = {
@@ -139,18 +157,19 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
       socket.destroy()
       return
     }
-    const exchange = underWay.get(socket)
+    const busy = connections.get(socket)
+    const response = busy?.response
     // In the middle of its upload the client closes its half: it has left.
-    if (exchange !== undefined && 'code' in error && error.code === 'HPE_INVALID_EOF_STATE') {
+    if (response !== undefined && 'code' in error && error.code === 'HPE_INVALID_EOF_STATE') {
       socket.destroy()
       return
     }
     const fault = clientFault(error)
-    if (exchange === undefined) {
+    if (response === undefined) {
       writeRaw(socket, fault)
       options.onBadRequest(fault, socket)
-    } else if (!exchange.response.headersSent) {
-      options.onBrokenRequest(fault, exchange.request)
+    } else if (!response.headersSent) {
+      busy?.handled?.end(fault)
     } else if (fault.code !== 'client_timeout') {
       // Nothing can be said inside a running response. A next request that is slow to come is no reason to end it.
       socket.destroy()
@@ -160,7 +179,7 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
   server.on('checkExpectation', onRequest)
   server.on('connect', (request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy())
-    if (underWay.has(socket)) {
+    if (connections.get(socket)?.response !== undefined) {
       socket.destroy()
       return
     }
