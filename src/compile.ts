@@ -165,7 +165,8 @@ function layer(outer: Layers, inner: BackendPolicies | undefined, path: KeyPath)
 function credentialOf(context: Context, layers: Layers): BackendAuth | undefined {
   const config = layers.policies.backendAuth
   if (config === undefined) return undefined
-  const path = [...layers.pathOf('backendAuth'), 'key', 'file']
+  const isPlaced = typeof config.key === 'object' && 'value' in config.key
+  const path = [...layers.pathOf('backendAuth'), 'key', ...(isPlaced ? ['value'] : []), 'file']
   return backendAuth(config, (file) => {
     const key = readAt(context, path, file).trim()
     if (!isHeaderValue(key)) throw new ConfigProblem(path, `${file} does not hold a key on one line`)
@@ -270,11 +271,12 @@ function aiBackend(
   const plain = override !== undefined && tlsConfig === undefined
   const tls = plain ? undefined : upstreamTls(context, tlsConfig ?? {}, layers.pathOf('backendTLS'))
   const usual = tls === undefined ? 80 : 443
+  const endpoint = config.hostOverride ?? `${host}:${port}`
   return {
     name: config.name,
     target: target(context, host, port, tls, layers),
-    authority: port === usual ? host : (config.hostOverride ?? `${host}:${port}`),
-    endpoint: config.hostOverride ?? `${host}:${port}`,
+    authority: port === usual ? endpoint.replace(/:\d+$/, '') : endpoint,
+    endpoint,
     llm,
     auth: undefined,
     policies: [...headerPolicies(own), ...headerPolicies(config.policies)],

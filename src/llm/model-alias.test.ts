@@ -27,7 +27,7 @@ test.each([
   expect(modelAlias(ALIASES)(model)).toBe(to)
 })
 
-test.each([undefined, {}, { other: 'x' }])(
+test.each<Record<string, string> | undefined>([undefined, {}, { other: 'x' }])(
   'modelAlias leaves a model alone that %j does not name',
   (aliases) => {
     expect(modelAlias(aliases)('gpt-4o')).toBe('gpt-4o')
@@ -55,9 +55,9 @@ test.each([
   expect(routeTypeOf(routes, 'completions')(path)).toBe(type)
 })
 
-test.each([undefined, {}, { '/v1/other': 'detect' }])(
+test.each<Record<string, string> | undefined>([undefined, {}, { '/v1/other': 'detect' }])(
   'routeTypeOf falls back without a hit in %j',
   (routes) => {
-    expect(routeTypeOf(routes, 'completions')('/v1/messages')).toBe('completions')
+    expect(routeTypeOf<string>(routes, 'completions')('/v1/messages')).toBe('completions')
   },
 )

@@ -1,4 +1,5 @@
 /** Backends, requests and plans for the tests of this stage. */
+import type { RouteType } from '../core/exchange.ts'
 import { modelAlias, routeTypeOf } from './model-alias.ts'
 import { type LlmBackend, type LlmPlan, type LlmRequest, planLlm } from './plan.ts'
 import { providerOf } from './providers/registry.ts'
@@ -35,7 +36,7 @@ export function backendOf(change: BackendChange = {}): LlmBackend {
     pathPrefix: change.pathPrefix,
     pathOverride: change.pathOverride,
     pinnedModel: pin,
-    routeType: routeTypeOf(ai.routes ?? ROUTES, 'completions'),
+    routeType: routeTypeOf<RouteType>(ai.routes ?? ROUTES, 'completions'),
     overrides: ai.overrides,
     defaults: ai.defaults,
     alias: ai.modelAliases === undefined ? undefined : modelAlias(ai.modelAliases),

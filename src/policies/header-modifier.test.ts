@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { z } from 'zod'
 import type { Headers } from '../core/headers.ts'
 import { headerModifierSchema, requestHeaderModifier, responseHeaderModifier } from './header-modifier.ts'
 import { requestHead } from './request-head.fixture.ts'
@@ -62,7 +63,7 @@ describe.each(ROWS)('$name', ({ config, before, after }) => {
 })
 
 describe('the authority', () => {
-  test.each([
+  test.each<{ name: string; config: z.input<typeof headerModifierSchema>; authority: string | undefined }>([
     { name: 'it is the Host that is set', config: { set: { Host: 'other.test' } }, authority: 'other.test' },
     { name: 'it stays when something else is set', config: { set: { 'x-a': '1' } }, authority: undefined },
     { name: 'it stays when something is added', config: { add: { 'x-a': '1' } }, authority: undefined },

@@ -4,6 +4,7 @@
  * Uses undici's dispatcher directly: its handlers see each chunk as it comes off the socket, without a stream in
  * between. Every limit of undici is set explicitly, for its defaults cut any answer at 300 s.
  */
+import { isIP } from 'node:net'
 import type { Readable } from 'node:stream'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { type ErrorType, errorTypeOfStatus, FAULTS, type FaultCode, GatewayError } from '../core/errors.ts'
@@ -51,7 +52,7 @@ export interface UpstreamHandler {
  * Milliseconds; 0 = no limit. Kept by timers of our own, for undici's tick only twice a second.
  */
 export interface WaitLimits {
-  /** From the request on the connection to the response's head. */
+  /** From the call, and so with the wait for a connection, to the response's head. */
   readonly firstByteMs: number
   /** Between two pieces of the response's body. */
   readonly idleMs: number
@@ -99,8 +100,10 @@ function faultOf(error: Error, started: boolean): FaultCode {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   switch (code) {
     case 'UND_ERR_CONNECT_TIMEOUT':
-    case 'ETIMEDOUT':
       return 'connect_timeout'
+    case 'ETIMEDOUT':
+      // Keepalive probes without an answer end a connection that stood with the same code.
+      return started ? 'upstream_reset' : 'connect_timeout'
     case 'UND_ERR_HEADERS_OVERFLOW':
     case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
     case 'UND_ERR_RES_EXCEEDED_MAX_SIZE':
@@ -152,6 +155,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
     this.#handler = handler
     this.#entry = entry
     this.#connectsBefore = entry.connects
+    this.#arm(limits.firstByteMs, 'upstream_timeout')
   }
 
   #arm(milliseconds: number, fault: 'upstream_timeout' | 'idle_timeout'): void {
@@ -181,7 +185,6 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
       return
     }
     this.#controller = controller
-    this.#arm(this.#limits.firstByteMs, 'upstream_timeout')
     if (this.#entry.connects > this.#connectsBefore)
       this.#attempt.connectMs = performance.now() - this.#attempt.startedAt
   }
@@ -251,6 +254,9 @@ const keyOf = (target: UpstreamTarget) =>
     ? `${target.host}:${target.port}`
     : JSON.stringify(target)
 
+/** The name for SNI and verification: never the request's Host, which may be the client's. */
+const serverNameOf = ({ tls, host }: UpstreamTarget) => tls?.servername ?? host
+
 export function createUpstreams(settings: UpstreamSettings): Upstreams {
   const pools = new Map<string, PoolEntry>()
   // The usual target is the same object on every request; this spares building its key.
@@ -277,6 +283,9 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
       }),
     })
     const transport = tls === undefined ? 'plaintext' : 'tls'
+    const name = serverNameOf(target)
+    // An address is no server name; without one Node verifies the address itself.
+    const servername = isIP(name) === 0 ? name : ''
     const host = target.host.includes(':') ? `[${target.host}]` : target.host
     const entry: PoolEntry = {
       connects: 0,
@@ -298,7 +307,7 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
             const message = `no connection to ${target.host}:${target.port} in ${timeout} ms`
             callback(Object.assign(new Error(message), { code: 'UND_ERR_CONNECT_TIMEOUT' }), null)
           }
-          connect(options, (error, socket) => {
+          connect(tls === undefined ? options : { ...options, servername }, (error, socket) => {
             clearTimeout(timer)
             if (isOver) {
               socket?.destroy()
@@ -334,15 +343,15 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
       const entry = entryFor(target)
       const attempted = new AttemptHandler(attempt, handler, entry, limits)
       try {
-        entry.pool.dispatch(
-          {
-            method: request.method,
-            path: request.path,
-            headers: request.headers,
-            body: request.body,
-          },
-          attempted,
-        )
+        const options: Dispatcher.DispatchOptions & { readonly servername: string } = {
+          method: request.method,
+          path: request.path,
+          headers: request.headers,
+          body: request.body,
+          // Else undici takes it from the request's Host, and opens a new connection whenever that is another.
+          servername: serverNameOf(target),
+        }
+        entry.pool.dispatch(options, attempted)
       } catch (error) {
         // undici checks its arguments synchronously: a path or a header that cannot go on the wire.
         attempted.onResponseError(
