@@ -276,7 +276,6 @@ describe('where a provider is', () => {
       cert: 'cert.pem',
       key: 'key.pem',
       hostname: 'b.test',
-      alpn: ['http/1.1'],
     }
     expect(
       onlyBackend({ backends: [{ host: 'a.test:443', policies: { backendTLS } }] }).target.tls,
@@ -285,7 +284,6 @@ describe('where a provider is', () => {
       cert: FILES['cert.pem'],
       key: FILES['key.pem'],
       servername: 'b.test',
-      alpn: ['http/1.1'],
     })
   })
 })

@@ -127,7 +127,6 @@ function upstreamTls(context: Context, config: BackendTls, path: KeyPath): Upstr
     servername: config.hostname,
     insecure: config.insecure,
     insecureHost: config.insecureHost,
-    alpn: config.alpn,
   }
 }
 

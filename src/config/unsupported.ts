@@ -140,7 +140,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   { at: at(`${BACKEND_POLICIES}\\.http`), keys: ['version'] },
   { at: at(`${BACKEND_POLICIES}\\.tcp`), keys: ['keepalives'], hint: 'set it for all: `config.backend`' },
-  { at: at(`${POLICIES}\\.backendTLS`), keys: ['subjectAltNames', 'keyExchangeGroups'] },
+  { at: at(`${POLICIES}\\.backendTLS`), keys: ['subjectAltNames', 'keyExchangeGroups', 'alpn'] },
   {
     at: at(`${POLICIES}\\.backendAuth`),
     keys: [

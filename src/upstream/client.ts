@@ -20,7 +20,6 @@ export interface UpstreamTls {
   readonly insecure?: boolean
   /** Verify the chain, not the name. */
   readonly insecureHost?: boolean
-  readonly alpn?: readonly string[]
 }
 
 export interface UpstreamTarget {
@@ -279,7 +278,6 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
         servername: tls.servername,
         rejectUnauthorized: tls.insecure !== true,
         ...(tls.insecureHost === true && { checkServerIdentity: () => undefined }),
-        ...(tls.alpn !== undefined && { ALPNProtocols: [...tls.alpn] }),
       }),
     })
     const transport = tls === undefined ? 'plaintext' : 'tls'

@@ -29,6 +29,5 @@ export const backendTlsSchema = z.strictObject({
   insecure: z.boolean().optional(),
   /** Verify the chain, not the name. */
   insecureHost: z.boolean().optional(),
-  alpn: z.array(z.string()).optional(),
 })
 export type BackendTls = z.output<typeof backendTlsSchema>
