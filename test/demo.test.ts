@@ -61,6 +61,12 @@ test('--once --json: what was sent, counted and billed agrees', async () => {
   ])
 })
 
+test('--once prints the table that the README shows', async () => {
+  const { exited, stdout } = demo('--once')
+  expect(await exited).toBe(0)
+  expect(readFileSync(new URL('../README.md', import.meta.url), 'utf8')).toContain(stdout())
+})
+
 test('it says what is where, counts along, and ends with Ctrl-C; /metrics has what docs/metrics.md lists', async () => {
   const { child, exited, said, stderr } = demo('--port', '0')
   const [, metricsUrl = ''] = await said(/metrics\s+(\S+)/)
