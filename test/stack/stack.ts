@@ -1,0 +1,112 @@
+/** The whole stack, running: docker-compose.yml's services as far as their programs can be had. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type ComponentName, componentPath } from './components.ts'
+import { addressOf, type Compose, createCompose, type Running } from './compose.ts'
+
+const GATEWAY = [process.execPath, fileURLToPath(new URL('../../src/cli/agentgateway.ts', import.meta.url))]
+
+/** The binary that was built, else the one that is installed. */
+export function programOf(name: ComponentName): string | undefined {
+  return componentPath(name) ?? (spawnSync(name, ['--version']).status === 0 ? name : undefined)
+}
+
+export const has = {
+  prometheus: programOf('prometheus') !== undefined,
+  collector: programOf('otelcol') !== undefined,
+  jaeger: programOf('jaeger') !== undefined,
+} as const
+/** Without both no trace gets to its end. */
+export const hasTraces = has.collector && has.jaeger
+
+for (const [name, isHere] of Object.entries(has)) {
+  if (!isHere) process.stdout.write(`${name} cannot be had here: its part of the stack is not tested\n`)
+}
+
+export const urls = {
+  gateway: `http://${addressOf('agentgateway')}:3000`,
+  /** The same gateway's port in front of the simulated providers. */
+  demo: `http://${addressOf('agentgateway')}:3100`,
+  stats: `http://${addressOf('agentgateway')}:15020`,
+  readiness: `http://${addressOf('agentgateway')}:15021`,
+  prometheus: `http://${addressOf('prometheus')}:9090`,
+  collector: `${addressOf('otel-collector')}:4317`,
+  collectorHealth: `http://${addressOf('otel-collector')}:13133`,
+  jaeger: `http://${addressOf('jaeger')}:16686`,
+} as const
+
+export interface Stack {
+  readonly stop: (service: string) => Promise<void>
+  readonly start: (service: string) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+interface Part {
+  readonly program: readonly string[] | undefined
+  /** Answers once it is ready, with a status below 500. */
+  readonly readyUrl: string
+  readonly args?: readonly string[]
+}
+
+function partOf(service: string): Part {
+  const binary = (name: ComponentName) => {
+    const path = programOf(name)
+    return path === undefined ? undefined : [path]
+  }
+  switch (service) {
+    case 'agentgateway':
+      return { program: GATEWAY, readyUrl: `${urls.readiness}/healthz/ready` }
+    case 'otel-collector':
+      return { program: binary('otelcol'), readyUrl: urls.collectorHealth }
+    case 'jaeger':
+      return { program: binary('jaeger'), readyUrl: `http://${addressOf('jaeger')}:13133/status` }
+    case 'prometheus': {
+      const listen = `--web.listen-address=${addressOf('prometheus')}:9090`
+      return { program: binary('prometheus'), readyUrl: `${urls.prometheus}/-/ready`, args: [listen] }
+    }
+    default:
+      throw new Error(`no program for ${service}`)
+  }
+}
+
+async function answers(url: string, one: Running): Promise<void> {
+  for (;;) {
+    if (one.process.exitCode !== null || one.process.signalCode !== null)
+      throw new Error(`${one.service} ended:\n${readFileSync(one.logFile, 'utf8').slice(-2000)}`)
+    const response = await fetch(url).catch(() => undefined)
+    await response?.arrayBuffer()
+    if (response !== undefined && response.status < 500) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+/** Without the simulated providers, which the tests run themselves to see their bill; Prometheus waits to be told. */
+const SERVICES = ['jaeger', 'otel-collector', 'agentgateway']
+
+export async function startStack(): Promise<Stack> {
+  const compose: Compose = createCompose()
+  const running = new Map<string, Running>()
+
+  async function start(service: string): Promise<void> {
+    const { program, readyUrl, args = [] } = partOf(service)
+    if (program === undefined) return
+    const one = compose.start(service, program, { args, environment: { LOG_FORMAT: 'json' } })
+    running.set(service, one)
+    await answers(readyUrl, one)
+  }
+
+  try {
+    for (const service of SERVICES) await start(service)
+  } catch (error) {
+    await compose.close()
+    throw error
+  }
+  return {
+    start,
+    async stop(service) {
+      await running.get(service)?.stop()
+    },
+    close: () => compose.close(),
+  }
+}
