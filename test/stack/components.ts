@@ -30,7 +30,7 @@ providers:
   - gomod: go.opentelemetry.io/collector/confmap/provider/envprovider v${COLLECTOR_STABLE}
 `
 
-export type ComponentName = 'otelcol' | 'jaeger' | 'prometheus' | 'promtool'
+export type ComponentName = 'compose-go' | 'otelcol' | 'jaeger' | 'prometheus' | 'promtool'
 
 interface Recipe {
   readonly version: string
@@ -53,6 +53,15 @@ const asTool = (
 ]
 
 const RECIPES: readonly Recipe[] = [
+  {
+    // What `docker compose` reads its files with.
+    version: '2.16.2',
+    makes: ['compose-go'],
+    steps: [
+      ['go', 'install', 'github.com/compose-spec/compose-go/v2/cmd@v2.16.2'],
+      ['cp', 'bin/cmd', 'bin/compose-go'],
+    ],
+  },
   {
     version: COLLECTOR,
     makes: ['otelcol'],
