@@ -1,8 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import { HELP, parseCommand } from './arguments.ts'
+import { parseCommand } from './arguments.ts'
+import { HELP } from './help.ts'
 
 const RUN = { name: 'run', source: { kind: 'default' }, validateOnly: false, json: false }
 const DEMO = { name: 'demo', once: false, json: false, port: 3000 }
+const DOCTOR = {
+  name: 'doctor',
+  addresses: {},
+  skip: [],
+  model: undefined,
+  timeoutMs: 30_000,
+  json: false,
+}
 const file = (name: string) => ({ ...RUN, source: { kind: 'file', file: name } })
 
 describe('parseCommand', () => {
@@ -22,6 +31,38 @@ describe('parseCommand', () => {
     { line: 'demo --once --json', command: { ...DEMO, once: true, json: true } },
     { line: 'demo --port 0', command: { ...DEMO, port: 0 } },
     { line: 'demo --port 65535', command: { ...DEMO, port: 65_535 } },
+    { line: 'demo providers', command: { name: 'demo-providers', host: '127.0.0.1', port: 9101 } },
+    {
+      line: 'demo providers --host 0.0.0.0 --port 0',
+      command: { name: 'demo-providers', host: '0.0.0.0', port: 0 },
+    },
+    {
+      line: 'demo traffic',
+      command: { name: 'demo-traffic', gatewayUrl: 'http://localhost:3000', rate: 2 },
+    },
+    {
+      line: 'demo traffic --gateway http://agentgateway:3100/ --rate 0.5',
+      command: { name: 'demo-traffic', gatewayUrl: 'http://agentgateway:3100', rate: 0.5 },
+    },
+    { line: 'doctor', command: DOCTOR },
+    { line: 'doctor --json --timeout 0.5', command: { ...DOCTOR, json: true, timeoutMs: 500 } },
+    { line: 'doctor --model claude-x', command: { ...DOCTOR, model: 'claude-x' } },
+    {
+      line: 'doctor --skip jaeger,grafana --skip provider',
+      command: { ...DOCTOR, skip: ['jaeger', 'grafana', 'provider'] },
+    },
+    {
+      line: 'doctor --gateway http://a:1 --metrics https://b/m --collector [::1]:4317 --grafana http://u:p@c',
+      command: {
+        ...DOCTOR,
+        addresses: {
+          gateway: 'http://a:1',
+          metrics: 'https://b/m',
+          collector: '[::1]:4317',
+          grafana: 'http://u:p@c',
+        },
+      },
+    },
     { line: '-h', command: { name: 'help' } },
     { line: 'demo --help --port x', command: { name: 'help' } },
     { line: '-V', command: { name: 'version', short: true } },
@@ -33,15 +74,40 @@ describe('parseCommand', () => {
   test.each([
     { line: '-f a.yaml -c b', says: /-f and -c exclude each other/ },
     { line: '-f', says: /argument/i },
-    { line: '--port 80', says: /--port belongs to demo/ },
-    { line: '--once', says: /--once belongs to demo/ },
+    { line: '--port 80', says: /--port is an option of demo and demo providers, not of run/ },
+    { line: '--once', says: /--once is an option of demo, not of run/ },
     { line: '--wrong', says: /--wrong/ },
     { line: '--json=1', says: /--json/ },
+    { line: 'toString', says: /unknown command: toString/ },
     { line: 'serve', says: /unknown command: serve/ },
     { line: 'run now please', says: /unexpected argument: now please/ },
-    { line: 'demo -f a.yaml', says: /demo brings its own configuration/ },
-    { line: 'demo -c x', says: /demo brings its own configuration/ },
-    { line: 'demo --validate-only', says: /demo brings its own configuration/ },
+    { line: 'demo -f a.yaml', says: /--file is an option of run, not of demo/ },
+    { line: 'demo -c x', says: /--config is an option of run/ },
+    { line: 'demo --validate-only', says: /--validate-only is an option of run/ },
+    { line: 'demo clients', says: /unexpected argument: clients/ },
+    { line: 'demo traffic now', says: /unexpected argument: now/ },
+    { line: 'demo traffic --port 1', says: /--port is an option of .*, not of demo traffic/ },
+    { line: 'demo traffic --gateway 3000', says: /--gateway 3000: expected http/ },
+    { line: 'demo traffic --rate 0', says: /--rate 0/ },
+    { line: 'demo providers --once', says: /--once is an option of demo, not of demo providers/ },
+    { line: 'demo providers --port 65535', says: /0 to 65534/ },
+    { line: 'demo --host ::1', says: /--host is an option of demo providers, not of demo/ },
+    { line: '--jaeger http://a', says: /--jaeger is an option of doctor/ },
+    { line: '--gateway http://a', says: /--gateway is an option of demo traffic and doctor, not of run/ },
+    { line: 'demo --timeout 3', says: /--timeout is an option of doctor, not of demo/ },
+    { line: 'doctor now', says: /unexpected argument: now/ },
+    { line: 'doctor -f a.yaml', says: /--file is an option of run, not of doctor/ },
+    { line: 'doctor --port 1', says: /--port is an option of .*, not of doctor/ },
+    { line: 'doctor --gateway localhost:3000', says: /--gateway: expected http:\/\/host:port/ },
+    { line: 'doctor --jaeger ftp://a', says: /--jaeger: expected http/ },
+    { line: 'doctor --collector http://a:4317', says: /--collector .*: expected host:port, without http/ },
+    { line: 'doctor --collector a', says: /--collector a: expected host:port/ },
+    { line: 'doctor --collector a:99999', says: /--collector a:99999/ },
+    { line: 'doctor --skip tempo', says: /--skip tempo: expected some of gateway, provider/ },
+    { line: 'doctor --timeout 0', says: /--timeout 0: expected seconds/ },
+    { line: 'doctor --timeout soon', says: /--timeout soon/ },
+    { line: 'doctor --timeout=', says: /--timeout/ },
+    { line: 'doctor --model=', says: /--model: expected a name/ },
     { line: 'demo --port 65536', says: /0 to 65535/ },
     { line: 'demo --port -1', says: /port/ },
     { line: 'demo --port 8o', says: /--port 8o/ },
@@ -64,6 +130,10 @@ test.each([
   '--json',
   '--port',
   '--once',
+  '--collector',
+  '--skip',
+  '--model',
+  '--timeout',
   '--help',
   '--version',
   '-V',

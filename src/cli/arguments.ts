@@ -1,5 +1,6 @@
 /** The command line: what was asked for, or why it makes no sense. */
 import { parseArgs } from 'node:util'
+import { type Addresses, HOPS, type HopName } from '../doctor/hops.ts'
 
 export type Command =
   | {
@@ -9,9 +10,21 @@ export type Command =
       readonly json: boolean
     }
   | { readonly name: 'demo'; readonly once: boolean; readonly json: boolean; readonly port: number }
+  | { readonly name: 'demo-providers'; readonly host: string; readonly port: number }
+  | { readonly name: 'demo-traffic'; readonly gatewayUrl: string; readonly rate: number }
+  | ({ readonly name: 'doctor' } & DoctorChoice)
   | { readonly name: 'help' }
   | { readonly name: 'version'; readonly short: boolean }
   | { readonly name: 'usage'; readonly message: string }
+
+export interface DoctorChoice {
+  /** Those that were given. */
+  readonly addresses: Partial<Addresses>
+  readonly skip: readonly HopName[]
+  readonly model: string | undefined
+  readonly timeoutMs: number
+  readonly json: boolean
+}
 
 /** `file` `-` is standard input. */
 export type ConfigChoice =
@@ -19,40 +32,27 @@ export type ConfigChoice =
   | { readonly kind: 'inline'; readonly text: string }
   | { readonly kind: 'default' }
 
-export const HELP = `AgentGateway: one process between AI clients and what they call.
+type Values = ReturnType<typeof parse>['values']
 
-Usage
-  agentgateway [run] [-f FILE | -c YAML] [--validate-only] [--json]
-  agentgateway demo [--port PORT] [--once] [--json]
+interface Syntax {
+  readonly options: readonly (keyof Values)[]
+  readonly read: (values: Values) => Command
+}
 
-Commands
-  run                  run the gateway (the default)
-  demo                 run it with simulated providers and a little traffic: no API key needed
-
-Options of run
-  -f, --file FILE      configuration file; - reads standard input. A file is watched: a change takes
-                       effect at once, and a broken one leaves the running configuration in force
-  -c, --config YAML    configuration as text
-                       without -f and -c: OpenAI and Anthropic on http://localhost:3000
-      --validate-only  check the configuration and exit
-      --json           report configuration problems as JSON
-
-Options of demo
-      --port PORT      where the gateway listens; 0 takes a free port (default 3000)
-      --once           send a fixed mix, print what was sent, counted and billed, and exit 0 if they agree
-      --json           print that summary as JSON
-
-  -h, --help           this text
-  -V                   version
-      --version        version as JSON
-
-Ports (set by the configuration, or by STATS_ADDR, READINESS_ADDR, ADMIN_ADDR)
-  :3000   the gateway          :15020  /metrics
-  :15021  /healthz/ready       :15000  /config_dump (loopback only)
-
-Exit status
-  0  done    1  failed while running    2  wrong usage or configuration
-`
+/** By their words on the command line; without any it is `run`. */
+const COMMANDS: Readonly<Record<string, Syntax>> = {
+  run: { options: ['file', 'config', 'validate-only', 'json'], read: readRun },
+  demo: { options: ['port', 'once', 'json'], read: readDemo },
+  'demo providers': { options: ['host', 'port'], read: readDemoProviders },
+  'demo traffic': { options: ['gateway', 'rate'], read: readDemoTraffic },
+  doctor: {
+    options: [
+      ...(['gateway', 'metrics', 'prometheus', 'collector', 'jaeger', 'grafana'] as const),
+      ...(['skip', 'model', 'timeout', 'json'] as const),
+    ],
+    read: readDoctor,
+  },
+}
 
 const usage = (message: string): Command => ({ name: 'usage', message })
 
@@ -68,29 +68,100 @@ export function parseCommand(argv: readonly string[]): Command {
   if (values.V === true) return { name: 'version', short: true }
   if (values.version === true) return { name: 'version', short: false }
 
-  const [name = 'run', ...rest] = positionals
-  if (rest.length > 0) return usage(`unexpected argument: ${rest.join(' ')}`)
-  if (name === 'demo') {
-    if (values.file !== undefined || values.config !== undefined || values['validate-only'] === true) {
-      return usage('demo brings its own configuration: -f, -c and --validate-only belong to run')
-    }
-    const port = values.port ?? '3000'
-    if (!/^\d{1,5}$/.test(port) || Number(port) > 65535)
-      return usage(`--port ${port}: expected a number from 0 to 65535`)
-    return { name, once: values.once === true, json: values.json === true, port: Number(port) }
+  const words = positionals.length === 0 ? ['run'] : positionals
+  const name = [words.slice(0, 2), words.slice(0, 1)]
+    .map((some) => some.join(' '))
+    .find((some) => Object.hasOwn(COMMANDS, some))
+  const command = name === undefined ? undefined : COMMANDS[name]
+  if (name === undefined || command === undefined)
+    return usage(`unknown command: ${words[0]} (expected one of ${Object.keys(COMMANDS).join(', ')})`)
+  const extra = words.slice(name.split(' ').length)
+  if (extra.length > 0) return usage(`unexpected argument: ${extra.join(' ')}`)
+  const foreign = (Object.keys(values) as (keyof Values)[]).find(
+    (option) => !command.options.includes(option),
+  )
+  if (foreign !== undefined) {
+    const owners = Object.keys(COMMANDS).filter((owner) => COMMANDS[owner]?.options.includes(foreign))
+    return usage(`--${foreign} is an option of ${owners.join(' and ')}, not of ${name}`)
   }
-  if (name !== 'run') return usage(`unknown command: ${name} (expected run or demo)`)
-  if (values.once === true) return usage('--once belongs to demo')
-  if (values.port !== undefined)
-    return usage('--port belongs to demo: run takes its ports from the configuration')
-  if (values.file !== undefined && values.config !== undefined) return usage('-f and -c exclude each other')
+  return command.read(values)
+}
+
+function readRun(values: Values): Command {
+  const { file, config } = values
+  if (file !== undefined && config !== undefined) return usage('-f and -c exclude each other')
   const source: ConfigChoice =
-    values.file !== undefined
-      ? { kind: 'file', file: values.file }
-      : values.config !== undefined
-        ? { kind: 'inline', text: values.config }
+    file !== undefined
+      ? { kind: 'file', file }
+      : config !== undefined
+        ? { kind: 'inline', text: config }
         : { kind: 'default' }
-  return { name, source, validateOnly: values['validate-only'] === true, json: values.json === true }
+  return {
+    name: 'run',
+    source,
+    validateOnly: values['validate-only'] === true,
+    json: values.json === true,
+  }
+}
+
+const isPort = (text: string, highest = 65535) => /^\d{1,5}$/.test(text) && Number(text) <= highest
+
+function readDemo(values: Values): Command {
+  const port = values.port ?? '3000'
+  if (!isPort(port)) return usage(`--port ${port}: expected a number from 0 to 65535`)
+  return { name: 'demo', once: values.once === true, json: values.json === true, port: Number(port) }
+}
+
+function readDemoProviders(values: Values): Command {
+  const port = values.port ?? '9101'
+  // Anthropic's is the next one.
+  if (!isPort(port, 65534)) return usage(`--port ${port}: expected a number from 0 to 65534`)
+  return { name: 'demo-providers', host: values.host ?? '127.0.0.1', port: Number(port) }
+}
+
+function readDemoTraffic(values: Values): Command {
+  const gateway = URL.parse(values.gateway ?? 'http://localhost:3000')
+  if (gateway === null || !/^https?:$/.test(gateway.protocol))
+    return usage(`--gateway ${values.gateway}: expected http://host:port`)
+  const rate = Number(values.rate ?? 2)
+  if (!(rate > 0 && rate <= 1000))
+    return usage(`--rate ${values.rate}: expected a number above 0, at most 1000`)
+  return { name: 'demo-traffic', gatewayUrl: gateway.href.replace(/\/$/, ''), rate }
+}
+
+const PLACES = ['gateway', 'metrics', 'prometheus', 'jaeger', 'grafana'] as const
+const HOST_AND_PORT = /^(\[[\da-f:.]+\]|[^\s:/@[\]]+):(\d{1,5})$/i
+const LONGEST_TIMEOUT_SECONDS = 3600
+
+function readDoctor(values: Values): Command {
+  const addresses: Partial<Record<keyof Addresses, string>> = {}
+  for (const place of PLACES) {
+    const address = values[place]
+    if (address === undefined) continue
+    const url = URL.parse(address)
+    if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '')
+      return usage(`--${place}: expected http://host:port`)
+    addresses[place] = address
+  }
+  const { collector, model } = values
+  if (collector !== undefined) {
+    const port = HOST_AND_PORT.exec(collector)?.[2]
+    if (port === undefined || !isPort(port))
+      return usage(`--collector ${collector}: expected host:port, without http://`)
+    addresses.collector = collector
+  }
+  const skip: HopName[] = []
+  for (const word of values.skip?.flatMap((list) => list.split(',')) ?? []) {
+    const hop = HOPS.find((name) => name === word.trim())
+    if (hop === undefined) return usage(`--skip ${word}: expected some of ${HOPS.join(', ')}`)
+    skip.push(hop)
+  }
+  const timeout = values.timeout ?? '30'
+  const seconds = timeout.trim() === '' ? Number.NaN : Number(timeout)
+  if (!(seconds > 0 && seconds <= LONGEST_TIMEOUT_SECONDS))
+    return usage(`--timeout ${timeout}: expected seconds, more than 0, at most ${LONGEST_TIMEOUT_SECONDS}`)
+  if (model?.trim() === '') return usage('--model: expected a name')
+  return { name: 'doctor', addresses, skip, model, timeoutMs: seconds * 1000, json: values.json === true }
 }
 
 function parse(argv: readonly string[]) {
@@ -103,6 +174,17 @@ function parse(argv: readonly string[]) {
       'validate-only': { type: 'boolean' },
       once: { type: 'boolean' },
       port: { type: 'string' },
+      host: { type: 'string' },
+      gateway: { type: 'string' },
+      rate: { type: 'string' },
+      metrics: { type: 'string' },
+      prometheus: { type: 'string' },
+      collector: { type: 'string' },
+      jaeger: { type: 'string' },
+      grafana: { type: 'string' },
+      skip: { type: 'string', multiple: true },
+      model: { type: 'string' },
+      timeout: { type: 'string' },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
       V: { type: 'boolean', short: 'V' },

@@ -1,6 +1,7 @@
 /** The `agentgateway` command: the only place that reads arguments and environment, prints, and exits. */
 import { readFileSync } from 'node:fs'
-import { HELP, parseCommand } from './arguments.ts'
+import { parseCommand } from './arguments.ts'
+import { HELP } from './help.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -32,6 +33,18 @@ async function main(): Promise<number> {
     case 'demo': {
       const { demo } = await import('./demo.ts')
       return demo({ ...command, version, environment, stdout, stderr })
+    }
+    case 'demo-providers': {
+      const { demoProviders } = await import('./demo-parts.ts')
+      return demoProviders({ ...command, stdout, stderr })
+    }
+    case 'demo-traffic': {
+      const { demoTraffic } = await import('./demo-parts.ts')
+      return demoTraffic({ ...command, stdout, stderr })
+    }
+    case 'doctor': {
+      const { doctor } = await import('./doctor.ts')
+      return doctor({ ...command, version, environment, stdout, stderr })
     }
     default:
       command satisfies never

@@ -69,9 +69,9 @@ const MODELS: Readonly<Record<Route, string>> = {
   chat: 'gpt-4o-mini',
   responses: 'gpt-4.1-mini',
   embeddings: 'text-embedding-3-small',
-  messages: 'claude-haiku-5-5',
-  count: 'claude-haiku-5-5',
-  chatByAnthropic: 'claude-haiku-5-5',
+  messages: 'claude-haiku-4-5',
+  count: 'claude-haiku-4-5',
+  chatByAnthropic: 'claude-haiku-4-5',
   messagesByOpenAI: 'gpt-4o-mini',
 }
 
