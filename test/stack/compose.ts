@@ -36,7 +36,7 @@ interface ComposeFile {
   readonly services: Readonly<Record<string, Service>>
 }
 
-export const composeFile = parse(readFileSync(join(OBSERVABILITY, 'docker-compose.yml'), 'utf8'), {
+const composeFile = parse(readFileSync(join(OBSERVABILITY, 'docker-compose.yml'), 'utf8'), {
   merge: true,
 }) as ComposeFile
 

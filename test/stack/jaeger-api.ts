@@ -50,7 +50,7 @@ const record = (attributes: Attributes = []) =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, plain(value)]))
 
 /** Empty when Jaeger has no such trace. */
-export async function trace(id: string): Promise<Span[]> {
+async function trace(id: string): Promise<Span[]> {
   const response = await fetch(`${urls.jaeger}/api/v3/traces/${id}`)
   if (response.status === 404) {
     await response.arrayBuffer()

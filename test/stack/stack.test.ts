@@ -64,7 +64,7 @@ beforeAll(async () => {
     await startSimulatedOpenAI({ host, port: 9101 }),
     await startSimulatedAnthropic({ host, port: 9102 }),
   ]
-  stack = await startStack()
+  stack = await startStack(['jaeger', 'otel-collector', 'agentgateway'])
   // rate() sees what is added to a series, not what it is born with: the first run brings all series into being
   // before Prometheus looks for the first time.
   await mix(1)

@@ -5,10 +5,13 @@ import { fileURLToPath } from 'node:url'
 import { type ComponentName, componentPath } from './components.ts'
 import { addressOf, type Compose, createCompose, type Running } from './compose.ts'
 
-const GATEWAY = [process.execPath, fileURLToPath(new URL('../../src/cli/agentgateway.ts', import.meta.url))]
+export const GATEWAY = [
+  process.execPath,
+  fileURLToPath(new URL('../../src/cli/agentgateway.ts', import.meta.url)),
+]
 
 /** The binary that was built, else the one that is installed. */
-export function programOf(name: ComponentName): string | undefined {
+function programOf(name: ComponentName): string | undefined {
   return componentPath(name) ?? (spawnSync(name, ['--version']).status === 0 ? name : undefined)
 }
 
@@ -57,6 +60,10 @@ function partOf(service: string): Part {
   switch (service) {
     case 'agentgateway':
       return { program: GATEWAY, readyUrl: `${urls.readiness}/healthz/ready` }
+    case 'demo-providers':
+      return { program: GATEWAY, readyUrl: `http://${addressOf(service)}:9101/v1/models` }
+    case 'demo-traffic':
+      return { program: GATEWAY, readyUrl: `${urls.readiness}/healthz/ready` }
     case 'otel-collector':
       return { program: binary('otelcol'), readyUrl: urls.collectorHealth }
     case 'jaeger':
@@ -81,10 +88,8 @@ async function answers(url: string, one: Running): Promise<void> {
   }
 }
 
-/** Without the simulated providers, which the tests run themselves to see their bill; Prometheus waits to be told. */
-const SERVICES = ['jaeger', 'otel-collector', 'agentgateway']
-
-export async function startStack(): Promise<Stack> {
+/** In this order; what has no program is left out. More can be started later. */
+export async function startStack(services: readonly string[]): Promise<Stack> {
   const compose: Compose = createCompose()
   const running = new Map<string, Running>()
 
@@ -97,7 +102,7 @@ export async function startStack(): Promise<Stack> {
   }
 
   try {
-    for (const service of SERVICES) await start(service)
+    for (const service of services) await start(service)
   } catch (error) {
     await compose.close()
     throw error

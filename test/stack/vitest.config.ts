@@ -1,9 +1,13 @@
 import { defineConfig } from 'vitest/config'
+import { componentPath } from './components.ts'
 
-/** `npm run test:stack`: one stack, driven by one file after the other. */
+const promtool = componentPath('promtool')
+
+/** `npm run test:stack`: one stack, driven by one file after the other; and the rules once more, by Prometheus 3. */
 export default defineConfig({
   test: {
-    include: ['test/stack/**/*.test.ts'],
+    include: ['test/stack/**/*.test.ts', ...(promtool === undefined ? [] : ['test/rules.test.ts'])],
+    env: promtool === undefined ? {} : { PROMTOOL3: promtool },
     reporters: ['default', './test/support/count-reporter.ts'],
     fileParallelism: false,
     testTimeout: 120_000,

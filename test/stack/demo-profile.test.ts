@@ -1,0 +1,217 @@
+/**
+ * `docker-compose --profile demo up`, natively: every panel, rule and query of the shipped dashboard finds in a real
+ * Prometheus what it asks for, and `doctor` finds every hop; then a part is taken away, and it says which.
+ *
+ * Grafana is a stand-in that reads the shipped provisioning: see test/support/grafana.ts for what that cannot prove.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { comparedOperands, interpolate, queriesOf, rulesOf } from '../../dashboards/promql.ts'
+import { runTraffic } from '../../src/demo/traffic.ts'
+import { MIX } from '../../src/demo/traffic-mix.ts'
+import { startGrafana } from '../support/grafana.ts'
+import type { StandIn } from '../support/stand-ins.ts'
+import { componentPath } from './components.ts'
+import { OBSERVABILITY } from './compose.ts'
+import { number, query, queryRange, rules, type Series, until } from './prometheus-api.ts'
+import { GATEWAY, has, hasTraces, type Stack, startStack, urls } from './stack.ts'
+
+const DASHBOARD = join(OBSERVABILITY, 'grafana/provisioning/dashboards/agentgateway.json')
+const RULES = join(OBSERVABILITY, 'prometheus/rules')
+const panels = queriesOf(JSON.parse(readFileSync(DASHBOARD, 'utf8')))
+const alerts = readdirSync(RULES)
+  .filter((file) => file.endsWith('.yml'))
+  .flatMap((file) => rulesOf(readFileSync(join(RULES, file), 'utf8')))
+  .filter(({ kind }) => kind === 'alert')
+
+const plain = (expr: string) => interpolate(expr, { rateInterval: '20s' })
+const finite = (series: readonly Series[]) =>
+  series.flatMap(({ values }) => values.map(([, value]) => value)).filter(Number.isFinite)
+
+/** Queries of what does not happen here, all of whose values are 0: MCP, retries, and what would be trouble. */
+const ZERO = new Set([
+  ...['A', 'B'].map((refId) => `Tool call rate ${refId}`),
+  ...['A', 'B', 'C', 'D', 'E'].map((refId) => `MCP operation breakdown ${refId}`),
+  'Retries A',
+  'Dropped telemetry A',
+  'Series overflow A',
+  'Configuration reloads A',
+  'Stalled streams A',
+  'Trace collector B',
+  'Trace collector D',
+])
+/** Not drawn, or told in words, as long as there is nothing of the kind: other classes of status, missing prices. */
+const NONE = new Set(['Requests by status code D', 'Unpriced requests A'])
+/** Sampled too seldom to be caught above 0. */
+const MAYBE = new Set(['Trace collector E'])
+
+let stack: Stack
+let grafana: StandIn
+
+beforeAll(async () => {
+  stack = await startStack(['jaeger', 'otel-collector', 'demo-providers', 'agentgateway', 'prometheus'])
+  grafana = await startGrafana({
+    folder: join(OBSERVABILITY, 'grafana/provisioning'),
+    prometheusUrl: urls.prometheus,
+    jaegerUrl: urls.jaeger,
+  })
+  if (has.prometheus) await until('sum(up{job="agentgateway"})', (value) => value === 1)
+  // All that the dashboard tells of, twice, so that rates see something.
+  for (const seed of [1, 2]) await runTraffic({ gatewayUrl: urls.demo, once: true, seed })
+})
+
+afterAll(async () => {
+  await grafana?.close()
+  await stack?.close()
+})
+
+describe.runIf(has.prometheus)('the dashboard', () => {
+  test('counts to the request, also the first of their kind', async () => {
+    await until('sum(agentgateway_requests_total)', (value) => value === 2 * MIX.length)
+    const panel = panels.find((one) => one.panel === 'Total requests (1h)')
+    expect(await number(plain(panel?.expr ?? ''))).toBe(2 * MIX.length)
+  })
+
+  test.each(panels)('$panel ($refId)', async ({ panel, refId, expr, instant }) => {
+    const end = Date.now() / 1000
+    const series = instant
+      ? await query(plain(expr), end)
+      : await queryRange(plain(expr), { start: end - 60, end, step: 5 })
+    const values = finite(series)
+    if (NONE.has(`${panel} ${refId}`)) return expect(values, plain(expr)).toEqual([])
+    expect(values.length, plain(expr)).toBeGreaterThan(0)
+    if (ZERO.has(`${panel} ${refId}`)) expect(new Set(values), plain(expr)).toEqual(new Set([0]))
+    else if (!MAYBE.has(`${panel} ${refId}`)) expect(Math.max(...values), plain(expr)).toBeGreaterThan(0)
+  })
+})
+
+describe.runIf(has.prometheus)('the rules', () => {
+  /** What they measure is born with the trouble: nothing is measured while all is well. */
+  const SILENT = new Set([
+    'AgentGatewayInternalErrors',
+    'AgentGatewayUnpricedTraffic',
+    'AgentGatewayCollectorCannotExport',
+    'AgentGatewaySeriesOverflow',
+  ])
+  /** Made of five-minute steps, of which a young stack has none yet. */
+  const YOUNG = /^agentgateway:slo_\w+:increase\d[hd]$/
+
+  test('are evaluated without an error', async () => {
+    for (const recorded of [
+      'slo_availability_bad:ratio_rate3d',
+      'slo_first_token_slow:ratio_rate3d',
+      'cost_usd:increase1h',
+    ])
+      await until(`agentgateway:${recorded}`, (value) => value !== undefined)
+    const found = await rules()
+    const names = found.filter(({ type }) => type === 'alerting').map(({ name }) => name)
+    expect(names.toSorted()).toEqual(alerts.map(({ name }) => name).toSorted())
+    expect(found.filter(({ health, lastError }) => health !== 'ok' || lastError)).toEqual([])
+  })
+
+  // Two measure nothing but that something is absent.
+  const measuring = alerts.filter(({ name }) => !/^AgentGateway(Absent|ModelMetricsMissing)$/.test(name))
+  test.each(measuring)('what $name measures is there', async ({ name, expr }) => {
+    const operands = comparedOperands(expr).filter((operand) => !YOUNG.test(operand))
+    expect(operands.length).toBeGreaterThan(0)
+    const measured = await Promise.all(operands.map(async (operand) => finite(await query(operand)).length))
+    if (SILENT.has(name)) expect(measured, expr).toContain(0)
+    else expect(Math.max(...measured), expr).toBeGreaterThan(0)
+  })
+
+  test('nothing is absent or down', async () => {
+    const firing = (await rules()).filter(({ state }) => state !== undefined && state !== 'inactive')
+    expect(
+      firing.map(({ name }) => name).filter((name) => /Absent|Down|Stale|Dropped|Overflow/.test(name)),
+    ).toEqual([])
+  })
+})
+
+interface Report {
+  readonly ok: boolean
+  readonly firstBroken: string | null
+  readonly hops: readonly { readonly hop: string; readonly status: string; readonly detail: string }[]
+}
+
+/** The command as a user runs it, against the demo's port, for which no key is needed. */
+async function doctor(...args: readonly string[]): Promise<Report & { readonly code: number | null }> {
+  const [program = '', ...before] = GATEWAY
+  const places = [
+    `--gateway=${urls.demo}`,
+    `--metrics=${urls.stats}`,
+    `--prometheus=${urls.prometheus}`,
+    `--collector=${urls.collector}`,
+    `--jaeger=${urls.jaeger}`,
+    `--grafana=${grafana.url}`,
+  ]
+  const child = spawn(program, [...before, 'doctor', ...places, '--json', '--timeout=20', ...args], {
+    env: { PATH: process.env.PATH, OPENAI_API_KEY: 'demo', GF_SECURITY_ADMIN_PASSWORD: 'admin' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.on('data', (bytes) => {
+    output += bytes
+  })
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { ...(JSON.parse(output) as Report), code }
+}
+
+describe.runIf(has.prometheus && hasTraces)('doctor', () => {
+  const statuses = ({ hops }: Report) => Object.fromEntries(hops.map(({ hop, status }) => [hop, status]))
+
+  test('finds its request at every hop', async () => {
+    const report = await doctor()
+    expect(statuses(report), JSON.stringify(report, undefined, 2)).toEqual({
+      gateway: 'ok',
+      provider: 'ok',
+      metrics: 'ok',
+      prometheus: 'ok',
+      collector: 'ok',
+      jaeger: 'ok',
+      grafana: 'ok',
+    })
+    expect(report).toMatchObject({ ok: true, code: 0 })
+  })
+
+  test.each([
+    { service: 'jaeger', broken: 'jaeger' },
+    { service: 'otel-collector', broken: 'collector' },
+    { service: 'prometheus', broken: 'prometheus' },
+    { service: 'demo-providers', broken: 'provider' },
+  ])('names the hop that is gone: $service', async ({ service, broken }) => {
+    await stack.stop(service)
+    const report = await doctor('--timeout=8')
+    expect(report).toMatchObject({ ok: false, firstBroken: broken, code: 1 })
+    await stack.start(service)
+  })
+})
+
+describe('the files, read by the programs that the images hold', () => {
+  const promtools = ['promtool', componentPath('promtool')].filter(
+    (program) => program !== undefined && spawnSync(program, ['--version']).status === 0,
+  )
+
+  test.runIf(promtools.length > 0)('prometheus.yml, by each promtool that is here', () => {
+    for (const program of promtools) {
+      const file = join(OBSERVABILITY, 'prometheus/prometheus.yml')
+      const { status, stdout, stderr } = spawnSync(program ?? '', ['check', 'config', file], {
+        encoding: 'utf8',
+      })
+      expect(status, `${program}: ${stdout}${stderr}`).toBe(0)
+    }
+  })
+
+  const reader = componentPath('compose-go')
+  test.runIf(reader !== undefined)('docker-compose.yml, by the loader of `docker compose`', () => {
+    const { status, stdout, stderr } = spawnSync(reader ?? '', ['-format', 'json', 'docker-compose.yml'], {
+      cwd: OBSERVABILITY,
+      encoding: 'utf8',
+    })
+    expect(status, stderr).toBe(0)
+    const { services } = JSON.parse(stdout) as { services: Record<string, { image: string }> }
+    expect(services.grafana?.image).toMatch(/^grafana\/grafana:/)
+    expect(Object.keys(services)).toEqual(expect.arrayContaining(['agentgateway', 'demo-traffic', 'doctor']))
+  })
+})
