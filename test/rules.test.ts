@@ -1,9 +1,8 @@
 /**
- * The rules for Prometheus, checked and unit-tested by every promtool at hand: the one on the PATH and `PROMTOOL3`.
+ * The rules for Prometheus: every alert is explained, has a case in which it fires and a near miss.
  *
- * Without promtool the rest still holds: every alert is explained, has a case in which it fires and a near miss.
+ * That those cases hold is promtool's word: test/stack/rules.test.ts.
  */
-import { execFile, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -46,33 +45,6 @@ const alerts = RULE_FILES.flatMap((file) => {
 const unitTests = new Map(
   TEST_FILES.map((file) => [basename(file), parse(readFileSync(PROMETHEUS + file, 'utf8')) as UnitTests]),
 )
-
-const isPresent = spawnSync('promtool', ['--version']).status === 0
-if (!isPresent)
-  process.stdout.write('promtool is not installed (Debian package `prometheus`): it tests no rules\n')
-
-// A path in PROMTOOL3 that does not run is a failure, not a reason to skip.
-const { PROMTOOL3 } = process.env
-const tools = PROMTOOL3 === undefined ? ['promtool'] : ['promtool', PROMTOOL3]
-
-describe.each(tools)('%s', (tool) => {
-  const runIf = tool === 'promtool' ? test.runIf(isPresent) : test
-
-  /** What it has to complain of. */
-  const complaint = (...args: readonly string[]) =>
-    new Promise<string | undefined>((resolve) => {
-      execFile(tool, args, { cwd: PROMETHEUS, maxBuffer: Infinity }, (error, stdout, stderr) =>
-        resolve(error === null ? undefined : `${error.message}\n${stdout}\n${stderr}`),
-      )
-    })
-
-  runIf.each(RULE_FILES)('accepts %s', async (file) => {
-    expect(await complaint('check', 'rules', '--lint-fatal', file)).toBeUndefined()
-  })
-  runIf.each(TEST_FILES)('passes %s', { timeout: 120_000 }, async (file) => {
-    expect(await complaint('test', 'rules', file)).toBeUndefined()
-  })
-})
 
 describe('alerts', () => {
   const names = alerts.map(({ alert }) => alert)

@@ -3,6 +3,8 @@
  * providers, a real collector, a real Jaeger, a real Prometheus. Traffic is the demo's mix; the truth is what its
  * clients saw and what the providers billed.
  */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   type SimulatedProvider,
@@ -11,7 +13,7 @@ import {
 } from '../../src/demo/provider.ts'
 import { runTraffic, type Sent } from '../../src/demo/traffic.ts'
 import { MIX } from '../../src/demo/traffic-mix.ts'
-import { addressOf } from './compose.ts'
+import { addressOf, OBSERVABILITY } from './compose.ts'
 import { services, traceOf } from './jaeger-api.ts'
 import { exemplars, number, query, targets, until } from './prometheus-api.ts'
 import { has, hasTraces, type Stack, startStack, urls } from './stack.ts'
@@ -78,6 +80,13 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack?.close()
   await Promise.all((providers ?? []).map((provider) => provider.close()))
+})
+
+test("the guide shows the tutorial's queries", () => {
+  const guide = readFileSync(join(OBSERVABILITY, 'README.md'), 'utf8')
+  const [, block = ''] = /```promql\n([\s\S]*?)```/.exec(guide) ?? []
+  const shown = block.split(/^# .*\n/m).map((text) => text.trim())
+  expect(shown.filter((text) => text !== '')).toEqual(Object.values(TUTORIAL))
 })
 
 test('every request of the mix ended as planned', () => {

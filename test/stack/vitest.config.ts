@@ -1,13 +1,9 @@
 import { defineConfig } from 'vitest/config'
-import { componentPath } from './components.ts'
 
-const promtool = componentPath('promtool')
-
-/** `npm run test:stack`: one stack, driven by one file after the other; and the rules once more, by Prometheus 3. */
+/** `npm run test:stack`: one stack, driven by one file after the other. */
 export default defineConfig({
   test: {
-    include: ['test/stack/**/*.test.ts', ...(promtool === undefined ? [] : ['test/rules.test.ts'])],
-    env: promtool === undefined ? {} : { PROMTOOL3: promtool },
+    include: ['test/stack/**/*.test.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     fileParallelism: false,
     testTimeout: 120_000,
