@@ -10,7 +10,7 @@ import { interpolate, parsePromql, queriesOf, rulesOf } from './promql.ts'
 /** The rows and panels that the tutorial names, in its order. They come first. */
 const TUTORIAL = {
   Overview: ['Request rate', 'Total requests (1h)', 'Error rate', 'Tokens used (1h)'],
-  'Token Usage': ['Input vs output tokens over time', 'Token usage by model'],
+  'Token Usage': ['Input vs Output tokens over time', 'Token usage by model'],
   Requests: ['Requests by status code', 'Requests by backend'],
   'Tool Calls (MCP)': ['Tool call rate', 'MCP operation breakdown'],
 }

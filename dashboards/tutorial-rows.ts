@@ -76,7 +76,7 @@ export const tokenUsage: Row = {
   title: 'Token Usage',
   panels: [
     graph({
-      title: 'Input vs output tokens over time',
+      title: 'Input vs Output tokens over time',
       description:
         'Tokens per second that models read (input, cached ones included) and wrote (output, reasoning included). Counted when a request ends, so long answers come in one piece.',
       unit: TOKENS_PER_SECOND,
