@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { renderMetrics } from '../src/telemetry/exposition.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
 import { createRegistry } from '../src/telemetry/registry.ts'
 import { agentgatewayDashboard, fileText } from './agentgateway.ts'
@@ -20,8 +21,14 @@ const { datasources } = z
         type: z.string(),
         name: z.string(),
         isDefault: z.boolean().default(false),
+        access: z.string(),
+        url: z.string(),
         jsonData: z.looseObject({
-          exemplarTraceIdDestinations: z.array(z.looseObject({ datasourceUid: z.string() })).default([]),
+          timeInterval: z.string().optional(),
+          manageAlerts: z.boolean().optional(),
+          exemplarTraceIdDestinations: z
+            .array(z.looseObject({ name: z.string(), datasourceUid: z.string() }))
+            .default([]),
           tracesToMetrics: z
             .looseObject({
               datasourceUid: z.string(),
@@ -57,6 +64,30 @@ test('the data sources that are named are there', () => {
   expect(new Set(inSources)).toEqual(new Set(['jaeger', 'prometheus']))
   expect(named.filter((uid) => uid !== 'agentgateway' && !uids.includes(uid))).toEqual([])
   expect(named).toContain('jaeger')
+})
+
+test('the data sources are asked by Grafana itself, where the stack has them', () => {
+  expect(datasources.map(({ access, url }) => `${access} ${url}`)).toEqual([
+    'proxy http://prometheus:9090',
+    'proxy http://jaeger:16686',
+  ])
+})
+
+test('Prometheus is asked as it is set up: its scrape interval, its rules, the label of its exemplars', () => {
+  const prometheus = datasources.find(({ type }) => type === 'prometheus')
+  const { global } = z
+    .looseObject({ global: z.looseObject({ scrape_interval: z.string() }) })
+    .parse(parse(readFileSync(new URL('../../prometheus/prometheus.yml', folder), 'utf8')))
+  expect(prometheus?.jsonData).toMatchObject({ timeInterval: global.scrape_interval, manageAlerts: true })
+
+  const registry = createRegistry()
+  registry
+    .histogram({ name: 'a_seconds', help: 'A.', buckets: [1] })
+    .child()
+    .observe(0.5, 'b'.repeat(32), 0)
+  const exposition = [...renderMetrics(registry, 'openmetrics')].join('')
+  const label = /# \{(\w+)="b{32}"\}/.exec(exposition)?.[1]
+  expect(prometheus?.jsonData.exemplarTraceIdDestinations.map(({ name }) => name)).toEqual([label])
 })
 
 test('the dashboard begins with the default source', () => {

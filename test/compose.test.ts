@@ -3,7 +3,7 @@
  * specification and against everything that it names, the Dockerfile against its own rules and the repository.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { parseCommand } from '../src/cli/arguments.ts'
 import { loadConfig } from '../src/config/load.ts'
+import { settings } from '../src/config/settings.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FOLDER = join(ROOT, 'observability')
@@ -21,6 +22,7 @@ interface Service {
   readonly image: string
   readonly build?: { readonly context: string }
   readonly command?: readonly string[]
+  readonly entrypoint?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly volumes?: readonly string[]
   readonly ports?: readonly string[]
@@ -102,25 +104,87 @@ describe('docker-compose.yml', () => {
     expect([...named].toSorted()).toEqual(Object.keys(compose.volumes).toSorted())
   })
 
-  test('names files in commands that a mount brings', () => {
+  test('uses only paths that a mount brings, or that can be written to', () => {
+    let files = 0
     for (const [name, definition] of services) {
-      for (const argument of definition.command ?? []) {
-        const path = /(?:^|=)(\/etc\/\S+)$/.exec(argument)?.[1]
-        if (path === undefined) continue
-        const mount = mountsOf(definition).find(
-          ({ target }) => path === target || path.startsWith(`${target}/`),
+      const mounts = mountsOf(definition)
+      const isUnder = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`)
+      const configurations = mounts
+        .filter(({ source }) => /\.ya?ml$/.test(source) || source.endsWith('/provisioning'))
+        .map(({ source }) =>
+          source.endsWith('/provisioning') ? `${source}/dashboards/dashboards.yml` : source,
         )
-        expect(mount, `${name}: ${path}`).toBeDefined()
-        const source = join(FOLDER, mount?.source ?? '', path.slice(mount?.target.length))
-        expect(statSync(source).isFile(), `${name}: ${source}`).toBe(true)
+      const spoken = [
+        ...(definition.command ?? []),
+        ...Object.values(definition.environment ?? {}),
+        ...configurations.flatMap((file) => readFileSync(join(FOLDER, file), 'utf8').split('\n')),
+      ]
+      for (const text of spoken) {
+        // In YAML, whatever is a value; not what is a path of URLs, nor prose.
+        const path = /^(?:--[\w.-]+=|\s*(?:path|keys|values): )?(\/(?:etc|badger|prometheus|var)\S*)$/.exec(
+          text,
+        )?.[1]
+        if (path === undefined) continue
+        files++
+        const mount = mounts.find(({ target }) => isUnder(path, target))
+        expect(mount, `${name}: ${path} is on no mount`).toBeDefined()
+        if (mount?.source.startsWith('.'))
+          expect(existsSync(join(FOLDER, mount.source, path.slice(mount.target.length))), path).toBe(true)
       }
+    }
+    expect(files).toBeGreaterThanOrEqual(9)
+  })
+
+  test('gives /tmp to what writes there, since the rest is read-only', () => {
+    for (const name of ['agentgateway', 'jaeger', 'grafana'])
+      expect(service(name).tmpfs, name).toEqual(['/tmp'])
+    expect(mountsOf(service('grafana'))).toContainEqual({
+      source: 'grafana-data',
+      target: '/var/lib/grafana',
+    })
+    expect(service('grafana').environment).toMatchObject({
+      GF_PLUGINS_PREINSTALL_DISABLED: 'true',
+      GF_PLUGINS_PREINSTALL_AUTO_UPDATE: 'false',
+    })
+  })
+
+  test('asks for health at ports that are there', () => {
+    const asked = services.flatMap(([name, { healthcheck }]) =>
+      (healthcheck?.test ?? []).flatMap((word) => {
+        const port = /^http:\/\/127\.0\.0\.1:(\d+)\//.exec(word)?.[1]
+        return port === undefined ? [] : [[name, Number(port)] as const]
+      }),
+    )
+    expect(Object.fromEntries(asked)).toEqual({ jaeger: 13133, prometheus: 9090, grafana: 3000 })
+    expect(portsIn(read('observability', 'jaeger/config.yaml'))).toContain(13133)
+    expect(read('Dockerfile')).toContain("'http://127.0.0.1:15021/healthz/ready'")
+    expect(settings({}, {}).readinessAddr).toEqual({ host: undefined, port: 15021 })
+  })
+
+  test('keeps exemplars, which Prometheus does only when told to', () => {
+    expect(service('prometheus').command).toContain('--enable-feature=exemplar-storage')
+  })
+
+  test("knows Grafana's login where it is needed", () => {
+    for (const name of ['GF_SECURITY_ADMIN_USER', 'GF_SECURITY_ADMIN_PASSWORD'])
+      expect(service('doctor').environment?.[name]).toBe(service('grafana').environment?.[name])
+  })
+
+  test('builds its image once', () => {
+    const built = services.filter(([, { build }]) => build !== undefined)
+    expect(built.map(([name]) => name)).toEqual(['agentgateway'])
+    // The others find it there.
+    for (const [name, { image, depends_on = [] }] of services) {
+      if (name === 'agentgateway' || image !== built[0]?.[1].image) continue
+      expect(Array.isArray(depends_on) ? depends_on : Object.keys(depends_on), name).toContain('agentgateway')
     }
   })
 
   test('pins every image that it does not build', () => {
     for (const [name, { image, build }] of services) {
-      if (build === undefined) expect(image, name).toMatch(/:v?\d+\.\d+\.\d+$/)
-      else expect(existsSync(join(FOLDER, build.context, 'Dockerfile')), name).toBe(true)
+      if (image !== 'agentgateway:local') expect(image, name).toMatch(/:v?\d+\.\d+\.\d+$/)
+      else if (build !== undefined)
+        expect(existsSync(join(FOLDER, build.context, 'Dockerfile')), name).toBe(true)
     }
   })
 
@@ -164,10 +228,13 @@ describe('docker-compose.yml', () => {
 
   test.each(
     services
-      .filter(([, { build }]) => build !== undefined)
-      .map(([name, { command = [] }]) => ({ name, command })),
-  )('gives the gateway a command line that it understands: $name', ({ command }) => {
-    expect(parseCommand(command).name).not.toBe('usage')
+      .filter(([, { image }]) => image === 'agentgateway:local')
+      .map(([name, { entrypoint = ['agentgateway'], command = [] }]) => ({
+        name,
+        line: [...entrypoint.slice(1), ...command],
+      })),
+  )('gives the gateway a command line that it understands: $name', ({ line }) => {
+    expect(parseCommand(line).name).not.toBe('usage')
   })
 
   test('every address that one service has of another is a port on which that one listens', () => {
