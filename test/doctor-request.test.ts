@@ -236,3 +236,33 @@ describe('metrics:', () => {
     expect(report).toMatchObject({ provider: { status: 'ok' }, metrics: failure(detail, advice) })
   })
 })
+
+test('a busy gateway that is not ours is not taken for it', async () => {
+  const gateway = await run()
+  let requests = 0
+  // Grows with every look, and leaves exemplars of others.
+  const busy = await serve(
+    (_request, response) =>
+      void response.end(
+        `agentgateway_requests_total{} ${++requests} # {trace_id="${'a'.repeat(32)}"} 1\n# EOF\n`,
+      ),
+  )
+  const report = await examined({ gateway, at: { metrics: busy.url }, skip: STACK })
+  expect(report.metrics).toMatchObject(ok(/grew from 1 to \d+; that may be others' requests/))
+})
+
+test.each([
+  { model: 'gpt-4o-mini', keys: { openAI: undefined, anthropic: KEY }, path: '/v1/chat/completions' },
+  { model: 'claude-haiku-4-5', keys: { openAI: KEY, anthropic: undefined }, path: '/v1/messages' },
+  { model: undefined, keys: { openAI: undefined, anthropic: KEY }, path: '/v1/messages' },
+  { model: undefined, keys: { openAI: KEY, anthropic: KEY }, path: '/v1/chat/completions' },
+])('asks $path for $model with $keys', async ({ model, keys, path }) => {
+  const asked: (string | undefined)[] = []
+  const upstream = await serve((request, response) => {
+    asked.push(request.url)
+    response.writeHead(500).end()
+  })
+  const gateway = { url: upstream.url, statsUrl: CLOSED }
+  await examined({ at: { gateway: gateway.url }, skip: ['metrics', ...STACK], model, keys })
+  expect(asked).toEqual([path])
+})

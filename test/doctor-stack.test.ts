@@ -1,4 +1,6 @@
 /** The doctor behind the gateway: what can be wrong with Prometheus, the collector and Jaeger. */
+
+import { setTimeout as pause } from 'node:timers/promises'
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
 import { startCollector } from './support/collector.ts'
@@ -18,7 +20,7 @@ import {
   stack,
   useDoctorLab,
 } from './support/doctor-lab.ts'
-import { type PrometheusOptions, sendJson, startJaeger } from './support/stand-ins.ts'
+import { type PrometheusOptions, sendJson, startJaeger, startServer } from './support/stand-ins.ts'
 
 useDoctorLab()
 
@@ -118,7 +120,7 @@ describe('prometheus:', () => {
     let authorization: string | undefined
     const locked = await serve((request, response) => {
       ;({ authorization } = request.headers)
-      response.writeHead(401).end(`not ${PASSWORD}`)
+      response.writeHead(401).end(`not ${PASSWORD}, not ${authorization}`)
     })
     const url = locked.url.replace('//', `//me:${encodeURIComponent(PASSWORD)}@`)
     const report = await examined({
@@ -126,9 +128,33 @@ describe('prometheus:', () => {
       at: { prometheus: url },
       skip: ['collector', 'jaeger', 'grafana'],
     })
-    expect(report.prometheus).toMatchObject(failure(/answered 401/, /--prometheus http:\/\/USER:PASSWORD@/))
+    expect(report.prometheus).toMatchObject(
+      failure(/answered 401: not \*\*\*, not Basic \*\*\*$/, /--prometheus http:\/\/USER:PASSWORD@/),
+    )
     expect(authorization).toBe(`Basic ${Buffer.from(`me:${PASSWORD}`).toString('base64')}`)
   })
+})
+
+test('a part that is named and just starting is waited for', async () => {
+  const { port, close } = await startServer(() => {})
+  await close()
+  let started: Promise<unknown> | undefined
+  const report = await examined({
+    gateway: await run(),
+    at: { jaeger: `http://127.0.0.1:${port}` },
+    skip: ['prometheus', 'collector', 'grafana'],
+    startingMs: 10_000,
+    onWait: (hop) => {
+      // Only when the doctor has looked around, and at Jaeger for the first time, and found nobody.
+      if (hop === 'jaeger')
+        started = pause(300).then(() =>
+          open(startServer((_request, response) => void response.end('{}'), port)),
+        )
+    },
+  })
+  await started
+  // What starts there is no Jaeger, but it is seen.
+  expect(report.jaeger).toMatchObject({ status: 'failed', detail: expect.stringMatching(/something else/) })
 })
 
 describe('collector:', () => {
@@ -142,8 +168,8 @@ describe('collector:', () => {
     {
       name: 'no gRPC',
       start: async () => `127.0.0.1:${(await serveText('hello')).port}`,
-      detail: /does not take an export over gRPC/,
-      advice: /docker-compose logs otel-collector/,
+      detail: /another program has the port: .* does not speak gRPC/,
+      advice: /start otel-collector/,
     },
     {
       name: 'gRPC for something else',

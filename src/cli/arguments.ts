@@ -22,7 +22,8 @@ export interface DoctorChoice {
   readonly addresses: Partial<Addresses>
   readonly skip: readonly HopName[]
   readonly model: string | undefined
-  readonly timeoutMs: number
+  /** Undefined when none was given. */
+  readonly timeoutMs: number | undefined
   readonly json: boolean
 }
 
@@ -146,8 +147,7 @@ function readDoctor(values: Values): Command {
   const { collector, model } = values
   if (collector !== undefined) {
     const port = HOST_AND_PORT.exec(collector)?.[2]
-    if (port === undefined || !isPort(port))
-      return usage(`--collector ${collector}: expected host:port, without http://`)
+    if (port === undefined || !isPort(port)) return usage('--collector: expected host:port, without http://')
     addresses.collector = collector
   }
   const skip: HopName[] = []
@@ -156,12 +156,13 @@ function readDoctor(values: Values): Command {
     if (hop === undefined) return usage(`--skip ${word}: expected some of ${HOPS.join(', ')}`)
     skip.push(hop)
   }
-  const timeout = values.timeout ?? '30'
-  const seconds = timeout.trim() === '' ? Number.NaN : Number(timeout)
+  const { timeout } = values
+  const seconds = timeout?.trim() === '' ? Number.NaN : Number(timeout ?? 1)
   if (!(seconds > 0 && seconds <= LONGEST_TIMEOUT_SECONDS))
     return usage(`--timeout ${timeout}: expected seconds, more than 0, at most ${LONGEST_TIMEOUT_SECONDS}`)
+  const timeoutMs = timeout === undefined ? undefined : seconds * 1000
   if (model?.trim() === '') return usage('--model: expected a name')
-  return { name: 'doctor', addresses, skip, model, timeoutMs: seconds * 1000, json: values.json === true }
+  return { name: 'doctor', addresses, skip, model, timeoutMs, json: values.json === true }
 }
 
 function parse(argv: readonly string[]) {

@@ -68,6 +68,8 @@ function grpcFault(
         why: `what answers at ${address} takes no traces over gRPC (${clean(details)})`,
       }
     default:
+      if (/protocol error|parse error/i.test(details))
+        return { fault: 'not-http', why: `what answers at ${address} does not speak gRPC` }
       return { fault: 'dropped', why: `${address} does not take an export over gRPC (${clean(details)})` }
   }
 }

@@ -3,11 +3,12 @@
  *
  * Knows no process and prints nothing. A hop never ends the run: what it cannot explain is its failure.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { newTraceId } from '../core/trace-context.ts'
 import { cleaner } from './clean.ts'
 import { collectorHop, identifyCollector } from './collector.ts'
 import { collectorCounters } from './collector-counters.ts'
-import type { Examination, Keys, Seen } from './examination.ts'
+import { BETWEEN_LOOKS_MS, type Examination, isExpected, type Keys, type Seen } from './examination.ts'
 import { scrape } from './exposition.ts'
 import { grafanaHop, identifyGrafana } from './grafana.ts'
 import {
@@ -21,12 +22,12 @@ import {
   skipped,
   type Verdict,
 } from './hops.ts'
-import { createHttp, decoded, isFault, type Read } from './http.ts'
+import { basic, createHttp, decoded, isFault, type Read } from './http.ts'
 import { jaegerHop } from './jaeger.ts'
 import { identifyJaeger } from './jaeger-trace.ts'
 import { gatewayHop, providerHop } from './marked-request.ts'
 import { metricsHop } from './metrics.ts'
-import { identifyPrometheus, prometheusHop } from './prometheus.ts'
+import { identifyPrometheus, prometheusHop, scrapeIntervalMs } from './prometheus.ts'
 import { prometheusOf } from './prometheus-api.ts'
 
 export interface DoctorOptions {
@@ -35,8 +36,10 @@ export interface DoctorOptions {
   readonly named: ReadonlySet<string>
   readonly skip: ReadonlySet<HopName>
   readonly model: string | undefined
-  /** For each hop. */
-  readonly timeoutMs: number
+  /** For each hop. Undefined: half a minute, and for Prometheus as long as its scrapes are apart. */
+  readonly timeoutMs: number | undefined
+  /** How long a part that should be there and is not may take to start. */
+  readonly startingMs?: number
   readonly keys: Keys
   readonly grafana: { readonly user: string; readonly password: string }
   readonly version: string
@@ -57,15 +60,24 @@ export function examine(options: DoctorOptions): Run {
   return { traceId: examination.traceId, results: visit(examination, options) }
 }
 
+const USUAL_TIMEOUT_MS = 30_000
+const USUAL_STARTING_MS = 10_000
 const LONGEST_CONNECT_MS = 5000
 
 function begin({ addresses, named, skip, now = Date.now, ...options }: DoctorOptions): Examination {
-  const { keys, grafana, timeoutMs } = options
-  const passwords = Object.values(addresses).flatMap((address) => {
-    const { password = '' } = URL.parse(address) ?? {}
-    return [password, decoded(password)]
+  const { keys, grafana, timeoutMs = USUAL_TIMEOUT_MS } = options
+  const logins = Object.values(addresses).flatMap((address) => {
+    const { username = '', password = '' } = URL.parse(address) ?? {}
+    return password === ''
+      ? []
+      : [{ user: decoded(username), password: decoded(password), written: password }]
   })
-  const clean = cleaner([keys.openAI, keys.anthropic, grafana.password, ...passwords])
+  const clean = cleaner([
+    ...[keys.openAI, keys.anthropic, grafana.password],
+    ...logins.flatMap(({ password, written }) => [password, written]),
+    // As they are sent, for servers that repeat what they got.
+    ...[grafana, ...logins].map(({ user, password }) => basic(user, password)),
+  ])
   return {
     addresses,
     http: createHttp({ clean, connectMs: Math.min(timeoutMs, LONGEST_CONNECT_MS) }),
@@ -86,6 +98,7 @@ function begin({ addresses, named, skip, now = Date.now, ...options }: DoctorOpt
 const nothingSeen = (): Seen => ({
   present: new Set(),
   prometheusAheadMs: 0,
+  scrapeIntervalMs: undefined,
   scrapeBefore: undefined,
   collectorBefore: undefined,
   markedAt: undefined,
@@ -122,7 +135,11 @@ async function* visit(examination: Examination, options: DoctorOptions): Run['re
       }
       options.onWait?.(hop)
       const startedAt = now()
-      const verdict = await bounded(options, (signal) => VISITS[hop](examination, signal)).catch((error) =>
+      const timeoutMs = limitOf(hop, examination, options)
+      const verdict = await bounded({ ...options, timeoutMs }, async (signal) => {
+        await arrival(hop, examination, AbortSignal.any([signal, startingLimit(timeoutMs, options)]))
+        return VISITS[hop](examination, signal)
+      }).catch((error) =>
         failed(
           `the doctor cannot make sense of it: ${examination.clean(String(error))}`,
           'please report this',
@@ -135,8 +152,28 @@ async function* visit(examination: Examination, options: DoctorOptions): Run['re
   }
 }
 
+/** Where nobody has said how long to wait, Prometheus may take the time until its next scrape. */
+function limitOf(hop: HopName, { seen, timeoutMs }: Examination, options: DoctorOptions): number {
+  if (hop !== 'prometheus' || options.timeoutMs !== undefined) return timeoutMs
+  return Math.max(timeoutMs, (seen.scrapeIntervalMs ?? 0) + LONGEST_CONNECT_MS)
+}
+
+const startingLimit = (timeoutMs: number, { startingMs = USUAL_STARTING_MS }: DoctorOptions) =>
+  AbortSignal.timeout(Math.min(startingMs, timeoutMs / 2))
+
+/** Waits for a part of the stack that should be there and may just be starting. */
+async function arrival(hop: HopName, examination: Examination, signal: AbortSignal): Promise<void> {
+  const place = STACK.find((name) => name === hop)
+  if (place === undefined || !isExpected(examination, place)) return
+  while (!signal.aborted) {
+    const reply = await IDENTIFY[place](examination, signal)
+    if (!isFault(reply) || !['nothing', 'dropped'].includes(reply.fault)) return
+    await pause(BETWEEN_LOOKS_MS, undefined, { signal }).catch(() => {})
+  }
+}
+
 const bounded = async <T>(
-  { timeoutMs, signal }: DoctorOptions,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   act: (signal: AbortSignal) => T | Promise<T>,
 ): Promise<T> =>
   act(AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]))
@@ -155,7 +192,7 @@ const IDENTIFY: Readonly<
 /** Who is there, and what they have counted before the request. */
 async function lookAround(examination: Examination, options: DoctorOptions): Promise<void> {
   const { isSkipped, seen } = examination
-  const limits = { ...options, timeoutMs: Math.min(options.timeoutMs, LONGEST_LOOK_MS) }
+  const limits = { ...options, timeoutMs: Math.min(examination.timeoutMs, LONGEST_LOOK_MS) }
   await bounded(limits, async (signal) => {
     const wanted = STACK.filter((hop) => !isSkipped(hop))
     const [scraped, ...found] = await Promise.all([
@@ -166,6 +203,7 @@ async function lookAround(examination: Examination, options: DoctorOptions): Pro
     seen.present = new Set(wanted.filter((_hop, index) => isThere(found[index])))
     if (!seen.present.has('prometheus')) return
     seen.prometheusAheadMs = await prometheusOf(examination, signal).aheadMs()
+    seen.scrapeIntervalMs = await scrapeIntervalMs(examination, signal)
     seen.collectorBefore = await collectorCounters(examination, signal)
   })
 }

@@ -39,6 +39,8 @@ export interface Seen {
   present: ReadonlySet<StackPlace>
   /** How far Prometheus' clock is ahead of ours. */
   prometheusAheadMs: number
+  /** How often it scrapes the gateway, where it says so. */
+  scrapeIntervalMs: number | undefined
   /** The gateway's metrics before the request. */
   scrapeBefore: Scrape | undefined
   collectorBefore: CollectorCounters | undefined
@@ -56,11 +58,13 @@ export interface Seen {
   collector: Verdict['status'] | undefined
 }
 
-/** Nobody is there, or somebody else: broken where it was asked for, or where others of the stack are running. */
-function missing(examination: Examination, hop: StackPlace, why: string, advice: string): Verdict {
-  const { seen, isNamed } = examination
-  return isNamed(hop) || seen.present.size > 0 ? failed(why, advice) : absent(why)
-}
+/** Whether a part of the stack has to be there: it was asked for, or others of the stack are running. */
+export const isExpected = ({ seen, isNamed }: Examination, hop: StackPlace) =>
+  isNamed(hop) || seen.present.size > 0
+
+/** Nobody is there, or somebody else. */
+const missing = (examination: Examination, hop: StackPlace, why: string, advice: string): Verdict =>
+  isExpected(examination, hop) ? failed(why, advice) : absent(why)
 
 /** What docker-compose calls them. */
 const CONTAINERS: Readonly<Record<StackPlace, string>> = {
@@ -109,7 +113,7 @@ export const final = (verdict: Verdict): Look => ({ verdict, isFinal: true })
 /** Not yet; when the time is up, this is what it was. */
 export const waiting = (verdict: Verdict): Look => ({ verdict, isFinal: false })
 
-const BETWEEN_LOOKS_MS = 150
+export const BETWEEN_LOOKS_MS = 150
 
 /** Looks until the verdict is final or the time is up. */
 export async function watch(signal: AbortSignal, look: () => Promise<Look>): Promise<Verdict> {

@@ -92,7 +92,7 @@ export async function grafanaHop(examination: Examination, signal: AbortSignal):
   const answered = await watch(signal, () => lookAtPanel(examination, signal, query))
   if (answered.status !== 'ok') return answered
   const traces = await jaegerProblem(examination, signal)
-  const panelText = `“${examination.clean(title)}” is there, its panel “${PANEL}” shows ${answered.detail}`
+  const panelText = `“${examination.clean(title)}” is there, its panel “${PANEL}” ${answered.detail}`
   return traces ?? ok(`${at}: login works, ${panelText}`)
 }
 
@@ -147,7 +147,8 @@ async function lookAtPanel(
     return final(failed(`its data source ${clean(uid)} says: ${clean(result.error)}`, SOURCE_ADVICE))
   // The first field is the time.
   const value = result?.frames.flatMap(({ data }) => data.values.slice(1).flat()).find(isNumber)
-  if (value !== undefined) return final(ok(`${Number(value.toPrecision(3))} requests/s`))
+  if (value === 0) return final(ok('answers (0 requests/s)'))
+  if (value !== undefined) return final(ok(`shows ${Number(value.toPrecision(3))} requests/s`))
   return waiting(
     failed(
       `the panel “${PANEL}” has no data`,

@@ -79,8 +79,8 @@ export function decoded(text: string): string {
   }
 }
 
-const basic = (user: string, password: string) =>
-  `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+/** The credentials of Basic authentication, without the word `Basic`. */
+export const basic = (user: string, password: string) => Buffer.from(`${user}:${password}`).toString('base64')
 
 export function createHttp(options: { readonly clean: Clean; readonly connectMs: number }): Http {
   const { clean, connectMs } = options
@@ -107,7 +107,9 @@ export function createHttp(options: { readonly clean: Clean; readonly connectMs:
         body,
         headers: {
           ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...(credentials && { authorization: basic(credentials.user, credentials.password) }),
+          ...(credentials && {
+            authorization: `Basic ${basic(credentials.user, credentials.password)}`,
+          }),
           ...headers,
         },
       })

@@ -26,7 +26,9 @@ interface Api {
 
 function apiOf({ model, keys }: Examination): Api {
   const isAnthropic =
-    model?.startsWith('claude') || (keys.anthropic !== undefined && keys.openAI === undefined)
+    model === undefined
+      ? keys.anthropic !== undefined && keys.openAI === undefined
+      : model.startsWith('claude')
   const given = isAnthropic ? keys.anthropic : keys.openAI
   const hasOddKey = given !== undefined && !/^[\x21-\x7e]+$/.test(given)
   const key = hasOddKey ? undefined : given
@@ -221,7 +223,7 @@ function keyProblem({ name, variable, key, hasOddKey }: Api, status: number, det
   if (key === undefined)
     return failed(
       `no ${variable} in the environment: the provider answered ${status}`,
-      `export ${variable}=… and run the doctor again, or let the gateway add a key (\`policies.backendAuth\`)`,
+      `export ${variable}=… and run the doctor again; or let the gateway add a key (\`policies.backendAuth\`), and if it does, see that it is the right one`,
     )
   return failed(
     `${name} refuses the key (${detail})`,

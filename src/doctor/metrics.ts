@@ -11,6 +11,7 @@ const WHERE =
 export function metricsHop(examination: Examination, signal: AbortSignal): Promise<Verdict> {
   const at = addressOf(examination, 'metrics')
   const { seen, now } = examination
+  const patientUntil = now() + EXEMPLAR_PATIENCE_MS
   return watch(signal, async (): Promise<Look> => {
     const startedAt = now()
     const read = await scrape(examination, signal)
@@ -19,13 +20,25 @@ export function metricsHop(examination: Examination, signal: AbortSignal): Promi
       return final(skipped(`${at}/metrics answers, but there is no marked request to look for`))
     const evidence = evidenceIn(read.value, seen.scrapeBefore)
     if (evidence === undefined) return waiting(uncounted(at, read.value))
+    const { hasOurExemplar, hasExemplars } = read.value
+    const isCertain = hasOurExemplar || !hasExemplars
+    if (!isCertain && now() < patientUntil) return waiting(uncounted(at, read.value))
     // Its end and its exemplar are written at once, but somebody else's request may have ended in between.
     const scrapeAfter = read.value.hasOurExemplar ? read : await scrape(examination, signal)
     seen.counted = { at: startedAt, scrape: isFault(scrapeAfter) ? read.value : scrapeAfter.value }
     seen.recorded = isRecorded(seen.counted.scrape)
-    return final(ok(`${at}/metrics has the request: ${evidence}`))
+    return final(
+      ok(
+        isCertain
+          ? `${at}/metrics has the request: ${evidence}`
+          : `${at}/metrics: ${evidence}; that may be others' requests, for no exemplar has our trace id`,
+      ),
+    )
   })
 }
+
+/** Growth may be somebody else's; where exemplars are left, ours comes at once, unless the next request takes its place. */
+const EXEMPLAR_PATIENCE_MS = 1500
 
 /** Every recorded request leaves an exemplar, which the next one in its bucket replaces. */
 const isRecorded = ({ hasOurExemplar, hasExemplars }: Scrape) =>

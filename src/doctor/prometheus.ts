@@ -37,6 +37,20 @@ function gatewayTarget(targets: readonly Target[], metricsAddress: string): Targ
   return candidates.find((target) => portOf(target) === port) ?? candidates[0]
 }
 
+/** Written as `1m30s`. */
+export async function scrapeIntervalMs(
+  examination: Examination,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const read = await prometheusOf(examination, signal).targets()
+  const target = isFault(read) ? undefined : gatewayTarget(read.value, examination.addresses.metrics)
+  const parts = [...(target?.scrapeInterval ?? '').matchAll(/(\d+)(ms|s|m|h)/g)]
+  if (parts.length === 0) return undefined
+  return parts.reduce((sum, [, count, unit = 'ms']) => sum + Number(count) * (UNITS[unit] ?? 1), 0)
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
 async function lookAtTarget(examination: Examination, signal: AbortSignal): Promise<Look> {
   const { addresses, clean, seen } = examination
   const at = addressOf(examination, 'prometheus')

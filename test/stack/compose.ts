@@ -6,7 +6,7 @@
  * Linux answers without set-up), service names and wildcard addresses in the mounted files and in the command become
  * that address, and mounted paths become paths of a temporary folder. Nothing else is changed. Ports stay as they are.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import {
   cpSync,
   createWriteStream,
@@ -60,6 +60,15 @@ export interface Compose {
   readonly close: () => Promise<void>
 }
 
+/** Ends a program when this process is gone, however that came to be. Only Linux can; elsewhere there is none. */
+const LEASH =
+  spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0
+    ? ['setpriv', '--pdeathsig', 'KILL', '--']
+    : []
+
+/** As long as Docker waits. */
+const STOP_MS = 10_000
+
 interface StartOptions {
   /** Further arguments, for what a program cannot be told otherwise. */
   readonly args?: readonly string[]
@@ -69,7 +78,6 @@ interface StartOptions {
 export function createCompose(): Compose {
   const folder = mkdtempSync(join(tmpdir(), 'agentgateway-stack-'))
   const running = new Set<Running>()
-
   function start(service: string, program: readonly string[], options: StartOptions = {}): Running {
     const definition = composeFile.services[service]
     if (definition === undefined) throw new Error(`docker-compose.yml has no service ${service}`)
@@ -93,7 +101,7 @@ export function createCompose(): Compose {
       name,
       defaultOf(value),
     ])
-    const [file = '', ...before] = program
+    const [file = '', ...before] = [...LEASH, ...program]
     const logFile = join(folder, `${service}.log`)
     const log = createWriteStream(logFile, { flags: 'a' })
     const child = spawn(file, [...before, ...(definition.command ?? []).map(map), ...(options.args ?? [])], {
@@ -108,10 +116,15 @@ export function createCompose(): Compose {
       service,
       process: child,
       logFile,
-      stop() {
+      async stop() {
         running.delete(one)
         child.kill('SIGTERM')
-        return gone
+        const impatient = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
+        try {
+          return await gone
+        } finally {
+          clearTimeout(impatient)
+        }
       },
     }
     running.add(one)
@@ -133,7 +146,9 @@ type Mapper = (text: string) => string
 function mapper(service: string, home: string, targets: readonly string[]): Mapper {
   const hosts = new RegExp(String.raw`(?<![\w.-])(${names.join('|')}|localhost|0\.0\.0\.0)(?=:\d)`, 'g')
   const own = addressOf(service)
-  const paths = new RegExp(String.raw`(?<![\w/.-])(${targets.join('|')})(?![\w.-])`, 'g')
+  // An empty alternative would match everywhere.
+  const paths =
+    targets.length === 0 ? /$^/g : new RegExp(String.raw`(?<![\w/.-])(${targets.join('|')})(?![\w.-])`, 'g')
   return (text) =>
     text
       .replaceAll(hosts, (host) => (names.includes(host) ? addressOf(host) : own))

@@ -72,6 +72,8 @@ describe.runIf(has.prometheus)('the dashboard', () => {
     await until('sum(agentgateway_requests_total)', (value) => value === 2 * MIX.length)
     const panel = panels.find((one) => one.panel === 'Total requests (1h)')
     expect(await number(plain(panel?.expr ?? ''))).toBe(2 * MIX.length)
+    await stack.start('demo-traffic')
+    await until('sum(agentgateway_requests_total)', (value) => value !== undefined && value > 2 * MIX.length)
   })
 
   test.each(panels)('$panel ($refId)', async ({ panel, refId, expr, instant }) => {
@@ -85,6 +87,13 @@ describe.runIf(has.prometheus)('the dashboard', () => {
     if (ZERO.has(`${panel} ${refId}`)) expect(new Set(values), plain(expr)).toEqual(new Set([0]))
     else if (!MAYBE.has(`${panel} ${refId}`)) expect(Math.max(...values), plain(expr)).toBeGreaterThan(0)
   })
+})
+
+test("the profile's own traffic ends as planned", async () => {
+  const log = await stack.stop('demo-traffic')
+  const [, sent, odd] = /sent (\d+), of which (\d+) did not end as planned/.exec(log) ?? []
+  expect(Number(sent), log).toBeGreaterThan(0)
+  expect(Number(odd), log).toBe(0)
 })
 
 describe.runIf(has.prometheus)('the rules', () => {

@@ -40,15 +40,16 @@ export const urls = {
 } as const
 
 export interface Stack {
-  readonly stop: (service: string) => Promise<void>
+  /** Resolves with all that it has written. */
+  readonly stop: (service: string) => Promise<string>
   readonly start: (service: string) => Promise<void>
   readonly close: () => Promise<void>
 }
 
 interface Part {
   readonly program: readonly string[] | undefined
-  /** Answers once it is ready, with a status below 500. */
-  readonly readyUrl: string
+  /** Answers once it is ready, with a status below 500. Undefined: it serves nothing. */
+  readonly readyUrl: string | undefined
   readonly args?: readonly string[]
 }
 
@@ -63,7 +64,7 @@ function partOf(service: string): Part {
     case 'demo-providers':
       return { program: GATEWAY, readyUrl: `http://${addressOf(service)}:9101/v1/models` }
     case 'demo-traffic':
-      return { program: GATEWAY, readyUrl: `${urls.readiness}/healthz/ready` }
+      return { program: GATEWAY, readyUrl: undefined }
     case 'otel-collector':
       return { program: binary('otelcol'), readyUrl: urls.collectorHealth }
     case 'jaeger':
@@ -77,12 +78,21 @@ function partOf(service: string): Part {
   }
 }
 
+const START_MS = 60_000
+
+const ask = async (url: string) => {
+  const response = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined)
+  await response?.arrayBuffer().catch(() => {})
+  return response
+}
+
 async function answers(url: string, one: Running): Promise<void> {
+  const deadline = Date.now() + START_MS
   for (;;) {
+    if (Date.now() > deadline) throw new Error(`${one.service} is not ready after ${START_MS / 1000} s`)
     if (one.process.exitCode !== null || one.process.signalCode !== null)
       throw new Error(`${one.service} ended:\n${readFileSync(one.logFile, 'utf8').slice(-2000)}`)
-    const response = await fetch(url).catch(() => undefined)
-    await response?.arrayBuffer()
+    const response = await ask(url)
     if (response !== undefined && response.status < 500) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
@@ -96,9 +106,11 @@ export async function startStack(services: readonly string[]): Promise<Stack> {
   async function start(service: string): Promise<void> {
     const { program, readyUrl, args = [] } = partOf(service)
     if (program === undefined) return
+    if (readyUrl !== undefined && (await ask(readyUrl)) !== undefined)
+      throw new Error(`somebody answers at ${readyUrl} already: another run that has not ended?`)
     const one = compose.start(service, program, { args, environment: { LOG_FORMAT: 'json' } })
     running.set(service, one)
-    await answers(readyUrl, one)
+    if (readyUrl !== undefined) await answers(readyUrl, one)
   }
 
   try {
@@ -110,7 +122,9 @@ export async function startStack(services: readonly string[]): Promise<Stack> {
   return {
     start,
     async stop(service) {
-      await running.get(service)?.stop()
+      const one = running.get(service)
+      await one?.stop()
+      return one === undefined ? '' : readFileSync(one.logFile, 'utf8')
     },
     close: () => compose.close(),
   }

@@ -97,6 +97,7 @@ export async function examined({ gateway, at = {}, skip = [], ...more }: Asked):
     skip: new Set(skip),
     model: undefined,
     timeoutMs: 10_000,
+    startingMs: 0,
     keys: { openAI: KEY, anthropic: undefined },
     grafana: { user: 'admin', password: 'admin' },
     version: '0.0.0-test',

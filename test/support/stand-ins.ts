@@ -15,7 +15,7 @@ export interface StandIn {
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>
 
 /** Any HTTP server on a free port. */
-export async function startServer(handler: Handler): Promise<StandIn> {
+export async function startServer(handler: Handler, wantedPort = 0): Promise<StandIn> {
   const server = createServer(async (request, response) => {
     try {
       await handler(request, response)
@@ -24,7 +24,7 @@ export async function startServer(handler: Handler): Promise<StandIn> {
       response.end(`the stand-in failed: ${error instanceof Error ? error.stack : error}`)
     }
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(wantedPort, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
     port,
