@@ -10,6 +10,7 @@ import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { ClientUnaryCall } from '@grpc/grpc-js'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
+import { Unavailable } from './otlp-queue.ts'
 import type { TracingSettings } from './tracing-settings.ts'
 
 type Done = (error: Error | undefined) => void
@@ -82,7 +83,7 @@ async function grpcExporter(options: ExporterOptions): Promise<SpanExporter> {
             client = connect()
           }
           if (response !== undefined) serializer.deserializeResponse(response)
-          done(error ?? undefined)
+          done(error === null ? undefined : RETRIED_CODES.has(error.code) ? unavailable(error) : error)
         },
       )
       calls.add(call)
@@ -95,6 +96,14 @@ async function grpcExporter(options: ExporterOptions): Promise<SpanExporter> {
 }
 
 const asIs = (bytes: Buffer) => bytes
+
+// https://opentelemetry.io/docs/specs/otlp/#failures, without deadlines: whoever let one pass may have taken the batch.
+/** RESOURCE_EXHAUSTED, ABORTED, UNAVAILABLE. */
+const RETRIED_CODES = new Set([8, 10, 14])
+const RETRIED_STATUSES = new Set([429, 502, 503, 504])
+const REFUSED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+const unavailable = (cause: Error) => new Unavailable(cause.message, { cause })
 
 const LONGEST_RESPONSE = 64 * 1024
 
@@ -131,7 +140,7 @@ async function httpExporter(options: ExporterOptions): Promise<SpanExporter> {
       if (request.reusedSocket && error.code === 'ECONNRESET' && requests.delete(request)) {
         clearTimeout(timer)
         post(body, done)
-      } else finish(error)
+      } else finish(REFUSED.has(error.code ?? '') ? unavailable(error) : error)
     })
     request.end(body)
   }
@@ -161,7 +170,9 @@ function readAnswer(response: IncomingMessage, serializer: Serializer, done: Don
   response.on('end', () => {
     const isSuccess = statusCode >= 200 && statusCode < 300
     if (isSuccess) serializer.deserializeResponse(Buffer.concat(chunks))
-    done(isSuccess ? undefined : new Error(`HTTP ${statusCode} ${statusMessage}`))
+    if (isSuccess) return done(undefined)
+    const error = new Error(`HTTP ${statusCode} ${statusMessage}`)
+    done(RETRIED_STATUSES.has(statusCode) ? unavailable(error) : error)
   })
 }
 

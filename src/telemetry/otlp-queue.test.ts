@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type QueueOptions, type Send, SendQueue } from './otlp-queue.ts'
+import { type QueueOptions, type Send, SendQueue, Unavailable } from './otlp-queue.ts'
 
 /** A collector whose answers the test gives. */
 function queue(options: Partial<QueueOptions<number>> = {}) {
@@ -86,6 +86,65 @@ describe('SendQueue', () => {
     twice.answers[0]?.(new Error('once'))
     twice.answers[0]?.(new Error('twice'))
     expect(twice.dropped).toEqual([3])
+  })
+
+  /** Answers as soon as something is sent. */
+  function answering(answers: readonly (Error | undefined)[], retryDelaysMs: readonly number[]) {
+    const left = [...answers]
+    const ended = Promise.withResolvers<void>()
+    const sent: number[][] = []
+    const made = queue({
+      retryDelaysMs,
+      send(batch, done) {
+        sent.push(batch)
+        done(left.shift())
+        if (left.length === 0) ended.resolve()
+      },
+    })
+    return { ...made, sent, ended: ended.promise }
+  }
+  const down = new Unavailable('down')
+
+  test('sends again what nobody took, and loses nothing', async () => {
+    const { queue: q, sent, dropped, health, ended } = answering([down, down, undefined], [1, 1, 1])
+    q.add([1, 2, 3])
+    await ended
+    expect(sent).toEqual(Array(3).fill([1, 2, 3]))
+    expect(dropped).toEqual([])
+    expect(health).toEqual(['down', undefined])
+    expect(await q.flush(0)).toBe(true)
+  })
+
+  test('gives it up after the last try', async () => {
+    const { queue: q, sent, dropped, ended } = answering([down, down, down], [1, 1])
+    q.add([1, 2, 3])
+    await ended
+    expect(sent.length).toBe(3)
+    expect(dropped).toEqual([3])
+  })
+
+  test('does not send again what was refused', () => {
+    const { queue: q, sent, dropped } = answering([new Error('refused')], [1])
+    q.add([1, 2, 3])
+    expect([sent.length, dropped]).toEqual([1, [3]])
+  })
+
+  test('keeps to its bounds while batches wait for their next try', () => {
+    const { queue: q, answers, sent, dropped } = queue({ retryDelaysMs: [1e9] })
+    for (let item = 0; item < 20; item++) q.add([item])
+    for (const answer of answers) answer(down)
+    q.add([20])
+    expect(sent.length).toBe(2)
+    expect(dropped).toEqual(new Array(9).fill(1))
+  })
+
+  test('gives what waits one last try when it has to end', async () => {
+    const { queue: q, sent, dropped, ended } = answering([down, down], [1e9])
+    q.add([1, 2, 3])
+    await q.close(60_000)
+    await ended
+    expect(sent.length).toBe(2)
+    expect(dropped).toEqual([3])
   })
 
   test('flushes smaller batches too, and those that come meanwhile', async () => {

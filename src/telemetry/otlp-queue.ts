@@ -1,7 +1,15 @@
 /**
  * The bounded queue between requests and the collector. Whatever the collector does, all that changes is a number:
  * how many items were dropped.
+ *
+ * A batch that nobody took is kept and sent again, for some seconds: long enough for a collector to be restarted, not
+ * for one to be mourned. It keeps its place among the sends under way, so memory is bounded as before.
  */
+
+/** Nobody has taken the batch, as far as can be told, or it is asked for later: it may be sent again. */
+export class Unavailable extends Error {
+  override readonly name = 'Unavailable'
+}
 
 export type Send<T> = (batch: T[], done: (error: Error | undefined) => void) => void
 
@@ -15,6 +23,13 @@ export interface QueueOptions<T> {
   readonly maxQueued?: number
   readonly maxConcurrentSends?: number
   readonly flushIntervalMs?: number
+  /** How long a batch that met `Unavailable` waits before each further try; as many tries as there are numbers. */
+  readonly retryDelaysMs?: readonly number[]
+}
+
+interface Waiting {
+  readonly timer: NodeJS.Timeout
+  readonly send: () => void
 }
 
 export class SendQueue<T> {
@@ -26,6 +41,8 @@ export class SendQueue<T> {
   #isHealthy = true
   #isClosed = false
   #waiting: (() => void)[] = []
+  /** Batches between two tries. */
+  readonly #retries = new Set<Waiting>()
 
   constructor(options: QueueOptions<T>) {
     this.#options = {
@@ -33,6 +50,7 @@ export class SendQueue<T> {
       maxQueued: 2048,
       maxConcurrentSends: 4,
       flushIntervalMs: 1000,
+      retryDelaysMs: [1000, 2000, 4000],
       ...options,
     }
   }
@@ -67,6 +85,11 @@ export class SendQueue<T> {
       }, timeoutMs)
       this.#waiting.push(settled)
       this.#isFlushing = true
+      // Their last try: who waits for the end does not wait for better times.
+      for (const retry of this.#retries) {
+        clearTimeout(retry.timer)
+        retry.send()
+      }
       this.#pump()
     })
   }
@@ -98,13 +121,20 @@ export class SendQueue<T> {
 
   #sendBatch(batch: T[]): void {
     this.#sends++
+    this.#try(batch, 0)
+  }
+
+  #try(batch: T[], tries: number): void {
     let isDone = false
     const done = (error: Error | undefined) => {
       if (isDone) return
       isDone = true
+      this.#report(error)
+      const delayMs = this.#options.retryDelaysMs[tries]
+      if (error instanceof Unavailable && delayMs !== undefined && !this.#isFlushing && !this.#isClosed)
+        return this.#retry(() => this.#try(batch, tries + 1), delayMs)
       this.#sends--
       if (error !== undefined) this.#options.onDropped(batch.length)
-      this.#report(error)
       if (!this.#isClosed) this.#pump()
       if (this.#queue.length === 0 && this.#sends === 0) this.#settle()
     }
@@ -113,6 +143,16 @@ export class SendQueue<T> {
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  #retry(again: () => void, delayMs: number): void {
+    const send = () => {
+      this.#retries.delete(retry)
+      again()
+    }
+    const retry: Waiting = { timer: setTimeout(send, delayMs), send }
+    retry.timer.unref()
+    this.#retries.add(retry)
   }
 
   #report(error: Error | undefined): void {

@@ -90,7 +90,8 @@ describe.runIf(has.prometheus)('the dashboard', () => {
 })
 
 test("the profile's own traffic ends as planned", async () => {
-  const log = await stack.stop('demo-traffic')
+  await stack.stop('demo-traffic')
+  const log = stack.log('demo-traffic')
   const [, sent, odd] = /sent (\d+), of which (\d+) did not end as planned/.exec(log) ?? []
   expect(Number(sent), log).toBeGreaterThan(0)
   expect(Number(odd), log).toBe(0)

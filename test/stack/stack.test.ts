@@ -40,6 +40,19 @@ let sent: Sent[]
 /** The trace ids follow from the seed. */
 const mix = (seed: number) => runTraffic({ gatewayUrl: urls.demo, once: true, seed })
 
+/** The mix's first request alone. */
+async function sendFirst(seed: number): Promise<Sent> {
+  const stop = new AbortController()
+  const [first] = await runTraffic({
+    gatewayUrl: urls.demo,
+    once: true,
+    seed,
+    signal: stop.signal,
+    onSent: () => stop.abort(),
+  })
+  return first ?? expect.fail('nothing was sent')
+}
+
 /** Input and output tokens that were billed, by the model that answered. */
 function billed(): Map<string, number> {
   const tokens = new Map<string, number>()
@@ -258,16 +271,21 @@ describe.runIf(has.collector)('without the collector', () => {
     await stack.start('otel-collector')
     // Over gRPC the gateway needs some seconds to see it.
     for (let seed = 5; ; seed++) {
-      const [first] = await runTraffic({
-        gatewayUrl: urls.demo,
-        once: true,
-        seed,
-        signal: AbortSignal.timeout(2000),
-      })
-      const spans = await traceOf(first?.traceId ?? '', 3, 5000).catch(() => [])
+      const { traceId } = await sendFirst(seed)
+      const spans = await traceOf(traceId, 3, 5000).catch(() => [])
       if (spans.length > 0) break
       expect(seed).toBeLessThan(15)
     }
+  })
+
+  test.runIf(hasTraces)('a restart of the collector loses no trace', async () => {
+    const failures = () => stack.log('agentgateway').split('cannot export traces').length
+    const failed = failures()
+    await stack.stop('otel-collector')
+    const { traceId } = await sendFirst(50)
+    await expect.poll(failures, { timeout: 10_000 }).toBe(failed + 1)
+    await stack.start('otel-collector')
+    expect(await traceOf(traceId, 3)).toHaveLength(3)
   })
 })
 

@@ -40,9 +40,9 @@ export const urls = {
 } as const
 
 export interface Stack {
-  /** Resolves with all that it has written. */
-  readonly stop: (service: string) => Promise<string>
+  readonly stop: (service: string) => Promise<void>
   readonly start: (service: string) => Promise<void>
+  readonly log: (service: string) => string
   readonly close: () => Promise<void>
 }
 
@@ -122,8 +122,10 @@ export async function startStack(services: readonly string[]): Promise<Stack> {
   return {
     start,
     async stop(service) {
+      await running.get(service)?.stop()
+    },
+    log(service) {
       const one = running.get(service)
-      await one?.stop()
       return one === undefined ? '' : readFileSync(one.logFile, 'utf8')
     },
     close: () => compose.close(),
