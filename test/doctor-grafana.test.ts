@@ -1,7 +1,6 @@
 /** The doctor at Grafana, and a real Prometheus before it. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -22,6 +21,7 @@ import {
   stack,
   useDoctorLab,
 } from './support/doctor-lab.ts'
+import { freePort } from './support/free-port.ts'
 import { startGrafana } from './support/grafana.ts'
 import { startJaeger } from './support/stand-ins.ts'
 
@@ -130,14 +130,6 @@ if (!isPresent)
 describe.runIf(isPresent)('a real Prometheus', () => {
   const folder = mkdtempSync(join(tmpdir(), 'agentgateway-doctor-prometheus-'))
   afterAll(() => rmSync(folder, { recursive: true }))
-
-  async function freePort(): Promise<number> {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const address = server.address()
-    await new Promise((resolve) => server.close(resolve))
-    return typeof address === 'object' && address !== null ? address.port : 0
-  }
 
   /** Its process; the doctor itself waits until it is ready. */
   function startReal(port: number, targets: Readonly<Record<string, string>>): ChildProcess {

@@ -20,6 +20,7 @@ import {
   stack,
   useDoctorLab,
 } from './support/doctor-lab.ts'
+import { freePort } from './support/free-port.ts'
 import { type PrometheusOptions, sendJson, startJaeger, startServer } from './support/stand-ins.ts'
 
 useDoctorLab()
@@ -136,8 +137,7 @@ describe('prometheus:', () => {
 })
 
 test('a part that is named and just starting is waited for', async () => {
-  const { port, close } = await startServer(() => {})
-  await close()
+  const port = await freePort()
   let started: Promise<unknown> | undefined
   const report = await examined({
     gateway: await run(),

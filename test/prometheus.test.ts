@@ -1,11 +1,11 @@
 /** The tutorial's PromQL, run by a real Prometheus that scrapes a real gateway. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type SimulatedProvider, startSimulatedOpenAI } from '../src/demo/provider.ts'
+import { freePort } from './support/free-port.ts'
 import { type RunningGateway, runGateway } from './support/gateway.ts'
 
 const isPresent = spawnSync('prometheus', ['--version']).status === 0
@@ -31,14 +31,6 @@ const README = Object.fromEntries(
     .filter((part) => part.trim() !== '')
     .map((part) => [part.slice(0, part.indexOf('\n')), part.slice(part.indexOf('\n')).trim()]),
 )
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 interface Sample {
   readonly metric: Readonly<Record<string, string>>

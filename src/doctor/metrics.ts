@@ -22,18 +22,16 @@ export function metricsHop(examination: Examination, signal: AbortSignal): Promi
     if (evidence === undefined) return waiting(uncounted(at, read.value))
     const { hasOurExemplar, hasExemplars } = read.value
     const isCertain = hasOurExemplar || !hasExemplars
-    if (!isCertain && now() < patientUntil) return waiting(uncounted(at, read.value))
+    const verdict = ok(
+      isCertain
+        ? `${at}/metrics has the request: ${evidence}`
+        : `${at}/metrics: ${evidence}; that may be others' requests, for no exemplar has our trace id`,
+    )
     // Its end and its exemplar are written at once, but somebody else's request may have ended in between.
     const scrapeAfter = read.value.hasOurExemplar ? read : await scrape(examination, signal)
     seen.counted = { at: startedAt, scrape: isFault(scrapeAfter) ? read.value : scrapeAfter.value }
     seen.recorded = isRecorded(seen.counted.scrape)
-    return final(
-      ok(
-        isCertain
-          ? `${at}/metrics has the request: ${evidence}`
-          : `${at}/metrics: ${evidence}; that may be others' requests, for no exemplar has our trace id`,
-      ),
-    )
+    return { verdict, isFinal: isCertain || now() >= patientUntil }
   })
 }
 

@@ -50,11 +50,10 @@ export interface Running {
   /** Everything it has written, for a failing test's sake. */
   readonly logFile: string
   /** SIGTERM, and resolves when it is gone. */
-  readonly stop: () => Promise<number | null>
+  readonly stop: () => Promise<void>
 }
 
 export interface Compose {
-  readonly folder: string
   /** Runs `program` as the container's entry point would be. */
   readonly start: (service: string, program: readonly string[], extra?: StartOptions) => Running
   readonly close: () => Promise<void>
@@ -78,6 +77,7 @@ interface StartOptions {
 export function createCompose(): Compose {
   const folder = mkdtempSync(join(tmpdir(), 'agentgateway-stack-'))
   const running = new Set<Running>()
+
   function start(service: string, program: readonly string[], options: StartOptions = {}): Running {
     const definition = composeFile.services[service]
     if (definition === undefined) throw new Error(`docker-compose.yml has no service ${service}`)
@@ -111,7 +111,7 @@ export function createCompose(): Compose {
     })
     child.stdout.pipe(log, { end: false })
     child.stderr.pipe(log, { end: false })
-    const gone = new Promise<number | null>((resolve) => child.once('close', resolve))
+    const gone = new Promise<void>((resolve) => child.once('close', () => resolve()))
     const one: Running = {
       service,
       process: child,
@@ -121,7 +121,7 @@ export function createCompose(): Compose {
         child.kill('SIGTERM')
         const impatient = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
         try {
-          return await gone
+          await gone
         } finally {
           clearTimeout(impatient)
         }
@@ -132,7 +132,6 @@ export function createCompose(): Compose {
   }
 
   return {
-    folder,
     start,
     async close() {
       await Promise.all([...running].map((one) => one.stop()))
