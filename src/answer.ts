@@ -7,11 +7,11 @@ import { decoderFor } from './core/content-encoding.ts'
 import { errorTypeOfStatus, GatewayError, type Outcome } from './core/errors.ts'
 import { CHUNK_DELAY_BUCKETS, type Exchange } from './core/exchange.ts'
 import { type Headers, withoutHopByHop } from './core/headers.ts'
+import type { UpstreamCall, UpstreamHandler } from './core/upstream.ts'
 import type { ClientResponse } from './listen/client-response.ts'
 import type { LlmPlan } from './llm/plan.ts'
 import { type RelayOptions, relayWhole, type StreamRelay, streamRelay } from './llm/relay.ts'
 import { type CountTokens, settleStream, settleWhole } from './llm/settle.ts'
-import type { UpstreamCall, UpstreamHandler } from './upstream/client.ts'
 
 export interface AnswerOptions {
   readonly exchange: Exchange

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
-import { type Backend, compile, type Snapshot } from './compile.ts'
+import { compile, type ForwardingBackend, type Snapshot } from './compile.ts'
 import { configSchema } from './config/schema.ts'
 
 type Input = z.input<typeof configSchema>
@@ -34,9 +34,9 @@ function matched(config: Input) {
   return route
 }
 
-function onlyBackend(route: RouteInput, more: Input = {}): Backend {
+function onlyBackend(route: RouteInput, more: Input = {}): ForwardingBackend {
   const [backend] = matched(withRoute(route, more)).backends
-  if (backend === undefined) throw new Error('the route has no backend')
+  if (backend === undefined || backend.mcp !== undefined) throw new Error('the route has no such backend')
   return backend
 }
 

@@ -4,12 +4,29 @@
  * A snapshot is immutable; a reload builds the next one, and requests under way keep theirs. Whatever only shows
  * when it is put to use (a file that cannot be read, a regular expression) is a `ConfigProblem` with its key path.
  */
-import { createSecureContext } from 'node:tls'
+
+import { mcpRouteMatches, mcpSource } from './compile-mcp.ts'
+import {
+  backendTimeouts,
+  type Context,
+  checkPem,
+  credentialOf,
+  type KeyPath,
+  type Layers,
+  layer,
+  outermost,
+  type ReadText,
+  readAt,
+  splitEndpoint,
+  target,
+  upstreamTls,
+} from './compile-upstream.ts'
 import type {
   AiBackendConfig,
   BackendPolicies,
   Config,
   ListenerConfig,
+  McpSectionConfig,
   NamedBackendConfig,
   RouteBackendConfig,
   RouteConfig,
@@ -17,12 +34,13 @@ import type {
 } from './config/schema.ts'
 import { ConfigProblem } from './core/config-problem.ts'
 import type { RouteType } from './core/exchange.ts'
-import { isHeaderValue } from './core/schema.ts'
+import type { UpstreamTarget } from './core/upstream.ts'
 import { modelAlias, routeTypeOf } from './llm/model-alias.ts'
 import type { LlmBackend } from './llm/plan.ts'
 import { providerOf } from './llm/providers/registry.ts'
 import type { AiPolicy } from './llm/schema.ts'
-import { type BackendAuth, backendAuth } from './policies/backend-auth.ts'
+import type { McpSource } from './mcp/source.ts'
+import type { BackendAuth } from './policies/backend-auth.ts'
 import { cors } from './policies/cors.ts'
 import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
@@ -37,15 +55,25 @@ import {
   type RouteHead,
   type RouteSource,
 } from './route/match.ts'
-import type { UpstreamTarget, UpstreamTls } from './upstream/client.ts'
-import type { BackendTls } from './upstream/schema.ts'
 import { type Catalog, catalogSchema } from './usage/price.ts'
 
-type KeyPath = readonly (string | number)[]
+export type Backend = ForwardingBackend | FederatingBackend
 
-export interface Backend {
+interface AnyBackend {
   /** As metrics and spans show it. */
   readonly name: string
+  readonly policies: readonly Policy[]
+  readonly weight: number
+}
+
+/** MCP servers behind one endpoint. */
+export interface FederatingBackend extends AnyBackend {
+  readonly mcp: McpSource
+  readonly llm: undefined
+}
+
+export interface ForwardingBackend extends AnyBackend {
+  readonly mcp: undefined
   readonly target: UpstreamTarget
   /** The upstream's `Host`. */
   readonly authority: string
@@ -53,9 +81,7 @@ export interface Backend {
   readonly llm: LlmBackend | undefined
   /** Set on plain hosts only; an LLM backend presents its credential itself. */
   readonly auth: BackendAuth | undefined
-  readonly policies: readonly Policy[]
   readonly timeouts: Timeouts
-  readonly weight: number
 }
 
 export interface Route {
@@ -88,89 +114,7 @@ export interface Snapshot {
   readonly binds: readonly Bind[]
   readonly targets: readonly UpstreamTarget[]
   readonly catalogs: readonly Catalog[]
-}
-
-/** Reads a file as text; throws when it cannot. */
-export type ReadText = (path: string) => string
-
-interface Context {
-  readonly config: Config
-  readonly readText: ReadText
-  readonly targets: UpstreamTarget[]
-}
-
-function readAt(context: Context, path: KeyPath, file: string): string {
-  try {
-    return context.readText(file)
-  } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause)
-    throw new ConfigProblem(path, `cannot read ${file}: ${detail}`, { cause })
-  }
-}
-
-function splitEndpoint(endpoint: string): { readonly host: string; readonly port: number } {
-  const colon = endpoint.lastIndexOf(':')
-  return { host: endpoint.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(endpoint.slice(colon + 1)) }
-}
-
-function upstreamTls(context: Context, config: BackendTls, path: KeyPath): UpstreamTls {
-  const pem = (key: 'root' | 'cert' | 'key') => {
-    const file = config[key]
-    return file === undefined ? undefined : readAt(context, [...path, key], file)
-  }
-  const [ca, cert, key] = [pem('root'), pem('cert'), pem('key')]
-  checkPem(path, { ca, cert, key })
-  return {
-    ca,
-    cert,
-    key,
-    servername: config.hostname,
-    insecure: config.insecure,
-    insecureHost: config.insecureHost,
-  }
-}
-
-/** What is no certificate, or does not fit its key, shows here and not with the first connection. */
-function checkPem(
-  path: KeyPath,
-  files: { readonly ca?: string; readonly cert?: string; readonly key?: string },
-): void {
-  try {
-    createSecureContext(files)
-  } catch (cause) {
-    const detail = cause instanceof Error ? cause.message.replace(/^error:[0-9A-F]+:/, '') : String(cause)
-    throw new ConfigProblem(path, `the certificate and its key cannot be used: ${detail}`, { cause })
-  }
-}
-
-/** Policies that stand on a backend, around it, or on its route; the innermost wins, `ai` field by field. */
-interface Layers {
-  readonly policies: RoutePolicies & BackendPolicies
-  readonly pathOf: (key: string) => KeyPath
-}
-
-function layer(outer: Layers, inner: BackendPolicies | undefined, path: KeyPath): Layers {
-  if (inner === undefined) return outer
-  const ai =
-    outer.policies.ai === undefined && inner.ai === undefined
-      ? undefined
-      : { ...outer.policies.ai, ...inner.ai }
-  return {
-    policies: { ...outer.policies, ...inner, ai },
-    pathOf: (key) => (key in inner ? [...path, key] : outer.pathOf(key)),
-  }
-}
-
-function credentialOf(context: Context, layers: Layers): BackendAuth | undefined {
-  const config = layers.policies.backendAuth
-  if (config === undefined) return undefined
-  const isPlaced = typeof config.key === 'object' && 'value' in config.key
-  const path = [...layers.pathOf('backendAuth'), 'key', ...(isPlaced ? ['value'] : []), 'file']
-  return backendAuth(config, (file) => {
-    const key = readAt(context, path, file).trim()
-    if (!isHeaderValue(key)) throw new ConfigProblem(path, `${file} does not hold a key on one line`)
-    return key
-  })
+  readonly mcp: readonly McpSource[]
 }
 
 /** Header modifiers of the backend itself; the route's own are the route's. */
@@ -181,24 +125,6 @@ function headerPolicies(policies: BackendPolicies | undefined): Policy[] {
   if (policies?.responseHeaderModifier !== undefined)
     compiled.push(responseHeaderModifier(policies.responseHeaderModifier))
   return compiled
-}
-
-function backendTimeouts(layers: Layers): Timeouts {
-  const base = timeouts(layers.policies.timeout)
-  const own = layers.policies.http?.requestTimeout
-  return own === undefined ? base : { ...base, firstByteMs: own }
-}
-
-function target(
-  context: Context,
-  host: string,
-  port: number,
-  tls: UpstreamTls | undefined,
-  layers: Layers,
-): UpstreamTarget {
-  const made: UpstreamTarget = { host, port, tls, connectTimeoutMs: layers.policies.tcp?.connectTimeout }
-  context.targets.push(made)
-  return made
 }
 
 function hostBackend(
@@ -223,6 +149,7 @@ function hostBackend(
     policies: headerPolicies(own),
     timeouts: backendTimeouts(layers),
     weight,
+    mcp: undefined,
   }
 }
 
@@ -281,14 +208,28 @@ function aiBackend(
     policies: [...headerPolicies(own), ...headerPolicies(config.policies)],
     timeouts: backendTimeouts(layers),
     weight,
+    mcp: undefined,
   }
 }
 
-function oneBackend(context: Context, config: RouteBackendConfig, route: Layers, path: KeyPath): Backend {
+/** The route that a backend belongs to, as far as backends look at it. */
+interface Surroundings {
+  readonly layers: Layers
+  /** As configured. */
+  readonly name: string | undefined
+  readonly hostnames: readonly string[]
+}
+
+function oneBackend(
+  context: Context,
+  config: RouteBackendConfig,
+  route: Surroundings,
+  path: KeyPath,
+): Backend {
   const weight = config.weight ?? 1
   let source: RouteBackendConfig | NamedBackendConfig = config
   let at = path
-  let outer = route
+  let outer = route.layers
   let name: string | undefined
   let own = config.policies
   if (config.backend !== undefined) {
@@ -299,12 +240,22 @@ function oneBackend(context: Context, config: RouteBackendConfig, route: Layers,
       throw new ConfigProblem([...path, 'backend'], `there is no top-level backend named ${wanted}`)
     source = named
     at = ['backends', index]
-    outer = layer(route, named.policies, [...at, 'policies'])
+    outer = layer(route.layers, named.policies, [...at, 'policies'])
     own = named.policies === undefined ? own : { ...named.policies, ...own }
     name = named.name
   }
   const layers = layer(outer, config.policies, [...path, 'policies'])
   if (source.ai !== undefined) return aiBackend(context, source.ai, layers, [...at, 'ai'], own, weight)
+  if (source.mcp !== undefined) {
+    const place = {
+      layers,
+      path: [...at, 'mcp'],
+      name: name ?? route.name ?? 'mcp',
+      hostnames: route.hostnames,
+    }
+    const mcp = mcpSource(context, source.mcp, place)
+    return { name: mcp.name, mcp, llm: undefined, policies: headerPolicies(own), weight }
+  }
   const host = source.host ?? ''
   return hostBackend(context, host, name ?? host, layers, own, weight)
 }
@@ -322,16 +273,27 @@ function routePolicies(config: RoutePolicies | undefined): Policy[] {
   return compiled
 }
 
-function oneRoute(context: Context, config: RouteConfig, index: number, path: KeyPath): RouteSource<Route> {
+function oneRoute(
+  context: Context,
+  config: RouteConfig,
+  index: number,
+  path: KeyPath,
+  listener: ListenerConfig,
+): RouteSource<Route> {
   const policiesPath = [...path, 'policies']
-  const layers: Layers = { policies: { ...config.policies }, pathOf: (key) => [...policiesPath, key] }
+  const layers = outermost(config.policies, policiesPath)
   // The route's header modifiers run with the route, not once more with each backend.
   const inherited: Layers = {
     ...layers,
     policies: { ...layers.policies, requestHeaderModifier: undefined, responseHeaderModifier: undefined },
   }
+  const surroundings: Surroundings = {
+    layers: inherited,
+    name: config.name,
+    hostnames: [...(config.hostnames ?? []), ...(listener.hostname === undefined ? [] : [listener.hostname])],
+  }
   const backends = (config.backends ?? []).map((backend, position) =>
-    oneBackend(context, backend, inherited, [...path, 'backends', position]),
+    oneBackend(context, backend, surroundings, [...path, 'backends', position]),
   )
   const target: Route = {
     name: `default/${config.name ?? `route${index}`}`,
@@ -340,12 +302,12 @@ function oneRoute(context: Context, config: RouteConfig, index: number, path: Ke
     totalWeight: backends.reduce((sum, backend) => sum + backend.weight, 0),
     timeouts: timeouts(config.policies?.timeout),
   }
-  return { hostnames: config.hostnames, matches: config.matches, target, path }
+  return { hostnames: config.hostnames, matches: mcpRouteMatches(config), target, path }
 }
 
 function oneListener(context: Context, config: ListenerConfig, index: number, path: KeyPath): Listener {
   const routes = (config.routes ?? []).map((route, position) =>
-    oneRoute(context, route, position, [...path, 'routes', position]),
+    oneRoute(context, route, position, [...path, 'routes', position], config),
   )
   const tls = config.tls && {
     cert: readAt(context, [...path, 'tls', 'cert'], config.tls.cert),
@@ -384,9 +346,30 @@ function readCatalogs(context: Context): Catalog[] {
   })
 }
 
+/** The port of the top-level `mcp:`. */
+function mcpBind(context: Context, config: McpSectionConfig): Bind {
+  const port = config.port ?? 3000
+  const layers = outermost(config.policies, ['mcp', 'policies'])
+  const mcp = mcpSource(context, config, { layers, path: ['mcp'], name: 'mcp', hostnames: [] })
+  const backend: Backend = { name: mcp.name, mcp, llm: undefined, policies: [], weight: 1 }
+  const target: Route = {
+    name: 'internal/default',
+    policies: routePolicies(config.policies),
+    backends: [backend],
+    totalWeight: 1,
+    timeouts: timeouts(config.policies?.timeout),
+  }
+  const match = compileRoutes([{ hostnames: undefined, matches: undefined, target, path: ['mcp'] }])
+  return {
+    name: `bind/${port}`,
+    port,
+    listeners: [{ name: 'mcp', host: hostTest(undefined), tls: undefined, match }],
+  }
+}
+
 /** Throws `ConfigProblem`. */
 export function compile(config: Config, readText: ReadText): Snapshot {
-  const context: Context = { config, readText, targets: [] }
+  const context: Context = { config, readText, targets: [], mcp: [] }
   const binds = (config.binds ?? []).map((bind, index): Bind => {
     const listeners = bind.listeners.map((listener, position) =>
       oneListener(context, listener, position, ['binds', index, 'listeners', position]),
@@ -394,5 +377,6 @@ export function compile(config: Config, readText: ReadText): Snapshot {
     listeners.sort((a, b) => b.host.rank[0] - a.host.rank[0] || b.host.rank[1] - a.host.rank[1])
     return { name: `bind/${bind.port}`, port: bind.port, listeners }
   })
-  return { binds, targets: context.targets, catalogs: readCatalogs(context) }
+  if (config.mcp !== undefined) binds.push(mcpBind(context, config.mcp))
+  return { binds, targets: context.targets, catalogs: readCatalogs(context), mcp: context.mcp }
 }

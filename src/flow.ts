@@ -6,25 +6,30 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Answer } from './answer.ts'
-import type { Backend, Bind, Route } from './compile.ts'
+import type { Backend, Bind, FederatingBackend, ForwardingBackend, Route } from './compile.ts'
 import { type ErrorType, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
 import { type Attempt, beginExchange, type Exchange, type WireFormat } from './core/exchange.ts'
 import { type Headers, withoutHopByHop } from './core/headers.ts'
 import { formatTraceparent, newSpanId, type TraceContext } from './core/trace-context.ts'
+import type { Upstreams } from './core/upstream.ts'
 import { readBody } from './listen/body.ts'
 import { ClientResponse } from './listen/client-response.ts'
 import { errorBody } from './llm/error-body.ts'
 import { clientFormatOf, type LlmPlan, planLlm } from './llm/plan.ts'
 import type { RelayOptions } from './llm/relay.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
+import type { McpRequest, TraceOfCaller } from './mcp/endpoint.ts'
+import { isObject } from './mcp/json-rpc.ts'
+import type { McpSource } from './mcp/source.ts'
+import { McpAnswer, rpcFaultBody } from './mcp-answer.ts'
 import type { RequestHead } from './policies/policy.ts'
 import type { Matched } from './route/match.ts'
-import type { Upstreams } from './upstream/client.ts'
 import type { Pricing } from './usage/price.ts'
 
 export interface FlowDependencies {
   readonly upstreams: Upstreams
-  readonly traceContextFor: (headers: IncomingMessage['headers']) => TraceContext
+  readonly serveMcp: (source: McpSource, request: McpRequest) => Promise<void>
+  readonly traceContextFor: (traceparent: unknown, tracestate: unknown) => TraceContext
   readonly pricing: () => Pricing
   readonly countTokens: CountTokens
   /** Largest request body that is held in memory. */
@@ -95,8 +100,9 @@ class Flow {
   #backend: Backend | undefined
   #head: RequestHead | undefined
   /** How this client wants to hear of errors; undefined = plain text. */
-  #errorFormat: WireFormat | undefined
+  #errorFormat: WireFormat | 'mcp' | undefined
   #answer: Answer | undefined
+  #mcp: McpAnswer | undefined
   #requestTimer: NodeJS.Timeout | undefined
   #totalTimer: NodeJS.Timeout | undefined
   #outcome: Outcome | undefined
@@ -107,7 +113,7 @@ class Flow {
     this.#request = request
     const { path, query } = splitTarget(request.url ?? '/')
     this.#exchange = beginExchange({
-      trace: deps.traceContextFor(request.headers),
+      trace: deps.traceContextFor(request.headers.traceparent, request.headers.tracestate),
       clientAddress: addressOf(request),
       method: request.method ?? 'GET',
       host: request.headers.host ?? '',
@@ -176,13 +182,17 @@ class Flow {
     if (backend?.llm !== undefined) {
       exchange.protocol = 'llm'
       this.#errorFormat = clientFormatOf(backend.llm, head.path)
+    } else if (backend?.mcp !== undefined) {
+      exchange.protocol = 'mcp'
+      this.#errorFormat = 'mcp'
     }
     for (const policy of route.policies) if (this.#applied(policy, head)) return
     if (backend === undefined) throw new GatewayError('no_backend', 'no valid backends')
     this.#backend = backend
     exchange.backend = backend.name
     for (const policy of backend.policies) if (this.#applied(policy, head)) return
-    if (backend.llm === undefined) this.#sendPlain(backend, head)
+    if (backend.mcp !== undefined) this.#federate(backend, head)
+    else if (backend.llm === undefined) this.#sendPlain(backend, head)
     else this.#receiveBody(backend.llm, backend, head)
   }
 
@@ -202,7 +212,66 @@ class Flow {
     if (totalMs > 0) this.#totalTimer = setTimeout(timeOut, totalMs)
   }
 
-  #sendPlain(backend: Backend, head: RequestHead): void {
+  #federate({ mcp }: FederatingBackend, head: RequestHead): void {
+    const waitingSince = performance.now()
+    const done = (error: GatewayError | undefined, body: Buffer) => {
+      if (this.#over) return
+      const waitedMs = performance.now() - waitingSince
+      this.#guard(() => {
+        if (error !== undefined) throw error
+        this.#exchange.requestBytes = body.length
+        this.#deps.serveMcp(mcp, this.#mcpRequest(head, body, waitedMs)).catch((reason) => this.#fail(reason))
+      })
+    }
+    if (hasBody(this.#request))
+      readBody(this.#request, this.#deps.maxBodyBytes(), done, 'failed to process MCP request')
+    else done(undefined, Buffer.alloc(0))
+  }
+
+  #mcpRequest(head: RequestHead, body: Buffer, waitedMs: number): McpRequest {
+    const exchange = this.#exchange
+    const answer = new McpAnswer({
+      exchange,
+      client: this.#client,
+      decorate: (headers) => this.#decorate(headers),
+      onHead: () => clearTimeout(this.#requestTimer),
+    })
+    this.#mcp = answer
+    const facts = { sessionId: undefined, protocolVersion: undefined, operations: [], calls: [] }
+    exchange.mcp = facts
+    return {
+      method: exchange.method,
+      path: exchange.path,
+      query: exchange.query,
+      headers: head.headers,
+      body,
+      scheme: exchange.scheme,
+      host: exchange.host,
+      localAddress: this.#request.socket.localAddress ?? '',
+      clientAddress: exchange.clientAddress,
+      facts,
+      port: answer,
+      traceOf: (meta) => this.#traceOfCaller(isObject(meta) ? meta : {}),
+      onCalling: () => {
+        exchange.requestProcessingMs ??= performance.now() - exchange.startedAt - waitedMs
+      },
+      holdRecord: (until) => answer.hold(until),
+    }
+  }
+
+  /** A client may say to which trace a message belongs where HTTP has nothing to say. */
+  #traceOfCaller(meta: Readonly<Record<string, unknown>>): TraceOfCaller {
+    const exchange = this.#exchange
+    const { traceparent } = this.#request.headers
+    if (exchange.trace.parentSpanId === undefined && meta.traceparent !== undefined)
+      exchange.trace = this.#deps.traceContextFor(meta.traceparent, meta.tracestate)
+    const { sampled, traceId, parentSpanId } = exchange.trace
+    const said = traceparent ?? meta.traceparent
+    const received = parentSpanId !== undefined && typeof said === 'string' ? said : undefined
+    return { sampled, traceId, received }
+  }
+
+  #sendPlain(backend: ForwardingBackend, head: RequestHead): void {
     const { headers } = head
     delete headers.expect
     if (backend.auth !== undefined) headers[backend.auth.header] = backend.auth.value
@@ -217,7 +286,7 @@ class Flow {
     )
   }
 
-  #receiveBody(llm: NonNullable<Backend['llm']>, backend: Backend, head: RequestHead): void {
+  #receiveBody(llm: NonNullable<Backend['llm']>, backend: ForwardingBackend, head: RequestHead): void {
     const waitingSince = performance.now()
     readBody(this.#request, this.#deps.maxBodyBytes(), (error, body) => {
       if (this.#over) return
@@ -255,7 +324,7 @@ class Flow {
   }
 
   #send(
-    backend: Backend,
+    backend: ForwardingBackend,
     head: RequestHead,
     request: {
       readonly path: string
@@ -362,7 +431,12 @@ class Flow {
     if (fault.code === 'method_not_allowed') headers.allow = fault.message.endsWith('GET') ? 'GET' : 'POST'
     headers['content-type'] = format === undefined ? 'text/plain; charset=utf-8' : 'application/json'
     const { status, message, code } = fault
-    const body = format === undefined ? message : JSON.stringify(errorBody(format, status, message, code))
+    const body =
+      format === undefined
+        ? message
+        : format === 'mcp'
+          ? rpcFaultBody(fault)
+          : JSON.stringify(errorBody(format, status, message, code))
     this.#reply(status, headers, Buffer.from(body))
   }
 
@@ -375,20 +449,31 @@ class Flow {
     const exchange = this.#exchange
     exchange.endedAt = performance.now()
     this.#client.closed()
-    if (!this.#client.isSent && this.#outcome === undefined) this.#noteAbort()
+    if (!this.#client.isSent && this.#outcome === undefined && !this.#isListening) this.#noteAbort()
     this.#answer?.close()
-    exchange.outcome = this.#outcome ?? this.#answer?.outcome ?? 'completed'
     const settling = this.#settle()
     if (settling === undefined) this.#record()
     else settling.catch((error: unknown) => this.#deps.unexpected(error)).then(() => this.#record())
   }
 
+  /** A stream on which an MCP client waits for whatever may come is ended by leaving it. */
+  get #isListening(): boolean {
+    return this.#mcp !== undefined && this.#exchange.method === 'GET' && this.#client.hasBegun
+  }
+
   #settle(): Promise<void> | undefined {
+    const mcp = this.#mcp
+    if (mcp !== undefined) return mcp.closed()?.then(() => this.#concludeMcp())
     try {
       return this.#answer?.settle(this.#deps.countTokens)
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /** An answer that went another way than the response was over when it was there. */
+  #concludeMcp(): void {
+    if (this.#outcome === undefined) this.#exchange.endedAt = performance.now()
   }
 
   #noteAbort(): void {
@@ -402,6 +487,9 @@ class Flow {
 
   /** Whatever happens on the way to its figures, the record is written. */
   #record(): void {
+    const exchange = this.#exchange
+    if (this.#outcome === undefined) this.#mcp?.conclude()
+    exchange.outcome = this.#outcome ?? this.#mcp?.outcome ?? this.#answer?.outcome ?? 'completed'
     try {
       this.#price()
     } catch (error) {

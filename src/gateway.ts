@@ -5,15 +5,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type AdminSources, openSideServers, type SideServers } from './admin/servers.ts'
-import { type Bind, compile, type ReadText, type Snapshot } from './compile.ts'
+import { type Bind, compile, type Snapshot } from './compile.ts'
+import type { ReadText } from './compile-upstream.ts'
 import { redactConfig } from './config/redact.ts'
 import type { Config } from './config/schema.ts'
 import type { Settings } from './config/settings.ts'
 import { FAULTS, type GatewayError } from './core/errors.ts'
 import { beginExchange, type Exchange } from './core/exchange.ts'
 import { newTraceId } from './core/trace-context.ts'
+import type { UpstreamTarget } from './core/upstream.ts'
 import { createFlows } from './flow.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
+import { createMcp } from './mcp/runtime.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -79,6 +82,17 @@ function tlsListeners(bind: Bind): readonly TlsListener[] | undefined {
   return secure.length === 0 ? undefined : secure
 }
 
+/** Where a URL of the configuration points: an identity provider, a document. */
+function upstreamOfUrl(url: URL): UpstreamTarget {
+  const isTls = url.protocol === 'https:'
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
+    tls: isTls ? {} : undefined,
+    connectTimeoutMs: undefined,
+  }
+}
+
 /** What telemetry gets at the end to reach its collector. */
 const FLUSH_MS = 2000
 /** What requests that are cut at the end get to be told so and recorded. */
@@ -125,6 +139,31 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onConnected: (transport, seconds) => metrics.upstreamConnected(transport, seconds),
   })
 
+  // 4 MCP.
+  const mcp = createMcp({
+    upstreams,
+    version,
+    environment,
+    readText: options.readText,
+    upstreamOf: upstreamOfUrl,
+    sessionTtlMs: settings.mcp.sessionTtlMs,
+    maxSessions: settings.mcp.maxSessions,
+    maxBytes: settings.maxBufferSize,
+    now: () => performance.now(),
+    random: Math.random,
+    events: {
+      sessions: metrics.mcpSessions,
+      target: metrics.mcpTarget,
+      targetGone: metrics.mcpTargetGone,
+      restarted: metrics.mcpRestarted,
+      log: (level, message, fields) => logger[level]('mcp', message, fields),
+      unexpected: (error) =>
+        logger.error('mcp', 'internal error', {
+          error: error instanceof Error ? error : new Error(String(error)),
+        }),
+    },
+  })
+
   // 1-5 the request's way.
   let draining = false
   let inFlight = 0
@@ -157,14 +196,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const flows = createFlows({
     upstreams,
-    traceContextFor: (headers) => {
-      const { traceparent, tracestate } = headers
-      return traceContextFor(
+    serveMcp: mcp.serve,
+    traceContextFor: (traceparent, tracestate) =>
+      traceContextFor(
         typeof traceparent === 'string' ? traceparent : undefined,
         typeof tracestate === 'string' ? tracestate : undefined,
         sampler,
-      )
-    },
+      ),
     pricing: () => pricing,
     countTokens: estimator.count,
     maxBodyBytes: () => settings.maxBufferSize,
@@ -299,6 +337,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 
   async function closeEverything(side: SideServers | undefined): Promise<void> {
+    await mcp.close()
     await tracer?.close(FLUSH_MS)
     await upstreams.close()
     await estimator.close()
@@ -310,11 +349,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // 8 admin.
   let side: SideServers | undefined
   try {
+    const prepared = mcp.prepare(snapshot.mcp)
     side = await openSideServers(
       { admin: settings.adminAddr, stats: settings.statsAddr, readiness: settings.readinessAddr },
       sources,
     )
     await applyBinds(snapshot.binds)
+    mcp.adopt(prepared)
   } catch (error) {
     await closeEverything(side)
     throw error
@@ -337,14 +378,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
     async reload(nextConfig) {
       const next = compile(nextConfig, options.readText)
+      const prepared = mcp.prepare(next.mcp)
       await applyBinds(next.binds)
       adopt(next, nextConfig)
+      mcp.adopt(prepared)
       metrics.configReloaded('success')
     },
     reloadFailed: () => metrics.configReloaded('failure'),
     logDropped: (count) => metrics.telemetryDropped('logs', count),
     async close() {
       draining = true
+      mcp.drain()
       const { connectionMinTerminationDeadlineMs: min, connectionTerminationDeadlineMs: max } = settings
       // New requests are still taken for a while, so that whoever routes here can learn that it ends.
       if (min > 0) await new Promise((resolve) => setTimeout(resolve, min))

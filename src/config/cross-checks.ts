@@ -48,13 +48,19 @@ export function crossCheck(data: unknown): Finding[] {
   return [
     ...tracingTwice(file),
     ...logLevels(file),
-    ...duplicates(binds, 'port', 'port', (port) => port === 0),
+    ...duplicates([...binds, ...mcpSection(file)], 'port', 'port', (port) => port === 0),
     ...binds.flatMap((bind) => duplicates(children(bind, 'listeners'), 'name', 'listener name')),
     ...duplicates(named, 'name', 'backend name'),
     ...used.flatMap((backend) => missingBackend(backend, named)),
     ...[...named, ...used].flatMap(aiBackend),
     ...routes.flatMap(regexes),
   ]
+}
+
+/** The top-level `mcp:` has a port, whether it says so or not. */
+function mcpSection(file: Placed): Placed[] {
+  const mcp = child(file, 'mcp')
+  return mcp === undefined ? [] : [{ ...mcp, value: { port: 3000, ...mcp.value } }]
 }
 
 function tracingTwice(file: Placed): Finding[] {
@@ -197,7 +203,7 @@ export function warningsOf(data: unknown): string[] {
     warnings.push(
       `${unheeded.map((path) => path.join('.')).join(', ')}: accepted without effect, the operating system decides`,
     )
-  if (children(file, 'binds').length === 0)
-    warnings.push('nothing listens for requests: there are no `binds`')
+  if (children(file, 'binds').length === 0 && child(file, 'mcp') === undefined)
+    warnings.push('nothing listens for requests: there are no `binds` and no `mcp`')
   return warnings
 }

@@ -8,6 +8,9 @@ import { z } from 'zod'
 import { address, durationMs, endpoint, orEmpty } from '../core/schema.ts'
 import { frontendHttpSchema, listenerTlsSchema } from '../listen/schema.ts'
 import { aiBackendShape, aiPolicySchema } from '../llm/schema.ts'
+import { mcpAuthenticationSchema } from '../mcp/authentication/schema.ts'
+import { mcpAuthorizationSchema } from '../mcp/authorization.ts'
+import { mcpBackendShape, mcpSettingsSchema, mcpTargetShape } from '../mcp/schema.ts'
 import { backendAuthSchema } from '../policies/backend-auth.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
@@ -28,6 +31,8 @@ const routePoliciesSchema = z.strictObject({
   urlRewrite: urlRewriteSchema.optional(),
   directResponse: directResponseSchema.optional(),
   ai: aiPolicySchema.optional(),
+  mcpAuthorization: mcpAuthorizationSchema.optional(),
+  mcpAuthentication: mcpAuthenticationSchema.optional(),
 })
 export type RoutePolicies = z.output<typeof routePoliciesSchema>
 
@@ -39,6 +44,7 @@ const backendPoliciesSchema = z.strictObject({
   http: z.strictObject({ requestTimeout: durationMs.optional() }).optional(),
   tcp: z.strictObject({ connectTimeout: durationMs.optional() }).optional(),
   ai: aiPolicySchema.optional(),
+  mcpAuthorization: mcpAuthorizationSchema.optional(),
 })
 export type BackendPolicies = z.output<typeof backendPoliciesSchema>
 
@@ -48,14 +54,43 @@ export type AiBackendConfig = z.output<typeof aiBackendSchema>
 const oneTarget = (keys: readonly string[]) => (value: object) =>
   keys.filter((key) => (value as Record<string, unknown>)[key] !== undefined).length === 1
 
+const mcpTargetPoliciesSchema = backendPoliciesSchema.pick({
+  backendAuth: true,
+  backendTLS: true,
+  requestHeaderModifier: true,
+  http: true,
+  tcp: true,
+})
+
+const mcpTargetSchema = z
+  .strictObject({ ...mcpTargetShape, policies: mcpTargetPoliciesSchema.optional() })
+  .refine(oneTarget(['stdio', 'mcp', 'sse', 'openapi']), {
+    error: 'expected exactly one of stdio, mcp, sse, openapi',
+  })
+export type McpTargetConfig = z.output<typeof mcpTargetSchema>
+
+const mcpTargets = z.array(mcpTargetSchema)
+const mcpBackendSchema = z.strictObject({ ...mcpBackendShape, targets: mcpTargets })
+export type McpBackendConfig = z.output<typeof mcpBackendSchema>
+
+/** The top-level `mcp:`, a port of its own. */
+const mcpSectionSchema = z.strictObject({
+  port: z.int().min(0).max(65535).optional(),
+  ...mcpBackendShape,
+  targets: mcpTargets,
+  policies: orEmpty(routePoliciesSchema).optional(),
+})
+export type McpSectionConfig = z.output<typeof mcpSectionSchema>
+
 const namedBackendSchema = z
   .strictObject({
     name: z.string().min(1),
     policies: backendPoliciesSchema.optional(),
     host: endpoint.optional(),
     ai: aiBackendSchema.optional(),
+    mcp: mcpBackendSchema.optional(),
   })
-  .refine(oneTarget(['host', 'ai']), { error: 'expected exactly one of host, ai' })
+  .refine(oneTarget(['host', 'ai', 'mcp']), { error: 'expected exactly one of host, ai, mcp' })
 export type NamedBackendConfig = z.output<typeof namedBackendSchema>
 
 const routeBackendSchema = z
@@ -64,10 +99,13 @@ const routeBackendSchema = z
     policies: backendPoliciesSchema.optional(),
     host: endpoint.optional(),
     ai: aiBackendSchema.optional(),
+    mcp: mcpBackendSchema.optional(),
     /** A top-level backend, `/name` or `name`. */
     backend: z.string().min(1).optional(),
   })
-  .refine(oneTarget(['host', 'ai', 'backend']), { error: 'expected exactly one of host, ai, backend' })
+  .refine(oneTarget(['host', 'ai', 'mcp', 'backend']), {
+    error: 'expected exactly one of host, ai, mcp, backend',
+  })
 export type RouteBackendConfig = z.output<typeof routeBackendSchema>
 
 const routeSchema = z.strictObject({
@@ -149,6 +187,7 @@ const staticSchema = z.strictObject({
   logging: loggingSchema.optional(),
   metrics: metricsSchema.optional(),
   backend: upstreamDefaultsSchema.optional(),
+  mcp: mcpSettingsSchema.optional(),
   ...ignored,
 })
 
@@ -156,6 +195,7 @@ export const configSchema = z.strictObject({
   config: orEmpty(staticSchema).optional(),
   binds: z.array(bindSchema).optional(),
   backends: z.array(namedBackendSchema).optional(),
+  mcp: mcpSectionSchema.optional(),
   frontendPolicies: z
     .strictObject({ http: frontendHttpSchema.optional(), tracing: frontendTracingSchema.optional() })
     .optional(),

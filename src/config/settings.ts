@@ -34,6 +34,13 @@ export interface Settings {
   /** Lower-case. */
   readonly sensitiveHeaders: readonly string[]
   readonly upstream: UpstreamSettings
+  readonly mcp: McpSettings
+}
+
+interface McpSettings {
+  /** Sessions that nobody used for so long are forgotten. */
+  readonly sessionTtlMs: number
+  readonly maxSessions: number
 }
 
 interface UpstreamSettings {
@@ -58,6 +65,8 @@ const DEFAULTS = {
   connectTimeoutMs: 10_000,
   poolIdleTimeoutMs: 90_000,
   keepaliveMs: 180_000,
+  mcpSessionTtlMs: 1_800_000,
+  mcpMaxSessions: 10_000,
 } as const
 
 type Reading<T> = { readonly value: T } | { readonly problem: string }
@@ -170,6 +179,10 @@ export function settings(config: Config, environment: Environment): Settings {
     logFormat: from(READERS.LOG_FORMAT, 'LOG_FORMAT') ?? file.logging?.format ?? 'text',
     sensitiveHeaders: (file.sensitiveHeaders ?? []).map((name) => name.toLowerCase()),
     upstream: upstreamSettings(file.backend),
+    mcp: {
+      sessionTtlMs: file.mcp?.sessionTtl ?? DEFAULTS.mcpSessionTtlMs,
+      maxSessions: file.mcp?.maxSessions ?? DEFAULTS.mcpMaxSessions,
+    },
   }
 }
 

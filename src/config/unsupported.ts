@@ -18,8 +18,10 @@ interface Refusal {
 
 const ROUTE = 'binds\\[\\]\\.listeners\\[\\]\\.routes\\[\\]'
 const BACKEND = `(?:${ROUTE}\\.)?backends\\[\\]`
-const BACKEND_POLICIES = `${BACKEND}(?:\\.ai)?\\.policies`
-const POLICIES = `(?:${ROUTE}\\.policies|${BACKEND_POLICIES})`
+const TARGET = `(?:${BACKEND}\\.)?mcp\\.targets\\[\\]`
+const BACKEND_POLICIES = `(?:${BACKEND}(?:\\.ai)?|${TARGET})\\.policies`
+const ROUTE_POLICIES = `(?:${ROUTE}|mcp)\\.policies`
+const POLICIES = `(?:${ROUTE_POLICIES}|${BACKEND_POLICIES})`
 const at = (pattern: string) => new RegExp(`^${pattern}$`)
 
 const REFUSALS: readonly Refusal[] = [
@@ -31,9 +33,11 @@ const REFUSALS: readonly Refusal[] = [
     keys: ['policies'],
     hint: 'policies belong to a route or a backend: `binds[].listeners[].routes[].policies`',
   },
-  { at: at(''), keys: ['tcpRoutes', 'mcp', 'ui', 'routeGroups', 'workloads', 'services'] },
+  { at: at(''), keys: ['tcpRoutes', 'ui', 'routeGroups', 'workloads', 'services'] },
 
-  { at: at('config'), keys: ['database', 'session', 'mcp', 'standardAttributes', 'customFunctions'] },
+  { at: at('mcp'), keys: ['gateways'], hint: 'listen with `port`' },
+
+  { at: at('config'), keys: ['database', 'session', 'standardAttributes', 'customFunctions'] },
   {
     at: at('config'),
     keys: ['listener'],
@@ -91,17 +95,15 @@ const REFUSALS: readonly Refusal[] = [
   },
 
   {
-    at: at(`${ROUTE}\\.policies`),
+    at: at(ROUTE_POLICIES),
     keys: [
       'requestRedirect',
       'requestMirror',
       'authorization',
-      'mcpAuthorization',
       'jwtAuth',
       'apiKey',
       'basicAuth',
       'oidc',
-      'mcpAuthentication',
       'mcpGuardrails',
       'extAuthz',
       'extProc',
@@ -116,7 +118,7 @@ const REFUSALS: readonly Refusal[] = [
       'a2a',
     ],
   },
-  { at: at(`${ROUTE}\\.policies\\.directResponse`), keys: ['bodyExpression', 'headers', 'conditional'] },
+  { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['bodyExpression', 'headers', 'conditional'] },
   {
     at: at(BACKEND_POLICIES),
     keys: [
@@ -126,7 +128,6 @@ const REFUSALS: readonly Refusal[] = [
       'health',
       'extAuthz',
       'authorization',
-      'mcpAuthorization',
       'mcpGuardrails',
       'a2a',
       'inferenceRouting',
@@ -164,8 +165,8 @@ const REFUSALS: readonly Refusal[] = [
 
   {
     at: at(BACKEND),
-    keys: ['service', 'mcp', 'aws', 'internal', 'dynamic', 'routeGroup', 'invalid'],
-    hint: 'this version has `host`, `ai` and `backend`',
+    keys: ['service', 'aws', 'internal', 'dynamic', 'routeGroup', 'invalid'],
+    hint: 'this version has `host`, `ai`, `mcp` and `backend`',
   },
   { at: at(`${BACKEND}\\.host`), values: /^unix:/ },
   { at: at(`${BACKEND}\\.ai`), keys: ['groups'], hint: 'use `name` and `provider`: one provider' },

@@ -94,8 +94,74 @@ export const CHUNK_DELAY_BUCKETS = [
   0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1,
 ] as const
 
+/** Why an MCP operation or a call to a target failed; the values of old versions of `tool_call_errors_total` and more. */
+export const MCP_ERROR_TYPES = [
+  'tool_error',
+  'mcp_error',
+  'timeout',
+  'cancelled',
+  'unexpected_response',
+  'transport_error',
+  'openapi_error',
+  'unavailable',
+  'denied',
+  'invalid_request',
+  'internal',
+] as const
+export type McpErrorType = (typeof MCP_ERROR_TYPES)[number]
+
+export type McpResourceType = 'tool' | 'prompt' | 'resource' | 'task'
+
+/** One JSON-RPC message of a client. */
+export interface McpOperation {
+  readonly method: string
+  /** Undefined for notifications. */
+  readonly requestId: string | number | undefined
+  readonly startedAt: number
+  endedAt: number | undefined
+  resourceType: McpResourceType | undefined
+  /** The tool's or prompt's name as its server knows it, or the URI. */
+  resource: string | undefined
+  /** True when the server is known to have it: only then is it a label. */
+  resourceConfirmed: boolean
+  /** Undefined when several servers were asked, or none. */
+  target: string | undefined
+  errorType: McpErrorType | undefined
+  /** JSON-RPC's code. */
+  errorCode: number | undefined
+  errorMessage: string | undefined
+}
+
+/** One message on its way to one server, to the end of its answer. */
+export interface McpCall {
+  readonly spanId: string
+  readonly operation: McpOperation
+  readonly target: string
+  /** `host:port`, or the command. */
+  readonly endpoint: string
+  readonly transport: 'tcp' | 'pipe'
+  readonly startedAt: number
+  connectMs: number | undefined
+  endedAt: number | undefined
+  /** Of HTTP, where that carries it. */
+  status: number | undefined
+  sessionId: string | undefined
+  errorType: McpErrorType | undefined
+  errorCode: number | undefined
+  errorMessage: string | undefined
+}
+
+export interface McpFacts {
+  sessionId: string | undefined
+  protocolVersion: string | undefined
+  /** More than one only where a client sends a batch. */
+  readonly operations: McpOperation[]
+  readonly calls: McpCall[]
+}
+
 export interface Exchange {
-  readonly trace: TraceContext
+  /** Replaced when an MCP message, not the request's head, carries the caller's context. */
+  trace: TraceContext
   readonly startedAtEpochMs: number
   readonly startedAt: number
 
@@ -126,6 +192,7 @@ export interface Exchange {
   /** Readable: `ai.name`, the named backend, or `host:port`. */
   backend: string | undefined
   llm: LlmFacts | undefined
+  mcp: McpFacts | undefined
   readonly attempts: Attempt[]
 
   // What became of it.
@@ -189,6 +256,7 @@ export function beginExchange(start: ExchangeStart): Exchange {
     protocol: 'http',
     backend: undefined,
     llm: undefined,
+    mcp: undefined,
     attempts: [],
     status: 0,
     responseBytes: 0,

@@ -12,6 +12,9 @@ export interface SseEvent {
   readonly event: string | undefined
   /** The `data:` lines, joined by newlines. */
   readonly data: string
+  readonly id?: string | undefined
+  /** Milliseconds. */
+  readonly retry?: number | undefined
 }
 
 const LF = 0x0a
@@ -99,6 +102,8 @@ export function frameSplitter(maxFrameBytes = 64 * 1024 * 1024): FrameSplitter {
 export function parseFrame(frame: Buffer): SseEvent | undefined {
   let event: string | undefined
   let data: string | undefined
+  let id: string | undefined
+  let retry: number | undefined
   for (const line of frame.toString('utf8').split(/\r\n|\n|\r/)) {
     const colon = line.indexOf(':')
     if (colon === 0 || line === '') continue
@@ -106,12 +111,17 @@ export function parseFrame(frame: Buffer): SseEvent | undefined {
     const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
     if (field === 'data') data = data === undefined ? value : `${data}\n${value}`
     else if (field === 'event') event = value
+    else if (field === 'id' && !value.includes('\0')) id = value
+    else if (field === 'retry' && /^\d+$/.test(value)) retry = Number(value)
   }
-  return data === undefined ? undefined : { event, data }
+  return data === undefined ? undefined : { event, data, id, retry }
 }
 
 export function formatEvent(event: SseEvent): string {
-  const head = event.event === undefined ? '' : `event: ${event.event}\n`
+  const head =
+    (event.event === undefined ? '' : `event: ${event.event}\n`) +
+    (event.id === undefined ? '' : `id: ${event.id}\n`) +
+    (event.retry === undefined ? '' : `retry: ${event.retry}\n`)
   const data = event.data.includes('\n') ? event.data.replaceAll('\n', '\ndata: ') : event.data
   return `${head}data: ${data}\n\n`
 }

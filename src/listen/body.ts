@@ -6,24 +6,28 @@ import { GatewayError } from '../core/errors.ts'
 
 const EMPTY = Buffer.alloc(0)
 
-const tooLarge = (limit: number) =>
-  new GatewayError('body_too_large', `failed to process LLM request: the body exceeds ${limit} bytes`)
+/** How messages begin. */
+const LLM = 'failed to process LLM request'
+
+const tooLarge = (limit: number, subject: string) =>
+  new GatewayError('body_too_large', `${subject}: the body exceeds ${limit} bytes`)
 
 /** Calls back once: with the body, or with why there is none. A client that goes away calls back never. */
 export function readBody(
   request: IncomingMessage,
   limit: number,
   done: (error: GatewayError | undefined, body: Buffer) => void,
+  subject = LLM,
 ): void {
   const declared = Number(request.headers['content-length'] ?? 0)
   if (declared > limit) {
-    done(tooLarge(limit), EMPTY)
+    done(tooLarge(limit, subject), EMPTY)
     return
   }
   const encoding = request.headers['content-encoding']
   const decoder = decoderFor(encoding)
   if (decoder === 'unknown') {
-    const message = `failed to process LLM request: unknown content-encoding ${encoding}`
+    const message = `${subject}: unknown content-encoding ${encoding}`
     done(new GatewayError('unsupported_encoding', message), EMPTY)
     return
   }
@@ -48,7 +52,7 @@ export function readBody(
     length += chunk.length
     if (over) return
     if (length > limit) {
-      finish(tooLarge(limit), EMPTY)
+      finish(tooLarge(limit, subject), EMPTY)
       return
     }
     if (first === undefined) first = chunk
@@ -64,7 +68,7 @@ export function readBody(
     })
     source.on('error', (cause: Error) =>
       finish(
-        new GatewayError('invalid_body', `failed to process LLM request: the body is not valid ${encoding}`, {
+        new GatewayError('invalid_body', `${subject}: the body is not valid ${encoding}`, {
           cause,
         }),
         EMPTY,

@@ -45,6 +45,11 @@ export class ClientResponse {
     return this.#response.writableFinished
   }
 
+  /** What was written and the system has not taken yet. */
+  get bufferedBytes(): number {
+    return this.#response.writableLength
+  }
+
   /** True when the client was promised a number of bytes: then only closing the connection can tell of a failure. */
   get hasPromisedLength(): boolean {
     return this.#promised >= 0

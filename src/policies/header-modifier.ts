@@ -12,7 +12,8 @@ export const headerModifierSchema = z.strictObject({
 
 type HeaderModifier = z.output<typeof headerModifierSchema>
 
-function compile(config: HeaderModifier): (headers: Headers) => void {
+/** The change itself, for whoever has headers and no policy chain. */
+export function modifyHeaders(config: HeaderModifier): (headers: Headers) => void {
   const lower = (record: Record<string, string> = {}) =>
     Object.entries(record).map(([name, value]) => [name.toLowerCase(), value] as const)
   const set = lower(config.set)
@@ -26,7 +27,7 @@ function compile(config: HeaderModifier): (headers: Headers) => void {
 }
 
 export function requestHeaderModifier(config: HeaderModifier): Policy {
-  const modify = compile(config)
+  const modify = modifyHeaders(config)
   // Among the headers the client's own Host always is: only one that is configured is for the upstream.
   const [, host] = Object.entries(config.set ?? {}).find(([name]) => name.toLowerCase() === 'host') ?? []
   return {
@@ -39,5 +40,5 @@ export function requestHeaderModifier(config: HeaderModifier): Policy {
 }
 
 export function responseHeaderModifier(config: HeaderModifier): Policy {
-  return { onResponse: compile(config) }
+  return { onResponse: modifyHeaders(config) }
 }

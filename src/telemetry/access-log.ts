@@ -7,13 +7,15 @@
  *
  * Lines are put together by hand: this runs once per request.
  */
-import type { Exchange, LlmFacts } from '../core/exchange.ts'
+import type { Exchange, LlmFacts, McpFacts } from '../core/exchange.ts'
 import { bareOrQuoted, jsonString, type LogFormat, redact, timestamp } from './logger-text.ts'
 
 /** Undefined values are left out. */
 interface Line {
   readonly begin: (time: string) => void
   readonly text: (key: string, value: string | undefined) => void
+  /** Always quoted in text: a sentence. */
+  readonly quoted: (key: string, value: string | undefined) => void
   /** An id or a member of a closed set: cannot need quoting. */
   readonly word: (key: string, value: string | undefined) => void
   readonly number: (key: string, value: number | undefined) => void
@@ -27,6 +29,7 @@ export function accessLogLine(format: LogFormat): (exchange: Exchange) => string
     const durationMs = (exchange.endedAt ?? exchange.startedAt) - exchange.startedAt
     line.begin(timestamp(exchange.startedAtEpochMs + durationMs))
     describeRequest(line, exchange)
+    if (exchange.mcp !== undefined) describeMcp(line, exchange.mcp)
     if (exchange.llm !== undefined) describeLlm(line, exchange, exchange.llm)
     describeOutcome(line, exchange)
     line.word('duration', milliseconds(durationMs))
@@ -39,7 +42,7 @@ function describeRequest(line: Line, exchange: Exchange): void {
   line.text('listener', exchange.listener)
   line.text('route', exchange.route)
   line.text('backend', exchange.backend)
-  line.text('endpoint', exchange.attempts.at(-1)?.endpoint)
+  line.text('endpoint', exchange.attempts.at(-1)?.endpoint ?? exchange.mcp?.calls.at(-1)?.endpoint)
   line.text('src.addr', exchange.clientAddress)
   line.text('http.method', exchange.method)
   line.text('http.host', exchange.host)
@@ -49,6 +52,30 @@ function describeRequest(line: Line, exchange: Exchange): void {
   line.word('trace.id', exchange.trace.traceId)
   line.word('span.id', exchange.trace.spanId)
   line.word('protocol', exchange.protocol)
+}
+
+/** A batch tells of its first message, or of the first that failed, and how many there were. */
+function describeMcp(line: Line, mcp: McpFacts): void {
+  const { operations, sessionId } = mcp
+  const operation = operations.find(({ errorType }) => errorType !== undefined) ?? operations[0]
+  if (operation !== undefined) {
+    const { resourceType, resource } = operation
+    line.text('mcp.method.name', operation.method)
+    line.text('mcp.target', operation.target)
+    line.word('mcp.resource.type', resourceType)
+    if (resourceType === 'resource') line.text('mcp.resource.uri', resource)
+    if (resourceType === 'tool') line.text('gen_ai.tool.name', resource)
+    if (resourceType === 'prompt') line.text('gen_ai.prompt.name', resource)
+  }
+  line.text('mcp.session.id', sessionId)
+  if (operations.length > 1) line.number('mcp.messages', operations.length)
+  if (operation?.errorType === undefined) return
+  line.word('mcp.error.type', operation.errorType)
+  line.number('mcp.error.code', operation.errorCode)
+  line.quoted(
+    'mcp.error.message',
+    operation.errorMessage === undefined ? undefined : redact(operation.errorMessage),
+  )
 }
 
 function describeLlm(line: Line, exchange: Exchange, llm: LlmFacts): void {
@@ -91,7 +118,7 @@ function describeLlm(line: Line, exchange: Exchange, llm: LlmFacts): void {
 function describeOutcome(line: Line, exchange: Exchange): void {
   const { requestProcessingMs, errorMessage } = exchange
   line.number('retry.attempt', aboveZero(exchange.attempts.length - 1))
-  line.text('error', errorMessage === undefined ? undefined : redact(errorMessage))
+  line.quoted('error', errorMessage === undefined ? undefined : redact(errorMessage))
   line.word('reason', exchange.reason === 'Upstream' ? undefined : exchange.reason)
   line.word('outcome', exchange.outcome)
   line.word('error_type', exchange.errorType)
@@ -112,7 +139,10 @@ function textLine(): Line {
       line = `${time}\tinfo\trequest`
     },
     text(key, value) {
-      if (value !== undefined) line += ` ${key}=${key === 'error' ? jsonString(value) : bareOrQuoted(value)}`
+      if (value !== undefined) line += ` ${key}=${bareOrQuoted(value)}`
+    },
+    quoted(key, value) {
+      if (value !== undefined) line += ` ${key}=${jsonString(value)}`
     },
     word(key, value) {
       if (value !== undefined) line += ` ${key}=${value}`
@@ -131,6 +161,9 @@ function jsonLine(): Line {
       line = `{"level":"info","time":"${time}","scope":"request"`
     },
     text(key, value) {
+      if (value !== undefined) line += `,"${key}":${jsonString(value)}`
+    },
+    quoted(key, value) {
       if (value !== undefined) line += `,"${key}":${jsonString(value)}`
     },
     word(key, value) {

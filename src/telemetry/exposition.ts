@@ -127,6 +127,7 @@ function* samples(family: AnyFamily, format: Format): Generator<string, void, un
     case 'counter':
     case 'gauge':
       for (const series of family.series()) {
+        if ('isWithdrawn' in series && series.isWithdrawn) continue
         const value = series.collect === undefined ? series.value : series.collect()
         yield `${family.name}${braced(series.labels)} ${formatNumber(value)}\n`
       }

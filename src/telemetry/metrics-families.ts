@@ -24,10 +24,11 @@ const GEN_AI = [
   ...ROUTE,
 ] as const
 const TOKEN = ['gen_ai_token_type', 'token_type', ...GEN_AI, 'usage_source'] as const
+const MCP = ['method', 'resource_type', 'server'] as const
 const CONNECTION = ['bind', 'listener', 'protocol'] as const
 const CONNECTION_CONSTANTS = { gateway: CONSTANTS.gateway } as const
 
-/** `read_resource_calls_total` has URIs among its labels, of which a client can invent any number. */
+/** URIs are labels of `read_resource_calls_total`, of which a server may have any number. */
 const MAX_URI_SERIES = 200
 
 // Bounds are OpenTelemetry's or upstream's, in seconds unless said. Some lists go on where theirs end, because models
@@ -247,9 +248,38 @@ function registerGatewayFamilies(registry: Registry) {
   }
 }
 
-/** The tutorial's five: without prefix, with the labels of the versions that had them. */
+/** The tutorial's five have no prefix and the labels of the versions that had them. */
 function registerMcpFamilies(registry: Registry) {
   return {
+    mcpRequests: registry.counter({
+      name: 'agentgateway_mcp_requests_total',
+      help: 'MCP messages of clients by what became of them.',
+      labels: [...MCP, 'resource', 'status', 'error_type', ...ROUTED],
+      constants: CONSTANTS,
+    }),
+    mcpDuration: registry.histogram({
+      name: 'agentgateway_mcp_request_duration_seconds',
+      help: 'Time from an MCP request to its answer.',
+      unit: 'seconds',
+      labels: [...MCP, 'status', ...ROUTED],
+      constants: CONSTANTS,
+      buckets: REQUEST_BUCKETS,
+    }),
+    mcpSessions: registry.gauge({
+      name: 'agentgateway_mcp_sessions_active',
+      help: 'MCP sessions of clients.',
+      labels: ['backend'],
+    }),
+    mcpTargetUp: registry.gauge({
+      name: 'agentgateway_mcp_target_up',
+      help: '1 while an MCP target can be had, 0 while it cannot.',
+      labels: ['backend', 'server'],
+    }),
+    mcpTargetRestarts: registry.counter({
+      name: 'agentgateway_mcp_target_restarts_total',
+      help: 'Connections to an MCP target that were made again after they were lost, processes started again.',
+      labels: ['backend', 'server'],
+    }),
     toolCalls: registry.counter({
       name: 'tool_calls_total',
       help: 'MCP tools called.',

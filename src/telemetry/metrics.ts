@@ -6,6 +6,7 @@
 import type { Exchange, LlmFacts, Protocol } from '../core/exchange.ts'
 import type { Usage } from '../core/usage.ts'
 import { type Families, registerFamilies } from './metrics-families.ts'
+import { observeMcp } from './metrics-mcp.ts'
 import { type LlmSeries, type RequestSeries, requestSeries, UNKNOWN } from './metrics-series.ts'
 import type { Registry } from './registry.ts'
 
@@ -55,6 +56,7 @@ export function createMetrics({ registry, version, removed = [] }: MetricsOption
       observeRequest(families, series, exchange)
       observeProcessing(families, series, exchange)
       observeAttempts(families, exchange)
+      if (exchange.mcp !== undefined) observeMcp(families, exchange)
       const { llm } = exchange
       if (llm !== undefined && isTold(exchange, llm)) observeLlm(families, series.llm(llm), exchange, llm)
     },
@@ -77,6 +79,20 @@ export function createMetrics({ registry, version, removed = [] }: MetricsOption
     configReloaded(result: 'success' | 'failure'): void {
       families.configSynchronized.child().set(result === 'success' ? 1 : 0)
       families.configReloads.child(result).inc()
+    },
+    mcpSessions(backend: string, change: 1 | -1): void {
+      families.mcpSessions.child(backend).add(change)
+    },
+    mcpTarget(backend: string, server: string, isUp: boolean): void {
+      families.mcpTargetUp.child(backend, server).set(isUp ? 1 : 0)
+      // Born with the target, so that rate() sees the first one.
+      families.mcpTargetRestarts.child(backend, server)
+    },
+    mcpTargetGone(backend: string, server: string): void {
+      families.mcpTargetUp.child(backend, server).isWithdrawn = true
+    },
+    mcpRestarted(backend: string, server: string): void {
+      families.mcpTargetRestarts.child(backend, server).inc()
     },
     telemetryDropped(signal: Signal, count: number): void {
       families.telemetryDropped.child(signal).inc(count)

@@ -13,7 +13,8 @@ import type { Exchange } from '../core/exchange.ts'
 import { createExporter, type SpanExporter } from './otlp-exporter.ts'
 import { type QueueOptions, SendQueue } from './otlp-queue.ts'
 import { createSampler, type Sampler } from './sampling.ts'
-import { type SpanRecord, spanCountOf, spansOf } from './spans.ts'
+import type { SpanRecord } from './span-parts.ts'
+import { spanCountOf, spansOf } from './spans.ts'
 import type { TracingSettings } from './tracing-settings.ts'
 
 export interface TracerOptions {

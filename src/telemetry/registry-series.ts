@@ -79,6 +79,8 @@ export class Counter {
 
 export class Gauge {
   value = 0
+  /** What it measured is gone: it is not printed until it is set again. */
+  isWithdrawn = false
   readonly labels: string
   readonly collect: (() => number) | undefined
   readonly #overflowed: Counter | undefined
@@ -91,6 +93,7 @@ export class Gauge {
 
   set(value: number): void {
     this.value = value
+    this.isWithdrawn = false
     this.#overflowed?.inc()
   }
 

@@ -8,7 +8,8 @@ import {
   type LlmFacts,
 } from '../core/exchange.ts'
 import { traceContextFor } from './sampling.ts'
-import { type SpanRecord, spanCountOf, spansOf } from './spans.ts'
+import type { SpanRecord } from './span-parts.ts'
+import { spanCountOf, spansOf } from './spans.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
 const CALLER = 'b7ad6b7169203331'

@@ -7,34 +7,32 @@
  * https://opentelemetry.io/docs/specs/semconv/http/http-spans/; what they have no word for is `agentgateway.*`,
  * and `agw.*` where upstream has one. Durations in attributes are seconds.
  */
-import type { Attributes, AttributeValue, HrTime } from '@opentelemetry/api'
+import type { Attributes } from '@opentelemetry/api'
 import { type ErrorType, errorTypeOfStatus, type Outcome } from '../core/errors.ts'
 import type { Attempt, Exchange, LlmFacts } from '../core/exchange.ts'
 import { newSpanId } from '../core/trace-context.ts'
-import { redact } from './logger-text.ts'
-
-export interface SpanRecord {
-  readonly name: string
-  readonly kind: 'server' | 'client'
-  readonly traceId: string
-  readonly spanId: string
-  readonly parentSpanId: string | undefined
-  readonly startTime: HrTime
-  readonly endTime: HrTime
-  readonly attributes: Attributes
-  readonly events: readonly SpanEvent[]
-  /** Undefined: nothing failed. */
-  readonly error: { readonly message: string | undefined } | undefined
-}
-
-interface SpanEvent {
-  readonly name: string
-  readonly time: HrTime
-}
+import {
+  aboveZero,
+  clip,
+  clipText,
+  endOf,
+  events,
+  present,
+  type SpanRecord,
+  safe,
+  seconds,
+  spanName,
+  splitAddress,
+  timeOf,
+} from './span-parts.ts'
+import { mainOperation, mcpCallSpan, mcpServerAttributes, mcpServerName } from './spans-mcp.ts'
 
 /** How many spans `spansOf` will build. */
 export const spanCountOf = (exchange: Exchange) =>
-  1 + (modelCallOf(exchange) === undefined ? 0 : 1) + exchange.attempts.length
+  1 +
+  (modelCallOf(exchange) === undefined ? 0 : 1) +
+  exchange.attempts.length +
+  (exchange.mcp?.calls.length ?? 0)
 
 /** A passed-through request tells us nothing of a model; one that was refused has called none. */
 function modelCallOf({ llm, attempts }: Exchange): LlmFacts | undefined {
@@ -50,6 +48,7 @@ export function spansOf(exchange: Exchange): SpanRecord[] {
   for (const [index, attempt] of attempts.entries()) {
     spans.push(attemptSpan(exchange, attempt, { parentSpanId: callSpanId, resendCount: index }))
   }
+  for (const call of exchange.mcp?.calls ?? []) spans.push(mcpCallSpan(exchange, call))
   return spans
 }
 
@@ -89,8 +88,10 @@ function serverSpan(exchange: Exchange): SpanRecord {
   if (exchange.llm !== undefined && exchange.attempts.length === 0) {
     Object.assign(attributes, requestAttributes(exchange.llm))
   }
+  const { mcp } = exchange
+  if (mcp !== undefined) Object.assign(attributes, mcpServerAttributes(mcp))
   return {
-    name: spanName(method ?? 'HTTP', exchange.routePattern),
+    name: (mcp && mcpServerName(mcp)) ?? spanName(method ?? 'HTTP', exchange.routePattern),
     kind: 'server',
     traceId: exchange.trace.traceId,
     spanId: exchange.trace.spanId,
@@ -99,8 +100,15 @@ function serverSpan(exchange: Exchange): SpanRecord {
     endTime: timeOf(exchange, endOf(exchange)),
     attributes,
     events: events(exchange, [['agentgateway.response_head_sent', exchange.headSentAt]]),
-    error: isServerError(exchange) ? { message: safe(exchange.errorMessage) } : undefined,
+    error: serverError(exchange),
   }
+}
+
+/** What a server's JSON-RPC error or a tool's complaint says is an error of the operation, if not of HTTP. */
+function serverError(exchange: Exchange): SpanRecord['error'] {
+  const failed = exchange.mcp && mainOperation(exchange.mcp)
+  if (failed?.errorType !== undefined) return { message: safe(failed.errorMessage) }
+  return isServerError(exchange) ? { message: safe(exchange.errorMessage) } : undefined
 }
 
 function callSpan(exchange: Exchange, llm: LlmFacts, spanId: string): SpanRecord {
@@ -252,50 +260,3 @@ const METHODS = new Set([
   'QUERY',
 ])
 const knownMethod = (method: string) => (METHODS.has(method) ? method : undefined)
-
-const spanName = (verb: string, object: string | undefined) =>
-  object === undefined ? verb : `${verb} ${clipText(object)}`
-
-const endOf = (exchange: Exchange) => exchange.endedAt ?? exchange.startedAt
-
-/** A monotonic time as a moment of the calendar, counted from the exchange's one anchor. */
-function timeOf(exchange: Exchange, at: number): HrTime {
-  const epochSeconds = Math.floor(exchange.startedAtEpochMs / 1000)
-  const restMs = exchange.startedAtEpochMs - epochSeconds * 1000 + (at - exchange.startedAt)
-  const wholeSeconds = Math.floor(restMs / 1000)
-  const nanos = Math.round((restMs - wholeSeconds * 1000) * 1e6)
-  return nanos === 1e9 ? [epochSeconds + wholeSeconds + 1, 0] : [epochSeconds + wholeSeconds, nanos]
-}
-
-function events(exchange: Exchange, named: readonly (readonly [string, number | undefined])[]): SpanEvent[] {
-  return named.flatMap(([name, at]) => (at === undefined ? [] : [{ name, time: timeOf(exchange, at) }]))
-}
-
-/** `host:port`, `[::1]:port` or a bare host. */
-function splitAddress(text: string | undefined): { address: string | undefined; port: number | undefined } {
-  const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text ?? '')
-  // Something else, such as a bare IPv6 address.
-  if (match === null) return { address: clip(text), port: undefined }
-  const address = clip(match[1] ?? match[2])
-  return {
-    address: address === '' ? undefined : address,
-    port: match[3] === undefined ? undefined : Number(match[3]),
-  }
-}
-
-const seconds = (ms: number) => Math.round(ms * 1e6) / 1e9
-const aboveZero = (count: number | undefined) => (count !== undefined && count > 0 ? count : undefined)
-
-const MAX_LENGTH = 1024
-/** What a client or provider wrote may be megabytes. */
-const clipText = (text: string) => (text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH - 1)}…` : text)
-const clip = (text: string | undefined) => (text === undefined ? undefined : clipText(text))
-const safe = (message: string | undefined) => (message === undefined ? undefined : redact(message))
-
-function present(attributes: Readonly<Record<string, AttributeValue | undefined>>): Attributes {
-  const result: Attributes = {}
-  for (const name in attributes) {
-    if (attributes[name] !== undefined) result[name] = attributes[name]
-  }
-  return result
-}

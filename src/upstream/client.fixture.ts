@@ -4,15 +4,14 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { GatewayError } from '../core/errors.ts'
 import type { Attempt } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
-import {
-  createUpstreams,
-  type UpstreamCall,
-  type UpstreamRequest,
-  type UpstreamSettings,
-  type Upstreams,
-  type UpstreamTarget,
-  type WaitLimits,
-} from './client.ts'
+import type {
+  UpstreamCall,
+  UpstreamRequest,
+  Upstreams,
+  UpstreamTarget,
+  WaitLimits,
+} from '../core/upstream.ts'
+import { createUpstreams, type UpstreamSettings } from './client.ts'
 
 export interface RawServer {
   readonly target: UpstreamTarget

@@ -5,8 +5,9 @@ import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { UpstreamTarget, UpstreamTls } from '../core/upstream.ts'
 import { callTo, type RawServer, rawServer, upstreamsWith } from './client.fixture.ts'
-import type { UpstreamSettings, UpstreamTarget, UpstreamTls } from './client.ts'
+import type { UpstreamSettings } from './client.ts'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {

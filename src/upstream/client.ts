@@ -5,64 +5,17 @@
  * between. Every limit of undici is set explicitly, for its defaults cut any answer at 300 s.
  */
 import { isIP } from 'node:net'
-import type { Readable } from 'node:stream'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { type ErrorType, errorTypeOfStatus, FAULTS, type FaultCode, GatewayError } from '../core/errors.ts'
 import type { Attempt } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
-
-export interface UpstreamTls {
-  readonly ca?: string
-  readonly cert?: string
-  readonly key?: string
-  readonly servername?: string
-  /** No verification at all. */
-  readonly insecure?: boolean
-  /** Verify the chain, not the name. */
-  readonly insecureHost?: boolean
-}
-
-export interface UpstreamTarget {
-  readonly host: string
-  readonly port: number
-  /** undefined = plaintext. */
-  readonly tls: UpstreamTls | undefined
-  /** Milliseconds; 0 = no limit. */
-  readonly connectTimeoutMs: number | undefined
-}
-
-export interface UpstreamRequest {
-  readonly method: string
-  /** With the query. */
-  readonly path: string
-  readonly headers: Headers
-  readonly body: Buffer | Readable | null
-}
-
-/** Exactly one of `onEnd` and `onError` is called, last. */
-export interface UpstreamHandler {
-  readonly onHead: (status: number, headers: Headers) => void
-  readonly onData: (chunk: Buffer) => void
-  readonly onEnd: () => void
-  readonly onError: (error: GatewayError) => void
-}
-
-/**
- * Milliseconds; 0 = no limit. Kept by timers of our own, for undici's tick only twice a second.
- */
-export interface WaitLimits {
-  /** From the call, and so with the wait for a connection, to the response's head. */
-  readonly firstByteMs: number
-  /** Between two pieces of the response's body. */
-  readonly idleMs: number
-}
-
-export interface UpstreamCall {
-  /** Closes the connection at once; no handler is called afterwards. */
-  readonly abort: () => void
-  readonly pause: () => void
-  readonly resume: () => void
-}
+import type {
+  UpstreamCall,
+  UpstreamHandler,
+  Upstreams,
+  UpstreamTarget,
+  WaitLimits,
+} from '../core/upstream.ts'
 
 export interface UpstreamSettings {
   readonly connectTimeoutMs: number
@@ -233,19 +186,6 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
     this.#arm(this.#limits.idleMs, 'idle_timeout')
     this.#controller?.resume()
   }
-}
-
-export interface Upstreams {
-  readonly send: (
-    target: UpstreamTarget,
-    request: UpstreamRequest,
-    limits: WaitLimits,
-    attempt: Attempt,
-    handler: UpstreamHandler,
-  ) => UpstreamCall
-  /** Closes the pools of origins that are not in `targets`, once their requests are done. */
-  readonly retain: (targets: readonly UpstreamTarget[]) => void
-  readonly close: () => Promise<void>
 }
 
 const keyOf = (target: UpstreamTarget) =>

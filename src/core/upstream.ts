@@ -1,0 +1,71 @@
+/** Calling an upstream, as the stages see it: whom, what, and what comes back. Connections are `upstream/`'s. */
+import type { Readable } from 'node:stream'
+import type { GatewayError } from './errors.ts'
+import type { Attempt } from './exchange.ts'
+import type { Headers } from './headers.ts'
+
+export interface UpstreamTls {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly servername?: string
+  /** No verification at all. */
+  readonly insecure?: boolean
+  /** Verify the chain, not the name. */
+  readonly insecureHost?: boolean
+}
+
+export interface UpstreamTarget {
+  readonly host: string
+  readonly port: number
+  /** undefined = plaintext. */
+  readonly tls: UpstreamTls | undefined
+  /** Milliseconds; 0 = no limit. */
+  readonly connectTimeoutMs: number | undefined
+}
+
+export interface UpstreamRequest {
+  readonly method: string
+  /** With the query. */
+  readonly path: string
+  readonly headers: Headers
+  readonly body: Buffer | Readable | null
+}
+
+/** Exactly one of `onEnd` and `onError` is called, last. */
+export interface UpstreamHandler {
+  readonly onHead: (status: number, headers: Headers) => void
+  readonly onData: (chunk: Buffer) => void
+  readonly onEnd: () => void
+  readonly onError: (error: GatewayError) => void
+}
+
+/**
+ * Milliseconds; 0 = no limit. Kept by timers of our own, for undici's tick only twice a second.
+ */
+export interface WaitLimits {
+  /** From the call, and so with the wait for a connection, to the response's head. */
+  readonly firstByteMs: number
+  /** Between two pieces of the response's body. */
+  readonly idleMs: number
+}
+
+export interface UpstreamCall {
+  /** Closes the connection at once; no handler is called afterwards. */
+  readonly abort: () => void
+  readonly pause: () => void
+  readonly resume: () => void
+}
+
+export interface Upstreams {
+  readonly send: (
+    target: UpstreamTarget,
+    request: UpstreamRequest,
+    limits: WaitLimits,
+    attempt: Attempt,
+    handler: UpstreamHandler,
+  ) => UpstreamCall
+  /** Closes the pools of origins that are not in `targets`, once their requests are done. */
+  readonly retain: (targets: readonly UpstreamTarget[]) => void
+  readonly close: () => Promise<void>
+}

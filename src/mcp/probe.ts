@@ -1,0 +1,92 @@
+/**
+ * Asks a target from time to time whether it is there: at the start, while it is away, and, over HTTP, twice a
+ * minute. A process that nobody uses is not kept running to be asked: once it could be started, its sessions tell.
+ */
+import type { Target } from './backend.ts'
+import { Link } from './link.ts'
+import { TargetError } from './transport.ts'
+import { LATEST_LEGACY } from './versions.ts'
+
+export interface ProbeOptions {
+  readonly target: Target
+  readonly version: string
+  readonly random: () => number
+}
+
+export interface Probe {
+  readonly stop: () => void
+}
+
+const PERIOD_MS = 30_000
+const PING_MS = 5000
+/** Probes of many gateways, and of many targets, are not to come all at once. */
+const JITTER = 0.2
+
+export function startProbe({ target, version, random }: ProbeOptions): Probe {
+  let timer: NodeJS.Timeout | undefined
+  let isStopped = false
+  let current: Link | undefined
+
+  async function ask(): Promise<void> {
+    const link = new Link({
+      target: target.name,
+      health: target.health,
+      openTransport: target.openTransport,
+      identity: () => ({
+        protocolVersion: LATEST_LEGACY,
+        capabilities: {},
+        clientInfo: { name: 'agentgateway', version },
+      }),
+      connectTimeoutMs: target.connectTimeoutMs,
+      restartsByItself: false,
+      events: { onRequest() {}, onNotification() {}, onReturned() {} },
+      onRestart() {},
+      log() {},
+    })
+    current = link
+    const delivery = { headers: {}, traceparent: undefined, call: undefined }
+    try {
+      await link.ensureOpen({})
+      await link.request({
+        method: 'ping',
+        params: undefined,
+        delivery,
+        relay: undefined,
+        timeoutMs: PING_MS,
+      })
+    } catch (error) {
+      const status = error instanceof TargetError ? error.reply?.status : undefined
+      // It wants to know who asks: there it is. Of any other failure the link has told.
+      if (status === 401 || status === 403) target.health.succeeded()
+    } finally {
+      await link.close().catch(() => {})
+      current = undefined
+    }
+  }
+
+  function schedule(): void {
+    if (isStopped) return
+    const isDown = target.health.isUp() === false
+    if (!isDown && target.transport === 'pipe') {
+      // Its sessions will tell when it fails; then it is asked again.
+      timer = setTimeout(schedule, PERIOD_MS)
+    } else {
+      const wait = isDown ? Math.max(target.health.waitMs(), 500) : PERIOD_MS
+      timer = setTimeout(run, wait * (1 + random() * JITTER))
+    }
+    timer.unref()
+  }
+
+  function run(): void {
+    ask().then(schedule, schedule)
+  }
+
+  run()
+  return {
+    stop() {
+      isStopped = true
+      clearTimeout(timer)
+      current?.close().catch(() => {})
+    },
+  }
+}

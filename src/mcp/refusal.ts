@@ -1,0 +1,59 @@
+/** Why the gateway itself does not do what a message asks for: the HTTP status and the JSON-RPC error of it. */
+import type { McpErrorType } from '../core/exchange.ts'
+import type { Headers } from '../core/headers.ts'
+import { RPC_ERRORS } from './json-rpc.ts'
+import type { TargetError } from './transport.ts'
+
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly status: number
+  readonly code: number
+  readonly type: McpErrorType
+  readonly headers: Headers
+  readonly data: unknown
+
+  constructor(
+    status: number,
+    code: number,
+    message: string,
+    options: ErrorOptions & {
+      readonly type?: McpErrorType
+      readonly headers?: Headers
+      readonly data?: unknown
+    } = {},
+  ) {
+    super(message, options)
+    this.status = status
+    this.code = code
+    this.type = options.type ?? 'invalid_request'
+    this.headers = options.headers ?? {}
+    this.data = options.data
+  }
+}
+
+const NOUNS = { tool: 'tool', prompt: 'prompt', resource: 'resource', task: 'task' } as const
+
+/** The same for what is not there and for what the caller must not know of. */
+export function unknownResource(kind: keyof typeof NOUNS, name: string, isDenied: boolean): Refusal {
+  const type = isDenied ? 'denied' : 'invalid_request'
+  return new Refusal(400, RPC_ERRORS.invalidParams, `Unknown ${NOUNS[kind]}: ${name}`, { type })
+}
+
+const STATUS_OF: Partial<Record<McpErrorType, number>> = {
+  unavailable: 503,
+  timeout: 504,
+  invalid_request: 400,
+}
+
+/** A target's failure as the client hears it; what a target says of the client's credential reaches the client. */
+export function refusalOf(error: TargetError): Refusal {
+  const { reply } = error
+  const isAboutCredential = reply?.status === 401 || reply?.status === 403
+  const challenge = reply?.headers['www-authenticate']
+  const status = isAboutCredential ? reply.status : (STATUS_OF[error.type] ?? 500)
+  return new Refusal(status, RPC_ERRORS.internal, error.message, {
+    type: error.type,
+    headers: isAboutCredential && challenge !== undefined ? { 'www-authenticate': challenge } : {},
+    cause: error,
+  })
+}

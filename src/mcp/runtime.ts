@@ -1,0 +1,281 @@
+/** The MCP step of the gateway: backends that run, their sessions, and who watches over their targets. */
+import type { Headers } from '../core/headers.ts'
+import type { Upstreams, UpstreamTarget } from '../core/upstream.ts'
+import { mcpAuthentication } from './authentication/authentication.ts'
+import type { McpAuthenticationDependencies } from './authentication/dependencies.ts'
+import { mcpAuthorization } from './authorization.ts'
+import { knownNames, type McpBackend, type Target } from './backend.ts'
+import { type EndpointDependencies, type McpRequest, serveMcp } from './endpoint.ts'
+import { targetHealth } from './health.ts'
+import { fetchWhole, type HttpEndpoint } from './http.ts'
+import { legacySse } from './legacy-sse.ts'
+import { naming } from './names.ts'
+import { type OpenApiCatalog, openApiCatalog } from './openapi/catalog.ts'
+import { openApiTarget } from './openapi-target.ts'
+import { type Probe, startProbe } from './probe.ts'
+import { createSessions } from './sessions.ts'
+import { createSharedSessions } from './shared-sessions.ts'
+import type { McpSource, TargetSource } from './source.ts'
+import { stdio } from './stdio.ts'
+import { streamableHttp } from './streamable-http.ts'
+import { type OpenTransport, TargetError } from './transport.ts'
+
+export interface McpOptions {
+  readonly upstreams: Upstreams
+  readonly version: string
+  /** What processes inherit. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly readText: (path: string) => string
+  /** A connection of its own for a URL: of an identity provider, of a document. */
+  readonly upstreamOf: (url: URL) => UpstreamTarget
+  readonly sessionTtlMs: number
+  readonly maxSessions: number
+  readonly maxBytes: number
+  readonly now: () => number
+  readonly random: () => number
+  readonly events: McpEvents
+}
+
+export interface McpEvents {
+  readonly sessions: (backend: string, change: 1 | -1) => void
+  readonly target: (backend: string, target: string, isUp: boolean) => void
+  readonly targetGone: (backend: string, target: string) => void
+  readonly restarted: (backend: string, target: string) => void
+  readonly log: (
+    level: 'debug' | 'info' | 'warn',
+    message: string,
+    fields: Readonly<Record<string, string>>,
+  ) => void
+  readonly unexpected: (error: unknown) => void
+}
+
+export interface Mcp {
+  /** Throws `ConfigProblem` on what only shows when it is put to use; then nothing has changed. */
+  readonly prepare: (sources: readonly McpSource[]) => Prepared
+  /** From here on these are the backends; those that are left out end, with their sessions. */
+  readonly adopt: (prepared: Prepared) => void
+  readonly serve: (source: McpSource, request: McpRequest) => Promise<void>
+  /** Ends the streams on which nothing is under way: they would hold up a shutdown. */
+  readonly drain: () => void
+  readonly close: () => Promise<void>
+}
+
+type Prepared = ReadonlyMap<string, Running>
+
+interface Running {
+  readonly backend: McpBackend
+  readonly targets: readonly { readonly source: TargetSource; readonly target: Target }[]
+}
+
+export function createMcp(options: McpOptions): Mcp {
+  const { upstreams, events, version, now, random } = options
+  let running: Prepared = new Map()
+  const probes = new Map<Target, Probe>()
+
+  const sessions = createSessions({
+    ttlMs: options.sessionTtlMs,
+    max: options.maxSessions,
+    now,
+    onCount: events.sessions,
+  })
+  const onRestart = (backend: McpBackend, target: Target) => events.restarted(backend.spec.name, target.name)
+  const debug = (message: string, fields: Readonly<Record<string, string>>) =>
+    events.log('debug', message, fields)
+  const shared = createSharedSessions({
+    version,
+    ttlMs: options.sessionTtlMs,
+    max: options.maxSessions,
+    now,
+    onRestart,
+    log: debug,
+  })
+  const endpoint: EndpointDependencies = {
+    version,
+    sessions,
+    shared,
+    now,
+    onRestart,
+    log: debug,
+    unexpected: events.unexpected,
+  }
+
+  async function fetchUrl(
+    url: string,
+    init: {
+      readonly method: string
+      readonly headers: Headers
+      readonly body: Buffer | null
+      readonly timeoutMs: number
+      readonly maxBytes: number
+    },
+  ) {
+    const parsed = new URL(url)
+    const place: HttpEndpoint = {
+      upstream: options.upstreamOf(parsed),
+      authority: parsed.host,
+      address: parsed.host,
+      auth: undefined,
+      modifyHeaders: undefined,
+      maxBytes: init.maxBytes,
+    }
+    const { method, headers, body } = init
+    const { reply, abort } = fetchWhole(upstreams, place, {
+      method,
+      path: parsed.pathname + parsed.search,
+      headers,
+      body,
+    })
+    const timer = setTimeout(abort, init.timeoutMs)
+    try {
+      return await reply
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  const authenticationDependencies: McpAuthenticationDependencies = {
+    async fetch(url, init) {
+      const body = init.body === undefined ? null : Buffer.from(init.body)
+      const headers: Headers = { ...init.headers }
+      if (body !== null) headers['content-length'] = String(body.length)
+      const { timeoutMs, maxBytes } = init
+      const reply = await fetchUrl(url, { method: init.method ?? 'GET', headers, body, timeoutMs, maxBytes })
+      const plain = Object.entries(reply.headers).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, String(value)] as const],
+      )
+      return { status: reply.status, headers: Object.fromEntries(plain), body: reply.body }
+    },
+    readText: options.readText,
+    now: Date.now,
+  }
+
+  /** A document that is fetched is fetched when first needed, and kept. */
+  function catalogOf(document: OpenApiCatalog | { readonly url: string }): () => Promise<OpenApiCatalog> {
+    if ('tools' in document) return () => Promise.resolve(document)
+    let fetched: Promise<OpenApiCatalog> | undefined
+    const load = async () => {
+      const { status, body } = await fetchUrl(document.url, {
+        method: 'GET',
+        headers: { accept: 'application/json, application/yaml, */*' },
+        body: null,
+        timeoutMs: 10_000,
+        maxBytes: 10 * 1024 * 1024,
+      })
+      if (status !== 200)
+        throw new TargetError('openapi_error', `${document.url}: status ${status}, no OpenAPI document`)
+      try {
+        return openApiCatalog(body.toString('utf8'))
+      } catch (cause) {
+        const detail = cause instanceof Error ? cause.message : String(cause)
+        throw new TargetError('openapi_error', `${document.url}: ${detail}`, { cause })
+      }
+    }
+    return () => {
+      fetched ??= load().catch((error: unknown) => {
+        fetched = undefined
+        throw error
+      })
+      return fetched
+    }
+  }
+
+  function transportOf({ name, way }: TargetSource): OpenTransport {
+    switch (way.kind) {
+      case 'stdio': {
+        const { command, args } = way
+        const environment = { ...(way.inheritsEnvironment && options.environment), ...way.environment }
+        return (to) => stdio({ command, args, environment, maxBytes: options.maxBytes }, to)
+      }
+      case 'streamable-http':
+        return (to) => streamableHttp({ upstreams, endpoint: way.endpoint, path: way.path }, to)
+      case 'sse':
+        return (to) => legacySse({ upstreams, endpoint: way.endpoint, path: way.path }, to)
+      case 'openapi': {
+        const catalog = catalogOf(way.document)
+        const { endpoint: place, pathPrefix } = way
+        return (to) => openApiTarget({ name, upstreams, endpoint: place, pathPrefix, catalog, version }, to)
+      }
+      default:
+        return way satisfies never
+    }
+  }
+
+  function targetOf(backend: string, source: TargetSource): Target {
+    const { name, way } = source
+    return {
+      name,
+      endpoint: way.kind === 'stdio' ? way.command : way.endpoint.address,
+      transport: way.kind === 'stdio' ? 'pipe' : 'tcp',
+      health: targetHealth({
+        now,
+        random,
+        onChange(isUp, error) {
+          events.target(backend, name, isUp)
+          if (isUp) events.log('info', 'target is up', { backend, target: name })
+          else events.log('warn', 'target is down', { backend, target: name, error: error ?? '' })
+        },
+      }),
+      openTransport: transportOf(source),
+      connectTimeoutMs: source.connectTimeoutMs,
+      requestTimeoutMs: source.requestTimeoutMs,
+      known: knownNames(),
+    }
+  }
+
+  function start(source: McpSource): Running {
+    const { name, prefixMode } = source
+    const targets = source.targets.map((one) => ({ source: one, target: targetOf(name, one) }))
+    const backend: McpBackend = {
+      spec: {
+        name,
+        isStateful: source.isStateful,
+        prefixMode,
+        failureMode: source.failureMode,
+        dnsRebindingProtection: source.dnsRebindingProtection,
+        hostnames: source.hostnames,
+        authorization: mcpAuthorization(source.authorization),
+        authentication:
+          source.authentication && mcpAuthentication(source.authentication, authenticationDependencies),
+      },
+      targets: targets.map(({ target }) => target),
+      naming: naming(prefixMode, targets.length),
+    }
+    return { backend, targets }
+  }
+
+  function endBackend({ backend, targets }: Running): void {
+    for (const session of sessions.all())
+      if (session.backend === backend) sessions.end(session).catch(events.unexpected)
+    for (const { target } of targets) {
+      probes.get(target)?.stop()
+      probes.delete(target)
+      events.targetGone(backend.spec.name, target.name)
+    }
+  }
+
+  return {
+    prepare: (sources) =>
+      new Map(sources.map((source) => [source.key, running.get(source.key) ?? start(source)])),
+    adopt(prepared) {
+      const gone = [...running].filter(([key]) => !prepared.has(key))
+      const added = [...prepared].filter(([key]) => !running.has(key))
+      running = prepared
+      for (const [, one] of gone) endBackend(one)
+      shared.retain(new Set([...prepared.values()].map(({ backend }) => backend)))
+      for (const [, { targets }] of added)
+        for (const { target } of targets) probes.set(target, startProbe({ target, version, random }))
+    },
+    async serve(source, request) {
+      const found = running.get(source.key)
+      // A request that began before a reload may come for a backend that the reload ended.
+      await serveMcp((found ?? start(source)).backend, request, endpoint)
+    },
+    drain() {
+      for (const session of sessions.all()) session.standalone.end()
+    },
+    async close() {
+      for (const probe of probes.values()) probe.stop()
+      await Promise.all([sessions.close(), shared.close()])
+    },
+  }
+}
