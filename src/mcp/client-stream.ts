@@ -6,7 +6,7 @@
  */
 import { formatEvent } from '../core/sse.ts'
 import type { RpcMessage } from './json-rpc.ts'
-import type { Relay } from './link.ts'
+import type { Relay } from './peer.ts'
 
 /** A client's response, as far as streams write to it. */
 export interface EventSink {
@@ -72,6 +72,7 @@ export class ClientStream implements Relay {
   /** Came while no response was there to take it. */
   #unsent: string[] = []
   #isOver = false
+  #lastWord: (() => void) | undefined
 
   constructor(number: number, kept: History | undefined) {
     this.number = number
@@ -131,8 +132,14 @@ export class ClientStream implements Relay {
     this.#sink?.write(Buffer.from(formatEvent({ event, data })))
   }
 
+  /** A last word before the end, where there is one to be said. */
+  onEnd(listener: () => void): void {
+    this.#lastWord = listener
+  }
+
   /** Nothing more will come. */
   end(): void {
+    if (!this.#isOver) this.#lastWord?.()
     this.#isOver = true
     this.#finish()
   }

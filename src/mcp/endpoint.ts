@@ -21,6 +21,8 @@ import {
   readMessage,
   success,
 } from './json-rpc.ts'
+import { isModernRequest, serveModern, type WaitingCalls } from './modern.ts'
+import { META, MODERN_VERSION } from './modern-wire.ts'
 import {
   beginCall,
   beginOperation,
@@ -72,6 +74,7 @@ export interface EndpointDependencies {
   readonly version: string
   readonly sessions: Sessions
   readonly shared: SharedSessions
+  readonly waiting: WaitingCalls
   readonly now: () => number
   readonly onRestart: (backend: McpBackend, target: Target) => void
   readonly log: (message: string, fields: Readonly<Record<string, string>>) => void
@@ -187,7 +190,12 @@ class Endpoint {
 
   async #post(caller: Caller): Promise<void> {
     this.#checkNegotiation()
-    const messages = this.#messages()
+    const messages = readBody(this.#request.body)
+    if (isModernRequest(this.#request.headers, messages)) {
+      await this.#modern(messages, caller)
+      return
+    }
+    this.#checkVersion()
     const [first] = messages
     const requests = messages.filter(isRequest)
     const handshake = requests.find(({ method }) => method === 'initialize')
@@ -270,14 +278,37 @@ class Endpoint {
       )
   }
 
-  #messages(): RpcMessage[] {
-    const messages = readBody(this.#request.body)
+  #checkVersion(): void {
     const version = this.#request.headers['mcp-protocol-version']?.toString()
-    if (version !== undefined && !LEGACY_VERSIONS.includes(version))
-      throw new Refusal(400, RPC_ERRORS.unsupportedVersion, `Unsupported protocol version: ${version}`, {
-        data: { supported: LEGACY_VERSIONS, requested: version },
-      })
-    return messages
+    if (version === undefined || LEGACY_VERSIONS.includes(version)) return
+    throw new Refusal(400, RPC_ERRORS.unsupportedVersion, `Unsupported protocol version: ${version}`, {
+      data: { supported: [MODERN_VERSION, ...LEGACY_VERSIONS], requested: version },
+    })
+  }
+
+  /** Without a session, whatever the backend's mode is. */
+  async #modern([message]: readonly RpcMessage[], caller: Caller): Promise<void> {
+    const { port, facts, holdRecord } = this.#request
+    if (message === undefined || !isRequest(message)) {
+      // Notifications of the revision tell of requests, and a request is given up by leaving it.
+      if (message !== undefined && isNotification(message))
+        beginOperation(facts, message.method, undefined).endedAt = performance.now()
+      port.reply(202, {}, EMPTY)
+      return
+    }
+    const meta = metaOf(message.params) ?? {}
+    const capabilities = meta[META.capabilities]
+    const clientInfo = meta[META.clientInfo]
+    const session = this.#deps.shared.of(this.#backend, caller.owner, caller.headers, {
+      protocolVersion: LATEST_LEGACY,
+      capabilities: isObject(capabilities) ? capabilities : {},
+      clientInfo: isObject(clientInfo) ? clientInfo : { name: 'unknown', version: '0' },
+    })
+    const contextOf = (relay: CallContext['relay']) => this.#context(session, caller, relay, [message])
+    await serveModern(
+      { message, session, owner: caller.owner, port, facts, contextOf, holdRecord },
+      { version: this.#deps.version, waiting: this.#deps.waiting, now: this.#deps.now },
+    )
   }
 
   #session(caller: Caller): Session {
@@ -476,7 +507,8 @@ class Endpoint {
     if (session === undefined || session.backend !== this.#backend || session.owner !== caller.owner)
       throw new Refusal(404, RPC_ERRORS.sessionNotFound, 'Session not found')
     facts.protocolVersion = session.protocolVersion
-    const messages = this.#messages()
+    const messages = readBody(this.#request.body)
+    this.#checkVersion()
     const requests = messages.filter(isRequest)
     const context = this.#context(session, caller, session.standalone, requests)
     port.reply(202, { 'content-type': 'text/plain; charset=utf-8' }, Buffer.from('Accepted'))

@@ -16,7 +16,7 @@ import {
   type RpcResponse,
   success,
 } from './json-rpc.ts'
-import type { Link, Relay } from './link.ts'
+import type { Link } from './link.ts'
 import { cursorOf, decodeCursors, encodeCursors, entriesOf, LIST_KINDS, type ListKind } from './lists.ts'
 import {
   contentsForClient,
@@ -26,6 +26,7 @@ import {
   splitUri,
   toolResultForClient,
 } from './names.ts'
+import type { Relay } from './peer.ts'
 import { Refusal, refusalOf, unknownResource } from './refusal.ts'
 import type { Session, UnderWay } from './session.ts'
 import { type Delivery, TargetError } from './transport.ts'

@@ -6,7 +6,7 @@ import type { McpErrorType } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import type { ClientStream, EventSink } from './client-stream.ts'
 import type { RpcMessage, RpcResponse } from './json-rpc.ts'
-import type { Relay } from './link.ts'
+import type { Relay } from './peer.ts'
 import type { Session } from './session.ts'
 
 /** The client's response, as the gateway lends it. */

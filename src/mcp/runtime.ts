@@ -9,6 +9,7 @@ import { type EndpointDependencies, type McpRequest, serveMcp } from './endpoint
 import { targetHealth } from './health.ts'
 import { fetchWhole, type HttpEndpoint } from './http.ts'
 import { legacySse } from './legacy-sse.ts'
+import { createWaitingCalls } from './modern.ts'
 import { naming } from './names.ts'
 import { type OpenApiCatalog, openApiCatalog } from './openapi/catalog.ts'
 import { openApiTarget } from './openapi-target.ts'
@@ -89,10 +90,12 @@ export function createMcp(options: McpOptions): Mcp {
     onRestart,
     log: debug,
   })
+  const waiting = createWaitingCalls()
   const endpoint: EndpointDependencies = {
     version,
     sessions,
     shared,
+    waiting,
     now,
     onRestart,
     log: debug,
@@ -272,9 +275,11 @@ export function createMcp(options: McpOptions): Mcp {
     },
     drain() {
       for (const session of sessions.all()) session.standalone.end()
+      shared.endStreams()
     },
     async close() {
       for (const probe of probes.values()) probe.stop()
+      waiting.close()
       await Promise.all([sessions.close(), shared.close()])
     },
   }

@@ -8,16 +8,19 @@ import type { Headers } from '../core/headers.ts'
 import type { McpBackend, Target } from './backend.ts'
 import { ClientStream, type History, history } from './client-stream.ts'
 import {
+  failure,
   isObject,
   type JsonObject,
   metaOf,
   type RequestId,
+  RPC_ERRORS,
   type RpcNotification,
   type RpcRequest,
   type RpcResponse,
 } from './json-rpc.ts'
-import { cannotAsk, Link, type Relay } from './link.ts'
+import { Link } from './link.ts'
 import { joinUri } from './names.ts'
+import type { Relay } from './peer.ts'
 import type { ClientIdentity } from './transport.ts'
 
 export interface SessionOptions {
@@ -42,11 +45,14 @@ export interface UnderWay {
 interface Question {
   readonly link: Link
   readonly id: RequestId
+  readonly answer: (response: RpcResponse) => void
   readonly progressToken: RequestId | undefined
 }
 
 /** Questions of servers that a client has not answered yet. */
 const MAX_QUESTIONS = 1000
+
+const CHANGES = /\/(?:list_changed|updated)$/
 
 export class Session {
   readonly id: string
@@ -57,6 +63,12 @@ export class Session {
   readonly standalone: ClientStream
   readonly history: History | undefined
   readonly streams = new Map<number, ClientStream>()
+  /** Those on which a client waits for changes and for nothing else. */
+  readonly watches = new Set<ClientStream>()
+  /** Who wants to hear of changes without being asked for each. */
+  readonly listeners = new Set<(notification: RpcNotification) => void>()
+  /** How many listen for changes of a resource. */
+  readonly subscribers = new Map<string, number>()
   /** By the client's id. */
   readonly underWay = new Map<RequestId, UnderWay[]>()
   /** What each target last listed, by target and method. */
@@ -93,7 +105,7 @@ export class Session {
       connectTimeoutMs: target.connectTimeoutMs,
       restartsByItself: target.transport === 'pipe',
       events: {
-        onRequest: (link, request, relay) => this.#asked(link, request, relay),
+        onRequest: (link, request, relay, answer) => this.#asked(link, request, relay, answer),
         onNotification: (link, notification, relay) => this.#notified(link, notification, relay),
         onReturned: (link) => this.#returned(link),
       },
@@ -122,7 +134,7 @@ export class Session {
 
   /** Somebody is there, or something is under way: no reason to end it. */
   get isInUse(): boolean {
-    return this.standalone.isAttached || this.#requests > 0
+    return this.standalone.isAttached || this.listeners.size > 0 || this.#requests > 0
   }
 
   begin(now: number): void {
@@ -146,27 +158,43 @@ export class Session {
     this.streams.delete(stream.number)
   }
 
-  /** Where a server's word goes that belongs to no known request: to whoever listens, else along with what is under way. */
-  #wayFor(link: Link, relay: Relay | undefined): Relay {
+  /**
+   * Where a server's word goes that belongs to no known request: to whoever listens, else along with what is under
+   * way. Where several clients share the connection, only if there is no doubt whose it is.
+   */
+  #wayFor(link: Link, relay: Relay | undefined): Relay | undefined {
     if (relay !== undefined) return relay
-    return this.standalone.isAttached ? this.standalone : (link.newestRelay ?? this.standalone)
+    const relays = link.relays()
+    if (!this.#options.isInteractive) return relays.length === 1 ? relays[0] : undefined
+    return this.standalone.isAttached ? this.standalone : (relays.at(-1) ?? this.standalone)
   }
 
-  #asked(link: Link, request: RpcRequest, relay: Relay | undefined): void {
-    if (!this.#options.isInteractive || this.#questions.size >= MAX_QUESTIONS) {
-      link.respond(cannotAsk(request))
+  #asked(
+    link: Link,
+    request: RpcRequest,
+    relay: Relay | undefined,
+    answer: (response: RpcResponse) => void,
+  ): void {
+    const way = this.#wayFor(link, relay)
+    if (way?.ask !== undefined) {
+      way.ask(request, (response) => answer({ ...response, id: request.id }))
+      return
+    }
+    if (way === undefined || !this.#options.isInteractive || this.#questions.size >= MAX_QUESTIONS) {
+      const message = `the client cannot be asked for ${request.method}`
+      answer(failure(request.id, RPC_ERRORS.methodNotFound, message))
       return
     }
     const id = ++this.#lastQuestion
     const meta = metaOf(request.params)
     const token = meta?.progressToken
     const progressToken = typeof token === 'string' || typeof token === 'number' ? token : undefined
-    this.#questions.set(id, { link, id: request.id, progressToken })
+    this.#questions.set(id, { link, id: request.id, answer, progressToken })
     const params =
       progressToken === undefined
         ? request.params
         : { ...request.params, _meta: { ...meta, progressToken: id } }
-    this.#wayFor(link, relay).send({ ...request, id, ...(params && { params }) })
+    way.send({ ...request, id, ...(params && { params }) })
   }
 
   /** The client's answer to a server's question. False when nobody asked. */
@@ -175,7 +203,7 @@ export class Session {
     const question = this.#questions.get(key)
     if (question === undefined) return false
     this.#questions.delete(key)
-    question.link.respond({ ...response, id: question.id })
+    question.answer({ ...response, id: question.id })
     return true
   }
 
@@ -209,7 +237,11 @@ export class Session {
 
   #notified(link: Link, notification: RpcNotification, relay: Relay | undefined): void {
     const told = this.#forClient(link, notification)
-    if (told !== undefined) this.#wayFor(link, relay).send(told)
+    if (told === undefined) return
+    for (const hear of this.listeners) hear(told)
+    // Who has no session hears of changes by listening for them, and of nothing else that no request asked for.
+    const isForListeners = !this.#options.isInteractive && CHANGES.test(notification.method)
+    if (!isForListeners) this.#wayFor(link, relay)?.send(told)
   }
 
   #forClient(link: Link, notification: RpcNotification): RpcNotification | undefined {
@@ -242,12 +274,9 @@ export class Session {
   }
 
   #returned(link: Link): void {
-    this.#forget(link)
-    for (const kind of ['tools', 'prompts', 'resources']) {
-      const capability = link.capabilities[kind]
-      if (isObject(capability))
-        this.standalone.send({ jsonrpc: '2.0', method: `notifications/${kind}/list_changed` })
-    }
+    for (const kind of ['tools', 'prompts', 'resources'])
+      if (isObject(link.capabilities[kind]))
+        this.#notified(link, { jsonrpc: '2.0', method: `notifications/${kind}/list_changed` }, undefined)
   }
 
   listen(headers: Headers): void {

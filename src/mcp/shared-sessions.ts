@@ -1,5 +1,6 @@
 /**
- * Connections to targets for clients that have no session: those of `statefulMode: stateless`.
+ * Connections to targets for clients that have no session: those of `statefulMode: stateless`, and those of a
+ * revision of the protocol that has none.
  *
  * A connection per request would start a process, or shake hands over HTTP, for each. Requests with the same
  * credential share one instead; who comes with another, or with none, never sees a session of somebody else's.
@@ -8,6 +9,7 @@ import { createHash } from 'node:crypto'
 import type { Headers } from '../core/headers.ts'
 import type { McpBackend, Target } from './backend.ts'
 import { Session } from './session.ts'
+import type { ClientIdentity } from './transport.ts'
 import { LATEST_LEGACY } from './versions.ts'
 
 export interface SharedSessionsOptions {
@@ -20,9 +22,17 @@ export interface SharedSessionsOptions {
 }
 
 export interface SharedSessions {
-  readonly of: (backend: McpBackend, owner: string | undefined, headers: Headers) => Session
+  /** `identity`: what the client says of itself in each request; without one nobody can be asked anything. */
+  readonly of: (
+    backend: McpBackend,
+    owner: string | undefined,
+    headers: Headers,
+    identity?: ClientIdentity,
+  ) => Session
   /** Those of backends that are gone. */
   readonly retain: (backends: ReadonlySet<McpBackend>) => void
+  /** Those on which clients wait for changes. */
+  readonly endStreams: () => void
   readonly close: () => Promise<void>
 }
 
@@ -37,14 +47,25 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
   const ids = new WeakMap<McpBackend, number>()
   let lastId = 0
 
-  function keyOf(backend: McpBackend, owner: string | undefined, headers: Headers): string {
+  const own: ClientIdentity = {
+    protocolVersion: LATEST_LEGACY,
+    capabilities: {},
+    clientInfo: { name: 'agentgateway', version: options.version },
+  }
+
+  function keyOf(
+    backend: McpBackend,
+    owner: string | undefined,
+    headers: Headers,
+    identity: ClientIdentity,
+  ): string {
     let id = ids.get(backend)
     if (id === undefined) {
       id = ++lastId
       ids.set(backend, id)
     }
     const hash = createHash('sha256').update(
-      JSON.stringify([owner, ...CREDENTIALS.map((name) => headers[name])]),
+      JSON.stringify([owner, identity, ...CREDENTIALS.map((name) => headers[name])]),
     )
     return `${id} ${hash.digest('base64')}`
   }
@@ -63,8 +84,8 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
   timer.unref()
 
   return {
-    of(backend, owner, headers) {
-      const key = keyOf(backend, owner, headers)
+    of(backend, owner, headers, identity = own) {
+      const key = keyOf(backend, owner, headers, identity)
       const known = sessions.get(key)
       if (known !== undefined) {
         // The order of the map is the order of use: whoever is first was used longest ago.
@@ -81,11 +102,7 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
           id: '',
           backend,
           owner,
-          identity: {
-            protocolVersion: LATEST_LEGACY,
-            capabilities: {},
-            clientInfo: { name: 'agentgateway', version: options.version },
-          },
+          identity,
           isInteractive: false,
           onRestart: (target) => options.onRestart(backend, target),
           log: options.log,
@@ -97,6 +114,9 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
     },
     retain(backends) {
       for (const [key, session] of sessions) if (!backends.has(session.backend)) end(key, session)
+    },
+    endStreams() {
+      for (const session of sessions.values()) for (const stream of session.watches) stream.end()
     },
     async close() {
       clearInterval(timer)

@@ -11,6 +11,7 @@ import { frameSplitter, parseFrame } from '../core/sse.ts'
 import type { UpstreamCall, Upstreams } from '../core/upstream.ts'
 import { type BodyReader, forwardedHeaders, type HttpEndpoint, sendHttp, wholeBody } from './http.ts'
 import { isRequest, type RequestId, type RpcMessage, readMessage } from './json-rpc.ts'
+import { headersOf } from './modern-wire.ts'
 import { type Delivery, TargetError, type Transport, type TransportEvents } from './transport.ts'
 
 export interface StreamableHttpOptions {
@@ -172,6 +173,7 @@ export function streamableHttp(
     const headers = headersFor(delivery.headers, ACCEPT_BOTH)
     headers['content-type'] = 'application/json'
     if (delivery.traceparent !== undefined) headers.traceparent = delivery.traceparent
+    Object.assign(headers, headersOf(message))
     const body = Buffer.from(JSON.stringify(message))
     const end = (error?: TargetError) => {
       calls.delete(key)

@@ -68,3 +68,9 @@ export interface ClientIdentity {
   readonly capabilities: JsonObject
   readonly clientInfo: JsonObject
 }
+
+export function asTargetError(error: unknown): TargetError {
+  if (error instanceof TargetError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new TargetError('transport_error', message, { cause: error })
+}

@@ -2,6 +2,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
+import {
+  Client as ClientV2,
+  type ClientOptions as ClientV2Options,
+  SSEClientTransport as SSEClientTransportV2,
+  StreamableHTTPClientTransport as StreamableHTTPClientTransportV2,
+} from '@modelcontextprotocol/client'
 import { Client, type ClientOptions } from '@modelcontextprotocol/sdk/client/index.js'
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
@@ -73,5 +79,20 @@ export async function connectClient(
   if (transport === 'sse')
     await client.connect(new SSEClientTransport(new URL(`${url}/sse`), { requestInit }))
   else await client.connect(new StreamableHTTPClientTransport(new URL(`${url}/mcp`), { requestInit }))
+  return client
+}
+
+/** The same with the second generation of the official client. */
+export async function connectClientV2(
+  url: string,
+  transport: ClientTransport = 'streamable',
+  options: ClientV2Options = {},
+): Promise<ClientV2> {
+  const client = new ClientV2({ name: 'test', version: '2.0.0' }, options)
+  await client.connect(
+    transport === 'sse'
+      ? new SSEClientTransportV2(new URL(`${url}/sse`))
+      : new StreamableHTTPClientTransportV2(new URL(`${url}/mcp`)),
+  )
   return client
 }
