@@ -19,8 +19,9 @@ import {
 import { cost } from './cost-row.ts'
 import { gatewayHealth } from './health-row.ts'
 import { latency, outcomes } from './latency-rows.ts'
+import { toolCalls } from './mcp-row.ts'
 import { DATASOURCE, type Row } from './panels.ts'
-import { overview, requests, tokenUsage, toolCalls } from './tutorial-rows.ts'
+import { overview, requests, tokenUsage } from './tutorial-rows.ts'
 
 /** Of observability/grafana/provisioning/datasources. */
 const PROMETHEUS = { text: 'Prometheus', value: 'prometheus' }

@@ -78,6 +78,8 @@ function needsReference(schema: JsonSchema): boolean {
 
 const CANONICAL: readonly (readonly [RegExp, string])[] = [
   [/^binds\[\]\.listeners\[\]\.routes\[\]\.backends\[\]/, 'backends[]'],
+  [/^backends\[\]\.mcp/, 'mcp'],
+  [/^mcp\.(?:targets\[\]\.)?policies/, 'policies'],
   [/^backends\[\]\.(?:ai\.)?policies/, 'policies'],
   [/^binds\[\]\.listeners\[\]\.routes\[\]\.policies/, 'policies'],
   [/^binds\[\]\.listeners\[\]\.routes\[\]/, 'routes[]'],

@@ -458,7 +458,7 @@ describe('the schema', () => {
     {
       name: 'two targets of a backend',
       text: 'backends:\n- name: a\n  host: h:1\n  ai: {name: b, provider: {openAI: {}}}',
-      expected: ['2:3 backends[0]: expected exactly one of host, ai'],
+      expected: ['2:3 backends[0]: expected exactly one of host, ai, mcp'],
     },
     {
       name: 'two providers',

@@ -30,6 +30,7 @@ test('has a default for everything', () => {
       poolMaxSize: undefined,
       keepalives: { enabled: true, timeMs: 180_000 },
     },
+    mcp: { sessionTtlMs: 1_800_000, maxSessions: 10_000 },
   })
 })
 
@@ -45,6 +46,7 @@ config:
   connectionMinTerminationDeadline: 500ms
   logging: {level: [warn, request=off], format: json}
   sensitiveHeaders: [X-Team]
+  mcp: {sessionTtl: 1m, maxSessions: 5}
   backend: {connectTimeout: 1s, poolIdleTimeout: 2s, poolMaxSize: 3, keepalives: {enabled: false, time: 4s, interval: 5s, retries: 6}}
 frontendPolicies: {http: {maxBufferSize: 100, http1IdleTimeout: 7s}}
 `
@@ -67,6 +69,7 @@ frontendPolicies: {http: {maxBufferSize: 100, http1IdleTimeout: 7s}}
       poolMaxSize: 3,
       keepalives: { enabled: false, timeMs: 4000 },
     },
+    mcp: { sessionTtlMs: 60_000, maxSessions: 5 },
   })
 })
 

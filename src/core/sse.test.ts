@@ -45,7 +45,14 @@ describe('frameSplitter and parseFrame', () => {
     { name: 'a byte order mark', text: '\ufeffdata: a\n\n', events: one },
     { name: 'blank lines between events', text: '\n\ndata: a\n\n\n\n', events: one },
     { name: 'an event without data', text: 'event: ping\n\ndata: a\n\n', events: one },
-    { name: 'id and retry fields', text: 'id: 1\nretry: 5\ndata: a\n\n', events: one },
+    {
+      name: 'id and retry fields',
+      text: 'id: 1\nretry: 5\ndata: a\n\nid: a\0b\nretry: soon\ndata: b\n\n',
+      events: [
+        { event: undefined, data: 'a', id: '1', retry: 5 },
+        { event: undefined, data: 'b' },
+      ],
+    },
     {
       name: 'characters of two to four bytes',
       text: 'data: é…🙂\n\n',
