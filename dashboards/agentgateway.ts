@@ -19,7 +19,7 @@ import {
 import { cost } from './cost-row.ts'
 import { gatewayHealth } from './health-row.ts'
 import { latency, outcomes } from './latency-rows.ts'
-import { toolCalls } from './mcp-row.ts'
+import { mcpServers, toolCalls } from './mcp-row.ts'
 import { DATASOURCE, type Row } from './panels.ts'
 import { overview, requests, tokenUsage } from './tutorial-rows.ts'
 
@@ -33,6 +33,7 @@ const ROWS: readonly Row[] = [
   tokenUsage,
   requests,
   toolCalls,
+  mcpServers,
   latency,
   cost,
   outcomes,

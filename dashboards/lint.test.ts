@@ -244,6 +244,7 @@ describe('panels', () => {
   test('panels with exemplars ask for them once', () => {
     const asking = panels.filter(({ targets }) => targets.some(({ exemplar }) => exemplar))
     expect(asking.map(({ title }) => title)).toEqual([
+      'Tool call latency',
       'Request duration',
       'Model call duration',
       'Time to first token',

@@ -1,4 +1,4 @@
-/** The tutorial's row of MCP, and what its two panels cannot tell: which tools, how slow, what went wrong, who is away. */
+/** The tutorial's row of MCP, and a row of what its two panels cannot tell: which tools, how slow, what failed, who is away. */
 import { countedInRange } from './counted.ts'
 import {
   BACKEND,
@@ -135,4 +135,5 @@ const beyond = [
   }),
 ]
 
-export const toolCalls: Row = { title: 'Tool Calls (MCP)', panels: [...tutorials, ...beyond] }
+export const toolCalls: Row = { title: 'Tool Calls (MCP)', panels: tutorials }
+export const mcpServers: Row = { title: 'MCP servers', panels: beyond }
