@@ -33,7 +33,7 @@ import {
   refused,
 } from './perform.ts'
 import { isLoopbackAddress, rebindingProblem } from './rebinding.ts'
-import { Refusal } from './refusal.ts'
+import { Refusal, refusalOfAll } from './refusal.ts'
 import { type ClientPort, PostReply } from './reply.ts'
 import { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
@@ -262,9 +262,7 @@ class Endpoint {
 
   #checkNegotiation(): void {
     const { headers } = this.#request
-    const accept = String(headers.accept ?? '')
-    const takes = (type: string) => accept.includes(type) || accept.includes('*/*')
-    if (!takes('application/json') || !takes('text/event-stream'))
+    if (!accepts(headers, 'application/json') || !accepts(headers, 'text/event-stream'))
       throw new Refusal(
         406,
         RPC_ERRORS.invalidRequest,
@@ -319,11 +317,19 @@ class Endpoint {
       throw new Refusal(400, RPC_ERRORS.invalidRequest, 'Bad Request: Mcp-Session-Id header is required')
     this.#request.facts.sessionId = id
     const session = this.#deps.sessions.get(id)
-    // Whose it is not, may not learn that it is there.
-    if (session === undefined || session.backend !== this.#backend || session.owner !== caller.owner)
-      throw new Refusal(404, RPC_ERRORS.sessionNotFound, 'Session not found')
+    this.#checkOwner(session, caller, false)
     this.#request.facts.protocolVersion = session.protocolVersion
     return session
+  }
+
+  /** Whose it is not, may not learn that it is there. */
+  #checkOwner(session: Session | undefined, caller: Caller, isLegacy: boolean): asserts session is Session {
+    const isTheirs =
+      session !== undefined &&
+      session.backend === this.#backend &&
+      session.owner === caller.owner &&
+      session.isLegacy === isLegacy
+    if (!isTheirs) throw new Refusal(404, RPC_ERRORS.sessionNotFound, 'Session not found')
   }
 
   async #initialize(message: RpcRequest, caller: Caller): Promise<void> {
@@ -421,7 +427,8 @@ class Endpoint {
       return one.status === 'fulfilled' && target !== undefined ? [{ target, result: one.value }] : []
     })
     const failed = opened.find((one) => one.status === 'rejected')
-    if (failed !== undefined && (failureMode === 'failClosed' || results.length === 0)) throw failed.reason
+    if (failed !== undefined && (failureMode === 'failClosed' || results.length === 0))
+      throw refusalOfAll(failed.reason, failureMode)
     if (session.links.length === 0)
       throw new Refusal(503, RPC_ERRORS.internal, 'No MCP target is configured', { type: 'unavailable' })
     const [only] = results
@@ -441,7 +448,7 @@ class Endpoint {
 
   #get(caller: Caller): void {
     const { headers, port } = this.#request
-    if (!/text\/event-stream|\*\/\*/.test(String(headers.accept ?? '')))
+    if (!accepts(headers, 'text/event-stream'))
       throw new Refusal(406, RPC_ERRORS.invalidRequest, 'Not Acceptable: Accept must name text/event-stream')
     const session = this.#session(caller)
     const lastEventId = headers['last-event-id']?.toString()
@@ -486,6 +493,7 @@ class Endpoint {
   #openLegacy(caller: Caller): void {
     const { port, path, facts } = this.#request
     const session = this.#newSession(randomUUID(), undefined, caller.owner)
+    session.isLegacy = true
     if (!this.#deps.sessions.add(session))
       throw new Refusal(503, RPC_ERRORS.internal, 'Too many sessions', { type: 'unavailable' })
     facts.sessionId = session.id
@@ -504,8 +512,7 @@ class Endpoint {
     const { facts, port } = this.#request
     facts.sessionId = id
     const session = this.#deps.sessions.get(id)
-    if (session === undefined || session.backend !== this.#backend || session.owner !== caller.owner)
-      throw new Refusal(404, RPC_ERRORS.sessionNotFound, 'Session not found')
+    this.#checkOwner(session, caller, true)
     facts.protocolVersion = session.protocolVersion
     const messages = readBody(this.#request.body)
     this.#checkVersion()
@@ -558,6 +565,19 @@ class Endpoint {
   }
 }
 
+/** Whether `Accept` names the type, or a range that holds it, and does not refuse it. RFC 9110 section 12.5.1. */
+function accepts({ accept }: Headers, type: string): boolean {
+  const [kind] = type.split('/')
+  const qualityOf = (wanted: string) => {
+    for (const range of String(accept ?? '').split(',')) {
+      const [name = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
+      if (name === wanted) return Number(parameters.find((one) => one.startsWith('q='))?.slice(2) ?? 1)
+    }
+    return undefined
+  }
+  return (qualityOf(type) ?? qualityOf(`${kind}/*`) ?? qualityOf('*/*') ?? 0) > 0
+}
+
 function readBody(body: Buffer): RpcMessage[] {
   let parsed: unknown
   try {
@@ -566,6 +586,8 @@ function readBody(body: Buffer): RpcMessage[] {
     const detail = cause instanceof Error ? cause.message : ''
     throw new Refusal(400, RPC_ERRORS.parse, `Parse error: the body is not JSON (${detail})`, { cause })
   }
+  if (isTooDeep(parsed))
+    throw new Refusal(400, RPC_ERRORS.invalidRequest, 'Invalid Request: nested too deeply')
   const list = Array.isArray(parsed) ? parsed : [parsed]
   if (list.length === 0 || list.length > MAX_BATCH)
     throw new Refusal(
@@ -582,6 +604,22 @@ function readBody(body: Buffer): RpcMessage[] {
 }
 
 const MAX_BATCH = 100
+/** What can be read can not always be written again. */
+const MAX_DEPTH = 1000
+
+function isTooDeep(root: unknown): boolean {
+  let level: unknown[] = [root]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) return true
+    const next: unknown[] = []
+    for (const value of level)
+      if (typeof value === 'object' && value !== null)
+        for (const inner of Object.values(value))
+          if (typeof inner === 'object' && inner !== null) next.push(inner)
+    level = next
+  }
+  return false
+}
 
 /** Before `initialize`, of a client of the old transport, nothing is known. */
 function identityOf(message: RpcRequest | undefined): ClientIdentity {

@@ -11,6 +11,8 @@ export interface TargetHealth {
   readonly waitMs: () => number
   readonly succeeded: () => void
   readonly failed: (message: string) => void
+  /** Calls back once, the next time that it is up. Returns how to take that back. */
+  readonly whenUp: (listener: () => void) => () => void
 }
 
 export interface HealthOptions {
@@ -38,8 +40,13 @@ export function targetHealth({ now, random, onChange }: HealthOptions): TargetHe
   let failures = 0
   let retryAt = 0
   let lastError: string | undefined
+  const waiting = new Set<() => void>()
 
   return {
+    whenUp(listener) {
+      waiting.add(listener)
+      return () => waiting.delete(listener)
+    },
     isUp: () => isUp,
     lastError: () => lastError,
     waitMs: () => Math.max(0, retryAt - now()),
@@ -49,6 +56,9 @@ export function targetHealth({ now, random, onChange }: HealthOptions): TargetHe
       upSince = now()
       retryAt = 0
       onChange(true, undefined)
+      const woken = [...waiting]
+      waiting.clear()
+      for (const wake of woken) wake()
     },
     failed(message) {
       lastError = message

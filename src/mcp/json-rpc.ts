@@ -67,8 +67,10 @@ export function readMessage(value: unknown): RpcMessage | string {
   if (!isObject(value)) return 'a message is a JSON object'
   if (value.jsonrpc !== '2.0') return '`jsonrpc` must be "2.0"'
   const { id, method, params, result, error } = value
+  const kinds = [method, result, error].filter((one) => one !== undefined)
+  if (kinds.length > 1) return 'a message has only one of `method`, `result` and `error`'
   if (method !== undefined) return readCall(id, method, params)
-  if (result !== undefined && error === undefined) {
+  if (result !== undefined) {
     if (!isId(id)) return 'a response needs the `id` of its request'
     return isObject(result) ? { jsonrpc: '2.0', id, result } : '`result` must be an object'
   }

@@ -67,6 +67,7 @@ interface Connection {
 const NO_HEADERS: Headers = {}
 const QUIET: Delivery = { headers: NO_HEADERS, traceparent: undefined, call: undefined }
 const RESTORE_MS = 10_000
+const RETURN_MS = 500
 
 export class Link {
   readonly target: string
@@ -77,6 +78,9 @@ export class Link {
   #logLevel: unknown
   #listens = false
   #hasBeenOpen = false
+  /** It could not be had when it was wanted. */
+  #wasMissed = false
+  #unwait: (() => void) | undefined
   #isClosed = false
   #restart: NodeJS.Timeout | undefined
   /** Of the client's latest request: with them the connection is made again. */
@@ -118,6 +122,7 @@ export class Link {
     if (waitMs > 0) {
       const seconds = Math.ceil(waitMs / 1000)
       const message = `target ${target} is unavailable (next try in ${seconds} s): ${health.lastError() ?? 'it failed'}`
+      this.#awaitReturn()
       throw new TargetError('unavailable', message)
     }
     clearTimeout(this.#restart)
@@ -127,15 +132,17 @@ export class Link {
     try {
       const initialized = await this.#handshake(connection, delivery)
       health.succeeded()
-      const isReturn = this.#hasBeenOpen
+      const isReturn = this.#hasBeenOpen || this.#wasMissed
+      if (this.#hasBeenOpen) this.#options.onRestart()
       this.#hasBeenOpen = true
-      if (isReturn) this.#options.onRestart()
+      this.#wasMissed = false
       await this.#restore(connection)
       if (isReturn) this.#options.events.onReturned(this)
       return initialized
     } catch (error) {
       const fault = asTargetError(error)
       if (this.#connection === connection) this.#drop(fault)
+      this.#awaitReturn()
       // A refused credential is the client's affair and tells nothing of the server.
       const status = fault.reply?.status
       if (status !== 401 && status !== 403 && fault.type !== 'cancelled') health.failed(fault.message)
@@ -216,6 +223,19 @@ export class Link {
     this.#options.log('the connection was lost', { target: this.target, error: error.message })
     const isAwaited = this.#listens || this.#subscriptions.size > 0
     if (this.#options.restartsByItself || isAwaited) this.#scheduleRestart()
+  }
+
+  /** A client that listens hears of it when a target that was missing has come. */
+  #awaitReturn(): void {
+    this.#wasMissed = true
+    this.#unwait?.()
+    this.#unwait = this.#options.health.whenUp(() => {
+      if (!this.#listens || this.#isClosed) return
+      // Not all sessions at once.
+      this.#restart = setTimeout(() => {
+        if (!this.#isClosed) this.ensureOpen(this.#headers).catch(() => {})
+      }, Math.random() * RETURN_MS)
+    })
   }
 
   #scheduleRestart(): void {
@@ -307,6 +327,7 @@ export class Link {
     if (this.#isClosed) return
     this.#isClosed = true
     clearTimeout(this.#restart)
+    this.#unwait?.()
     const connection = this.#connection
     this.#connection = undefined
     connection?.peer.failAll(new TargetError('cancelled', 'the session is closed'))

@@ -10,6 +10,7 @@ import {
   type Naming,
   promptEntryForClient,
   resourceForClient,
+  taskEntryForClient,
   templateForClient,
   toolForClient,
 } from './names.ts'
@@ -64,6 +65,15 @@ const KINDS: readonly ListKind[] = [
     key: 'uriTemplate',
     label: 'resource_template',
     forClient: templateForClient,
+  },
+  {
+    method: 'tasks/list',
+    member: 'tasks',
+    capability: 'tasks',
+    type: 'task',
+    key: 'taskId',
+    label: 'task',
+    forClient: taskEntryForClient,
   },
 ]
 

@@ -8,7 +8,7 @@ import { isObject, type JsonObject, metaOf, type RpcMessage } from './json-rpc.t
 export const MODERN_VERSION = '2026-07-28'
 
 /** Dates as text: whatever comes later is of the same kind. */
-export const isModern = (version: string) => version >= MODERN_VERSION
+export const isModern = (version: string) => /^\d{4}-\d{2}-\d{2}$/.test(version) && version >= MODERN_VERSION
 
 export const META = {
   version: 'io.modelcontextprotocol/protocolVersion',

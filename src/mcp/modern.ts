@@ -35,7 +35,7 @@ import {
 } from './modern-wire.ts'
 import type { Relay } from './peer.ts'
 import { beginOperation, type CallContext, type Performed, perform, refused } from './perform.ts'
-import { Refusal } from './refusal.ts'
+import { Refusal, refusalOfAll } from './refusal.ts'
 import { type ClientPort, PostReply } from './reply.ts'
 import type { Session } from './session.ts'
 
@@ -377,8 +377,9 @@ async function discover(
       return one.status === 'fulfilled' && target !== undefined ? [{ target, result: one.value }] : []
     })
     const failed = opened.find((one) => one.status === 'rejected')
-    const isClosed = session.backend.spec.failureMode === 'failClosed'
-    if (failed !== undefined && (isClosed || results.length === 0)) throw failed.reason
+    const { failureMode } = session.backend.spec
+    if (failed !== undefined && (failureMode === 'failClosed' || results.length === 0))
+      throw refusalOfAll(failed.reason, failureMode)
     const { capabilities, instructions } = mergeInitialized(results, {
       clientVersion: MODERN_VERSION,
       gatewayVersion: options.version,

@@ -66,11 +66,33 @@ function contentForClient(target: string, block: unknown): unknown {
   return block
 }
 
-/** Of `tools/call`: `content` as the client has to see it. */
+/** Of `tools/call` and `tasks/result`: `content` as the client has to see it, or the task that stands for it. */
 export function toolResultForClient(target: string, result: JsonObject): JsonObject {
-  if (!Array.isArray(result.content)) return result
-  return { ...result, content: result.content.map((block) => contentForClient(target, block)) }
+  const named = tasksForClient(target, result)
+  if (!Array.isArray(named.content)) return named
+  return { ...named, content: named.content.map((block) => contentForClient(target, block)) }
 }
+
+/** In `_meta` of whatever belongs to a task. */
+const RELATED = 'io.modelcontextprotocol/related-task'
+
+const withTaskId = (target: string, value: JsonObject): JsonObject =>
+  typeof value.taskId === 'string' ? { ...value, taskId: joinId(target, value.taskId) } : value
+
+/** The ids of tasks in a result, or in the parameters of what a server says. */
+export function tasksForClient(target: string, value: JsonObject): JsonObject {
+  const named = withTaskId(target, value)
+  const meta = isObject(named._meta) ? named._meta : {}
+  const related = meta[RELATED]
+  return {
+    ...named,
+    ...(isObject(named.task) && { task: withTaskId(target, named.task) }),
+    ...(isObject(related) && { _meta: { ...meta, [RELATED]: withTaskId(target, related) } }),
+  }
+}
+
+export const taskEntryForClient = (target: string, task: JsonObject, how: Naming): JsonObject =>
+  how.prefixesUris ? withTaskId(target, task) : task
 
 /** Of `prompts/get`. */
 export function promptForClient(target: string, result: JsonObject): JsonObject {

@@ -27,7 +27,7 @@ import {
   toolResultForClient,
 } from './names.ts'
 import type { Relay } from './peer.ts'
-import { Refusal, refusalOf, unknownResource } from './refusal.ts'
+import { Refusal, refusalOf, refusalOfAll, unknownResource } from './refusal.ts'
 import type { Session, UnderWay } from './session.ts'
 import { type Delivery, TargetError } from './transport.ts'
 
@@ -179,6 +179,7 @@ class Work {
       case 'tasks/get':
       case 'tasks/result':
       case 'tasks/cancel':
+      case 'tasks/update':
         return this.#task()
       default:
         return this.#unknown()
@@ -251,7 +252,7 @@ class Work {
     this.#identify('task', link, name)
     this.#authorize('task', link, name, id)
     const response = await this.#forward(link, { ...this.#request.params, taskId: name })
-    return response
+    return this.#mapped(link, response, toolResultForClient)
   }
 
   async #setLevel(): Promise<RpcResponse> {
@@ -428,7 +429,7 @@ class Work {
     // A server that has none of this kind may not know the method either.
     if (link.capabilities[kind.capability] === undefined) return { [kind.member]: [] }
     const asked = cursor === undefined ? params : { ...params, cursor }
-    const response = await this.#call(link, asked, LIST_TIMEOUT_MS, kind.method)
+    const response = await this.#call(link, asked, this.#listTimeoutMs(link), kind.method)
     if (!isFailure(response)) return response.result
     const { code, message, data } = response.error
     throw new Refusal(200, code, message, { type: 'mcp_error', data })
@@ -441,7 +442,7 @@ class Work {
     for (const entry of entries) {
       const name = entry[kind.key]
       if (typeof name !== 'string' || !this.#isAllowed(kind.type, link, name)) continue
-      if (kind.type !== 'resource') known?.add(kind.type, name)
+      if (kind.type === 'tool' || kind.type === 'prompt') known?.add(kind.type, name)
       visible.push(kind.forClient(link.target, entry, naming))
     }
     return visible
@@ -459,9 +460,15 @@ class Work {
       if (link !== undefined && one.status === 'fulfilled') answers.push([link, one.value])
       else if (one.status === 'rejected') failures.push(one.reason)
     }
-    const isOpen = this.#session.backend.spec.failureMode === 'failOpen'
-    if (failures.length > 0 && (!isOpen || answers.length === 0)) throw failures[0]
+    const { failureMode } = this.#session.backend.spec
+    if (failures.length > 0 && (failureMode === 'failClosed' || answers.length === 0))
+      throw refusalOfAll(failures[0], failureMode)
     return answers
+  }
+
+  #listTimeoutMs(link: Link): number {
+    const own = this.#session.targetOf(link)?.requestTimeoutMs ?? 0
+    return own === 0 ? LIST_TIMEOUT_MS : Math.min(own, LIST_TIMEOUT_MS)
   }
 
   #forward(link: Link, params: JsonObject | undefined): Promise<RpcResponse> {

@@ -3,7 +3,9 @@
  * minute. A process that nobody uses is not kept running to be asked: once it could be started, its sessions tell.
  */
 import type { Target } from './backend.ts'
+import { isFailure } from './json-rpc.ts'
 import { Link } from './link.ts'
+import { cursorOf, entriesOf, LIST_KINDS } from './lists.ts'
 import { TargetError } from './transport.ts'
 import { LATEST_LEGACY } from './versions.ts'
 
@@ -19,6 +21,7 @@ export interface Probe {
 
 const PERIOD_MS = 30_000
 const PING_MS = 5000
+const MAX_PAGES = 64
 /** Probes of many gateways, and of many targets, are not to come all at once. */
 const JITTER = 0.2
 
@@ -26,6 +29,25 @@ export function startProbe({ target, version, random }: ProbeOptions): Probe {
   let timer: NodeJS.Timeout | undefined
   let isStopped = false
   let current: Link | undefined
+  let hasLearnt = false
+
+  /** The names of tools and prompts: what is known to be there is told by name from the first call on. */
+  async function learn(link: Link): Promise<void> {
+    for (const kind of LIST_KINDS.values()) {
+      const { method, type, capability } = kind
+      if ((type !== 'tool' && type !== 'prompt') || link.capabilities[capability] === undefined) continue
+      let cursor: string | undefined
+      for (let pages = 0; pages < MAX_PAGES; pages++) {
+        const params = cursor === undefined ? {} : { cursor }
+        const delivery = { headers: {}, traceparent: undefined, call: undefined }
+        const answer = await link.request({ method, params, delivery, relay: undefined, timeoutMs: PING_MS })
+        if (isFailure(answer)) break
+        for (const entry of entriesOf(answer.result, kind)) target.known.add(type, String(entry[kind.key]))
+        cursor = cursorOf(answer.result)
+        if (cursor === undefined) break
+      }
+    }
+  }
 
   async function ask(): Promise<void> {
     const link = new Link({
@@ -54,6 +76,10 @@ export function startProbe({ target, version, random }: ProbeOptions): Probe {
         relay: undefined,
         timeoutMs: PING_MS,
       })
+      if (!hasLearnt) {
+        await learn(link)
+        hasLearnt = true
+      }
     } catch (error) {
       const status = error instanceof TargetError ? error.reply?.status : undefined
       // It wants to know who asks: there it is. Of any other failure the link has told.

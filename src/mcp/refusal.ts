@@ -2,7 +2,7 @@
 import type { McpErrorType } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import { RPC_ERRORS } from './json-rpc.ts'
-import type { TargetError } from './transport.ts'
+import { TargetError } from './transport.ts'
 
 export class Refusal extends Error {
   override readonly name = 'Refusal'
@@ -56,4 +56,13 @@ export function refusalOf(error: TargetError): Refusal {
     headers: isAboutCredential && challenge !== undefined ? { 'www-authenticate': challenge } : {},
     cause: error,
   })
+}
+
+/** Of a request that went to all: by the failure mode nobody is left to ask, or one was too many to miss. */
+export function refusalOfAll(error: unknown, failureMode: 'failOpen' | 'failClosed'): unknown {
+  if (!(error instanceof TargetError)) return error
+  const refusal = refusalOf(error)
+  if (refusal.status === 401 || refusal.status === 403) return refusal
+  const { code, message, type, headers } = refusal
+  return new Refusal(failureMode === 'failOpen' ? 503 : 500, code, message, { type, headers, cause: error })
 }

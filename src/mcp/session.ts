@@ -19,7 +19,7 @@ import {
   type RpcResponse,
 } from './json-rpc.ts'
 import { Link } from './link.ts'
-import { joinUri } from './names.ts'
+import { joinUri, tasksForClient } from './names.ts'
 import type { Relay } from './peer.ts'
 import type { ClientIdentity } from './transport.ts'
 
@@ -82,6 +82,8 @@ export class Session {
   usedAt: number
   protocolVersion: string
   isClosed = false
+  /** Of the HTTP+SSE transport: it stands and falls with its stream. */
+  isLegacy = false
 
   constructor(options: SessionOptions, now: number) {
     this.#options = options
@@ -190,10 +192,9 @@ export class Session {
     const token = meta?.progressToken
     const progressToken = typeof token === 'string' || typeof token === 'number' ? token : undefined
     this.#questions.set(id, { link, id: request.id, answer, progressToken })
+    const named = this.#named(link, request.params)
     const params =
-      progressToken === undefined
-        ? request.params
-        : { ...request.params, _meta: { ...meta, progressToken: id } }
+      progressToken === undefined ? named : { ...named, _meta: { ...metaOf(named), progressToken: id } }
     way.send({ ...request, id, ...(params && { params }) })
   }
 
@@ -264,9 +265,17 @@ export class Session {
       case 'notifications/resources/list_changed':
         this.#forget(link)
         return notification
-      default:
-        return notification
+      default: {
+        const named = this.#named(link, params)
+        return { ...notification, ...(named && { params: named }) }
+      }
     }
+  }
+
+  /** Tasks are named by their server's ids. */
+  #named(link: Link, params: JsonObject | undefined): JsonObject | undefined {
+    const isPrefixed = this.backend.naming.prefixesUris
+    return isPrefixed && params !== undefined ? tasksForClient(link.target, params) : params
   }
 
   #forget(link: Link): void {

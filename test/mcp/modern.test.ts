@@ -27,7 +27,7 @@ function modernServer(): McpServer {
   server.registerTool('paint', { inputSchema: z.object({}) }, (_args, context) => {
     const answers = context.mcpReq.inputResponses
     const answer = answers?.colour
-    if (answer === undefined || !('content' in answer))
+    if (typeof answer !== 'object' || answer === null || !('content' in answer))
       return inputRequired({
         inputRequests: {
           colour: {
@@ -233,7 +233,10 @@ describe('a request that contradicts itself', () => {
       body: JSON.stringify(body),
     })
     expect(response.status).toBe(status)
-    const answer = (await response.json()) as { error?: { code: number } }
+    // A process that is only now being started makes the answer a stream.
+    const text = await response.text()
+    const event = text.split('\n').findLast((line) => line.startsWith('data: {'))
+    const answer = JSON.parse(event?.slice('data: '.length) ?? text) as { error?: { code: number } }
     expect(answer.error?.code).toBe(code)
   })
 })

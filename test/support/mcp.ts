@@ -96,3 +96,15 @@ export async function connectClientV2(
   )
   return client
 }
+
+/**
+ * The JSON-RPC code of what the official clients reject with. Where it came with an HTTP status of its own, they say the
+ * status instead, and show the body in the message.
+ */
+export function rpcCodeOf(error: unknown): number {
+  if (!(error instanceof Error)) throw new Error(`not refused, but ${JSON.stringify(error)}`)
+  const inBody = /"code":(-\d+)/.exec(error.message + ('text' in error ? String(error.text) : ''))?.[1]
+  if (inBody !== undefined) return Number(inBody)
+  if ('code' in error && typeof error.code === 'number') return error.code
+  throw error
+}
