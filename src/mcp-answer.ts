@@ -117,8 +117,9 @@ export class McpAnswer implements ClientPort {
     return {
       write: (bytes: Buffer) => {
         if (!this.isOpen()) return
-        client.write(bytes, undefined)
+        // What is left of what came before, not how large this is: a large answer is no sign of a slow reader.
         if (client.bufferedBytes > MAX_BUFFERED) client.destroy()
+        else client.write(bytes, undefined)
       },
       end: () => {
         if (!this.isOpen()) return

@@ -16,7 +16,8 @@ export interface ProbeOptions {
 }
 
 export interface Probe {
-  readonly stop: () => void
+  /** Resolves when nothing of it is left. */
+  readonly stop: () => Promise<void>
 }
 
 const PERIOD_MS = 30_000
@@ -30,6 +31,7 @@ export function startProbe({ target, version, random }: ProbeOptions): Probe {
   let isStopped = false
   let current: Link | undefined
   let hasLearnt = false
+  let running: Promise<void> = Promise.resolve()
 
   /** The names of tools and prompts: what is known to be there is told by name from the first call on. */
   async function learn(link: Link): Promise<void> {
@@ -104,15 +106,16 @@ export function startProbe({ target, version, random }: ProbeOptions): Probe {
   }
 
   function run(): void {
-    ask().then(schedule, schedule)
+    running = ask().then(schedule, schedule)
   }
 
   run()
   return {
-    stop() {
+    async stop() {
       isStopped = true
       clearTimeout(timer)
-      current?.close().catch(() => {})
+      await current?.close().catch(() => {})
+      await running
     },
   }
 }

@@ -250,7 +250,7 @@ export function createMcp(options: McpOptions): Mcp {
     for (const session of sessions.all())
       if (session.backend === backend) sessions.end(session).catch(events.unexpected)
     for (const { target } of targets) {
-      probes.get(target)?.stop()
+      probes.get(target)?.stop().catch(events.unexpected)
       probes.delete(target)
       events.targetGone(backend.spec.name, target.name)
     }
@@ -278,9 +278,9 @@ export function createMcp(options: McpOptions): Mcp {
       shared.endStreams()
     },
     async close() {
-      for (const probe of probes.values()) probe.stop()
       waiting.close()
-      await Promise.all([sessions.close(), shared.close()])
+      const probed = [...probes.values()].map((probe) => probe.stop())
+      await Promise.all([...probed, sessions.close(), shared.close()])
     },
   }
 }

@@ -1,10 +1,15 @@
 /**
- * A target that is a child process and speaks over its standard streams, by the SDK's own transport.
+ * A target that is a child process and speaks over its standard streams: a line is a message.
+ * https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#stdio
  *
- * What such a server prints is not to be trusted: lines that are no JSON-RPC go to the log and are passed over, and
- * of its standard error the log gets the last lines when it dies, not all.
+ * What such a process prints is not to be trusted: lines that are no JSON-RPC are passed over, an answer that is none
+ * fails its request at once, and of its standard error the log gets the last lines when it dies. It leads a process
+ * group of its own, so that ending it also ends what it has started.
  */
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import type { Readable, Writable } from 'node:stream'
 import { isObject, type RpcMessage, readMessage } from './json-rpc.ts'
+import { lineSplitter } from './lines.ts'
 import { TargetError, type Transport, type TransportEvents } from './transport.ts'
 
 export interface StdioOptions {
@@ -16,17 +21,19 @@ export interface StdioOptions {
   readonly maxBytes: number
 }
 
+type Child = ChildProcessByStdio<Writable, Readable, Readable>
+
 /** What is kept of standard error, for the log. */
 const STDERR_CHARS = 4000
-
-/** What the SDK would inherit by itself; named here to be left out where the configuration says so. */
-const INHERITED = ['HOME', 'LOGNAME', 'PATH', 'SHELL', 'TERM', 'USER']
+/** What a process gets to end by itself once its input has ended, and once more when it is told to. */
+const GRACE_MS = 1000
 
 export function stdio(options: StdioOptions, events: TransportEvents): Transport {
-  let transport: import('@modelcontextprotocol/client/stdio').StdioClientTransport | undefined
+  const { command } = options
+  let child: Child | undefined
+  let exited: Promise<void> = Promise.resolve()
   let isClosed = false
   let stderr = ''
-  let lastError = ''
 
   function closed(error: TargetError): void {
     if (isClosed) return
@@ -34,65 +41,141 @@ export function stdio(options: StdioOptions, events: TransportEvents): Transport
     events.onClosed(error)
   }
 
-  const about = (what: string) => {
+  function about(what: string): string {
     const said = stderr.trim().split('\n').slice(-3).join('\n')
-    return said === '' ? what : `${what}; it said last: ${said}`
+    return said === '' ? `${command}: ${what}` : `${command}: ${what}; it said last: ${said}`
+  }
+
+  function received(line: string): void {
+    if (line.trim() === '') return
+    let parsed: unknown
+    try {
+      parsed = JSON.parse(line)
+    } catch {
+      events.onNoise('not JSON', { line: line.slice(0, 200) })
+      return
+    }
+    for (const one of Array.isArray(parsed) ? parsed : [parsed]) {
+      const message = readMessage(one)
+      if (typeof message !== 'string') events.onMessage(message, undefined)
+      else if (isObject(one) && one.method === undefined && isId(one.id))
+        events.onLost(
+          one.id,
+          new TargetError('unexpected_response', `${command}: not a JSON-RPC answer: ${message}`),
+        )
+      else events.onNoise('not a JSON-RPC message', { detail: message })
+    }
+  }
+
+  function listen(process: Child): void {
+    const splitter = lineSplitter(options.maxBytes)
+    process.stdout.on('data', (chunk: Buffer) => {
+      if (isClosed) return
+      try {
+        for (const line of splitter.push(chunk)) received(line)
+      } catch (cause) {
+        const detail = cause instanceof Error ? cause.message : String(cause)
+        closed(new TargetError('unexpected_response', `${command}: ${detail}`, { cause }))
+        end().catch(() => {})
+      }
+    })
+    process.stderr.on('data', (chunk: Buffer) => {
+      stderr = (stderr + chunk.toString('utf8', Math.max(0, chunk.length - STDERR_CHARS))).slice(
+        -STDERR_CHARS,
+      )
+    })
+    // Of a process that is gone; its exit tells.
+    process.stdin.on('error', () => {})
+    process.stdout.on('error', () => {})
+  }
+
+  function signal(process: Child, name: 'SIGTERM' | 'SIGKILL'): void {
+    const { pid } = process
+    if (pid === undefined) return
+    try {
+      globalThis.process.kill(-pid, name)
+    } catch {
+      // All of them are gone.
+    }
+  }
+
+  async function end(): Promise<void> {
+    const process = child
+    if (process === undefined) return
+    process.stdin.end()
+    if (!(await within(exited, GRACE_MS))) {
+      signal(process, 'SIGTERM')
+      await within(exited, GRACE_MS)
+    }
+    // Also what it has left behind.
+    signal(process, 'SIGKILL')
+    await exited
+    process.stdout.destroy()
+    process.stderr.destroy()
   }
 
   return {
-    async open() {
-      // Loaded when there is such a target: nobody else needs it in memory.
-      const { StdioClientTransport } = await import('@modelcontextprotocol/client/stdio')
-      const environment = Object.fromEntries([
-        ...INHERITED.map((name) => [name, undefined]),
-        ...Object.entries(options.environment),
-      ]) as Record<string, string>
-      const child = new StdioClientTransport({
-        command: options.command,
-        args: [...options.args],
-        env: environment,
-        stderr: 'pipe',
-        maxBufferSize: options.maxBytes,
-      })
-      transport = child
-      child.stderr?.on('data', (chunk: Buffer) => {
-        stderr = (stderr + chunk.toString('utf8')).slice(-STDERR_CHARS)
-      })
-      child.onmessage = (raw: unknown) => {
-        const message = isObject(raw) ? readMessage(raw) : 'not an object'
-        if (typeof message === 'string') events.onNoise('not a JSON-RPC message', { detail: message })
-        else events.onMessage(message, undefined)
-      }
-      child.onerror = (error) => {
-        lastError = error.message
-        events.onNoise('unusable output', { error: error.message.slice(0, 500) })
-      }
-      child.onclose = () =>
-        closed(new TargetError('transport_error', about(`${options.command}: the process ended`)))
-      try {
-        await child.start()
-      } catch (cause) {
-        const detail = cause instanceof Error ? cause.message : String(cause)
-        throw new TargetError('transport_error', `cannot start ${options.command}: ${detail}`, { cause })
-      }
-    },
+    open: () =>
+      new Promise((resolve, reject) => {
+        const started = spawn(command, options.args, {
+          env: options.environment,
+          stdio: ['pipe', 'pipe', 'pipe'],
+          detached: true,
+          windowsHide: true,
+        })
+        started.once('error', (cause) => {
+          const error = new TargetError('transport_error', `cannot start ${command}: ${cause.message}`, {
+            cause,
+          })
+          reject(error)
+          closed(error)
+        })
+        started.once('spawn', () => {
+          child = started
+          exited = new Promise((gone) => started.once('exit', () => gone()))
+          listen(started)
+          // What it printed last may still be on its way when it is gone; what it has started may hold its output open.
+          exited.then(() =>
+            setTimeout(
+              () => closed(new TargetError('transport_error', about('the process ended'))),
+              DRAIN_MS,
+            ),
+          )
+          started.once('close', () => closed(new TargetError('transport_error', about('the process ended'))))
+          resolve()
+        })
+      }),
     async send(message: RpcMessage) {
-      if (transport === undefined || isClosed)
-        throw new TargetError(
-          'transport_error',
-          about(`${options.command}: the process has ended${lastError && ` (${lastError})`}`),
-        )
-      // The SDK's type knows fewer shapes of results than servers have.
-      const sent: Parameters<typeof transport.send>[0] = JSON.parse(JSON.stringify(message))
-      await transport.send(sent)
+      const process = child
+      if (process === undefined || isClosed)
+        throw new TargetError('transport_error', about('the process has ended'))
+      if (process.stdin.writableLength > options.maxBytes)
+        throw new TargetError('transport_error', about('the process does not read its input'))
+      process.stdin.write(`${JSON.stringify(message)}\n`)
     },
     negotiated() {},
     listen() {},
     abandon() {},
     async close() {
       closed(new TargetError('cancelled', 'the session is closed'))
-      await transport?.close()
+      await end()
     },
     sessionId: () => undefined,
   }
+}
+
+const DRAIN_MS = 100
+
+const isId = (value: unknown): value is string | number =>
+  typeof value === 'string' || typeof value === 'number'
+
+/** True when it came in time. */
+async function within(promise: Promise<void>, milliseconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), milliseconds)
+  })
+  const inTime = await Promise.race([promise.then(() => true), late])
+  clearTimeout(timer)
+  return inTime
 }
