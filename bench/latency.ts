@@ -1,22 +1,13 @@
-/**
- * Cell 2: latency at fixed rates, and how much of it the proxy adds.
- *
- * An open loop: requests are due at fixed times whatever became of the earlier ones, and each is measured from when it
- * was due. A stall counts for everybody who waited, not only for the one request that met it ("coordinated omission").
- */
-import { Worker } from 'node:worker_threads'
-import { now } from './clock.ts'
-import { type Connection, connectAll } from './connection.ts'
+/** Cell 2: latency at fixed rates, and how much of it the proxy adds. */
 import { ownLoad } from './load.ts'
 import { type Cost, measured } from './measure.ts'
+import { LEAD_IN_MS, openLoop, type Paced } from './open-loop.ts'
 import { ANSWER_TEXT_BYTES, JSON_REQUEST } from './requests.ts'
 import { type Settings, warmUpSeconds } from './settings.ts'
 import { percentile, type Spread, shuffled, spread } from './statistics.ts'
 import { closeTargets, openTargets, type Setup, startProvider, type TargetName } from './targets.ts'
 
 const RATES = [500, 2000] as const
-const CONNECTIONS = 64
-const LEAD_IN_MS = 300
 
 export interface LatencyRow {
   readonly rate: number
@@ -36,12 +27,6 @@ export interface LatencyRow {
   readonly errors: number
 }
 
-interface Paced {
-  readonly latencies: readonly number[]
-  readonly lags: readonly number[]
-  readonly errors: number
-}
-
 interface Round extends Paced {
   readonly cost: Cost
 }
@@ -58,7 +43,7 @@ export async function latency(setup: Setup, settings: Settings): Promise<readonl
     for (const rate of shuffled(RATES)) {
       for (const target of shuffled(targets)) {
         const { result, cost } = await measured(target, setup.stage.cpus, () =>
-          paced(target.port, rate, settings.seconds),
+          openLoop(target.port, { rate, seconds: settings.seconds }, () => ({ bytes: JSON_REQUEST })),
         )
         const key = `${rate} ${target.name}`
         rounds.set(key, [...(rounds.get(key) ?? []), { ...result, cost }])
@@ -76,61 +61,6 @@ export async function latency(setup: Setup, settings: Settings): Promise<readonl
       rowOf(rate, name, rounds.get(`${rate} ${name}`) ?? [], rounds.get(`${rate} direct`) ?? []),
     ),
   )
-}
-
-async function paced(port: number, rate: number, seconds: number): Promise<Paced> {
-  const connections = await connectAll(port, CONNECTIONS)
-  const idle = [...connections]
-  /** Due times of requests for which no connection was free. */
-  const queue: number[] = []
-  const latencies: number[] = []
-  const lags: number[] = []
-  const intervalMs = 1000 / rate
-  const startsAt = now() + 200
-  const countsFrom = startsAt + LEAD_IN_MS
-  const count = Math.round((seconds + LEAD_IN_MS / 1000) * rate)
-  let errors = 0
-  let over = 0
-
-  await new Promise<void>((resolve, reject) => {
-    const pacer = new Worker(new URL('pacer.ts', import.meta.url), {
-      workerData: { startsAt, intervalMs, count },
-    })
-    const done = () => {
-      if (++over === count) resolve()
-    }
-    function send(connection: Connection, due: number): void {
-      const sentAt = now()
-      connection.request(JSON_REQUEST).then(
-        (status) => {
-          if (due >= countsFrom) {
-            latencies.push(now() - due)
-            lags.push(sentAt - due)
-          }
-          if (status !== 200) errors++
-          const next = queue.shift()
-          if (next === undefined) idle.push(connection)
-          else send(connection, next)
-          done()
-        },
-        () => {
-          errors++
-          if (errors > 100) reject(new Error(`more than ${errors - 1} requests failed`))
-          done()
-        },
-      )
-    }
-    pacer.on('message', (index: number) => {
-      const due = startsAt + index * intervalMs
-      const connection = idle.pop()
-      if (connection === undefined) queue.push(due)
-      else send(connection, due)
-    })
-    pacer.once('error', reject)
-  }).finally(() => {
-    for (const connection of connections) connection.close()
-  })
-  return { latencies, lags, errors }
 }
 
 function rowOf(

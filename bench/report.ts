@@ -1,20 +1,32 @@
 /** The results as text. */
 import { aims, losses } from './aims.ts'
+import type { ColdStart } from './cold-start.ts'
+import type { LatencyRow } from './latency.ts'
+import { CALLS_PER_SECOND, type McpLatencyRow } from './mcp-latency.ts'
+import type { SessionMemory } from './mcp-memory.ts'
+import type { Memory } from './memory.ts'
 import type { Results } from './results.ts'
-import { CHUNK_DELAY_MS, CHUNKS, STREAMS } from './streams.ts'
+import type { Saturation } from './saturation.ts'
+import { CHUNK_DELAY_MS, CHUNKS, STREAMS, type StreamRow } from './streams.ts'
 import { NONE, number, percent, ratios, spreadText, table } from './table.ts'
 
 export function report(results: Results): string {
+  const { cells } = results.settings
   return [
     machine(results),
-    saturation(results),
-    latency(results),
-    streams(results),
-    memory(results),
-    coldStart(results),
+    ...when(results.saturation, saturation),
+    ...when(results.latency, latency),
+    ...when(results.streams, streams),
+    ...(cells.includes('memory') ? [memory(results.memory)] : []),
+    ...when(results.coldStart, coldStart),
+    ...when(results.mcpLatency, mcpLatency),
+    ...(cells.includes('mcp-memory') ? [mcpMemory(results.mcpMemory)] : []),
     verdict(results),
   ].join('\n')
 }
+
+const when = <T>(found: T | undefined, show: (found: T) => string) =>
+  found === undefined ? [] : [show(found)]
 
 /** More than this share of the CPUs in other hands, and queues in front of them decide the latencies. */
 const MUCH = 0.05
@@ -50,9 +62,7 @@ function machine({ machine: on, settings, tookSeconds, othersShare }: Results): 
   return lines.join('')
 }
 
-function saturation({
-  saturation: { rows, generator, upstream, connections, answerBytes },
-}: Results): string {
+function saturation({ rows, generator, upstream, connections, answerBytes }: Saturation): string {
   const nginx = rows.find(({ name }) => name === 'nginx')
   const head = [
     '',
@@ -84,7 +94,7 @@ function saturation({
   return `1  Saturation (${about})\n${table([head, ...body])}`
 }
 
-function latency({ latency: rows }: Results): string {
+function latency(rows: readonly LatencyRow[]): string {
   const head = [
     'rate, through',
     'p50 ms',
@@ -112,7 +122,7 @@ function latency({ latency: rows }: Results): string {
   return `2  Latency at a fixed rate (open loop, from when a request was due; upstream: the simulated provider)\n${table([head, ...body])}`
 }
 
-function streams({ streams: rows }: Results): string {
+function streams(rows: readonly StreamRow[]): string {
   const nginx = rows.find(({ name }) => name === 'nginx')
   const head = [
     '',
@@ -142,7 +152,7 @@ function streams({ streams: rows }: Results): string {
 
 const MIB = 2 ** 20
 
-function memory({ memory: found }: Results): string {
+function memory(found: Memory | undefined): string {
   if (found === undefined) return '4  Memory: not counted on this system\n'
   const rows = [
     ['idle, no request yet', `${number(found.idleBytes / MIB, 1)} MiB`],
@@ -157,12 +167,56 @@ function memory({ memory: found }: Results): string {
   return `4  Memory of the gateway (resident; one chunk a second on each stream)\n${table(rows)}`
 }
 
-function coldStart({ coldStart: { firstAnswerMs, emptyNodeMs } }: Results): string {
+function coldStart({ firstAnswerMs, emptyNodeMs }: ColdStart): string {
   const rows = [
     ['spawn to first proxied answer', `${spreadText(firstAnswerMs)} ms`],
     ['an empty Node process, start to end', `${spreadText(emptyNodeMs)} ms`],
   ]
   return `5  Cold start of the gateway\n${table(rows)}`
+}
+
+function mcpLatency(rows: readonly McpLatencyRow[]): string {
+  const head = [
+    'server, through',
+    'p50 ms',
+    'p99',
+    'added p50 ms',
+    'added p99',
+    'CPU us/call',
+    'calls',
+    'errors',
+  ]
+  const body = rows.map((row) => [
+    `${row.variant}: ${row.name}`,
+    spreadText(row.p50Ms, 3),
+    number(row.p99Ms, 2),
+    spreadText(row.addedP50Ms, 3),
+    number(row.addedP99Ms, 2),
+    number(row.cpuMicrosPerCall?.median, 1),
+    String(row.calls),
+    String(row.errors),
+  ])
+  const about = `streamable HTTP, ${CALLS_PER_SECOND} calls/s, open loop, from when a call was due; 1 KB in, 1 KB out`
+  return `6  MCP tool calls (${about})\n${table([head, ...body])}`
+}
+
+function mcpMemory(found: readonly SessionMemory[] | undefined): string {
+  const [first] = found ?? []
+  if (found === undefined || first === undefined)
+    return '7  Memory of MCP sessions: not counted on this system\n'
+  const mib = (bytes: number | undefined) => `${number((bytes ?? Number.NaN) / MIB, 1)} MiB`
+  const row = (name: string, cell: (one: SessionMemory) => string) => [name, ...found.map(cell)]
+  const rows = [
+    row('', ({ listening }) => (listening ? 'with a stream each' : 'without a stream')),
+    row('idle, no request yet', ({ idleBytes }) => mib(idleBytes)),
+    ...first.held.map(({ sessions }, step) =>
+      row(`${sessions} sessions`, ({ held }) => mib(held[step]?.bytes)),
+    ),
+    row('added to idle by all of them', ({ addedBytes }) => mib(addedBytes)),
+    row('per session (slope)', ({ bytesPerSession }) => `${number(bytesPerSession / 1024, 1)} KiB`),
+    row('streams that broke', ({ broken, listening }) => (listening ? String(broken) : NONE)),
+  ]
+  return `7  Memory of the gateway with idle MCP sessions (resident; a target over streamable HTTP)\n${table(rows)}`
 }
 
 function verdict(results: Results): string {

@@ -47,24 +47,15 @@ export async function startProvider(stage: Stage, script: Script): Promise<Upstr
   return { port: Number(await child.firstLine()), child }
 }
 
-interface GatewayPorts {
-  readonly port: number
-  readonly statsPort: number
-}
+/** What the configuration says beside where telemetry goes. */
+type Routing = (port: number) => object
 
-function gatewayConfig(setup: Setup, upstreamPort: number, ports: GatewayPorts, telemetry: boolean) {
-  return {
-    config: {
-      adminAddr: 'off',
-      readinessAddr: 'off',
-      statsAddr: `127.0.0.1:${ports.statsPort}`,
-      ...(telemetry
-        ? { tracing: { otlpEndpoint: `http://127.0.0.1:${setup.collectorPort}`, randomSampling: 0.1 } }
-        : { logging: { level: 'off' } }),
-    },
+const chatRouting =
+  (upstreamPort: number): Routing =>
+  (port) => ({
     binds: [
       {
-        port: ports.port,
+        port,
         listeners: [
           {
             routes: [
@@ -89,17 +80,27 @@ function gatewayConfig(setup: Setup, upstreamPort: number, ports: GatewayPorts, 
         ],
       },
     ],
-  }
-}
+  })
 
 /** Not waited for: a cold start begins here. */
-export async function spawnGateway(setup: Setup, upstreamPort: number, telemetry = true): Promise<Target> {
+export const spawnGateway = (setup: Setup, upstreamPort: number, telemetry = true) =>
+  spawnConfigured(setup, chatRouting(upstreamPort), telemetry)
+
+export async function spawnConfigured(setup: Setup, routing: Routing, telemetry = true): Promise<Target> {
   const ports = { port: await freePort(), statsPort: await freePort() }
-  const config = join(setup.stage.directory, `gateway-${ports.port}.yaml`)
-  writeFileSync(config, JSON.stringify(gatewayConfig(setup, upstreamPort, ports, telemetry)))
+  const file = join(setup.stage.directory, `gateway-${ports.port}.yaml`)
+  const config = {
+    adminAddr: 'off',
+    readinessAddr: 'off',
+    statsAddr: `127.0.0.1:${ports.statsPort}`,
+    ...(telemetry
+      ? { tracing: { otlpEndpoint: `http://127.0.0.1:${setup.collectorPort}`, randomSampling: 0.1 } }
+      : { logging: { level: 'off' } }),
+  }
+  writeFileSync(file, JSON.stringify({ config, ...routing(ports.port) }))
   const proxy = setup.stage.start({
     name: 'gateway',
-    command: [node, join(setup.stage.source, 'src/cli/main.ts'), '-f', config],
+    command: [node, join(setup.stage.source, 'src/cli/main.ts'), '-f', file],
     on: 'proxy',
   })
   return { name: telemetry ? 'gateway' : 'gateway, telemetry off', ...ports, proxy }

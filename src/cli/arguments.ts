@@ -1,5 +1,6 @@
 /** The command line: what was asked for, or why it makes no sense. */
 import { parseArgs } from 'node:util'
+import { MCP_PERSONAS } from '../demo/mcp-server.ts'
 import { type Addresses, HOPS, type HopName } from '../doctor/hops.ts'
 
 export type Command =
@@ -11,6 +12,7 @@ export type Command =
     }
   | { readonly name: 'demo'; readonly once: boolean; readonly json: boolean; readonly port: number }
   | { readonly name: 'demo-providers'; readonly host: string; readonly port: number }
+  | { readonly name: 'demo-mcp-server'; readonly server: string }
   | { readonly name: 'demo-traffic'; readonly gatewayUrl: string; readonly rate: number }
   | ({ readonly name: 'doctor' } & DoctorChoice)
   | { readonly name: 'help' }
@@ -45,6 +47,7 @@ const COMMANDS: Readonly<Record<string, Syntax>> = {
   run: { options: ['file', 'config', 'validate-only', 'json'], read: readRun },
   demo: { options: ['port', 'once', 'json'], read: readDemo },
   'demo providers': { options: ['host', 'port'], read: readDemoProviders },
+  'demo mcp-server': { options: ['name'], read: readDemoMcpServer },
   'demo traffic': { options: ['gateway', 'rate'], read: readDemoTraffic },
   doctor: {
     options: [
@@ -120,6 +123,13 @@ function readDemoProviders(values: Values): Command {
   return { name: 'demo-providers', host: values.host ?? '127.0.0.1', port: Number(port) }
 }
 
+function readDemoMcpServer(values: Values): Command {
+  const server = values.name ?? MCP_PERSONAS[0] ?? ''
+  if (!MCP_PERSONAS.includes(server))
+    return usage(`--name ${server}: expected one of ${MCP_PERSONAS.join(', ')}`)
+  return { name: 'demo-mcp-server', server }
+}
+
 function readDemoTraffic(values: Values): Command {
   const gateway = URL.parse(values.gateway ?? 'http://localhost:3000')
   if (gateway === null || !/^https?:$/.test(gateway.protocol))
@@ -176,6 +186,7 @@ function parse(argv: readonly string[]) {
       once: { type: 'boolean' },
       port: { type: 'string' },
       host: { type: 'string' },
+      name: { type: 'string' },
       gateway: { type: 'string' },
       rate: { type: 'string' },
       metrics: { type: 'string' },

@@ -12,6 +12,7 @@ export interface Counts {
   readonly cacheWrite: number
   readonly reasoning: number
   readonly cost: number
+  readonly toolCalls: number
 }
 
 interface Row {
@@ -58,6 +59,7 @@ export async function readCounts(url: string): Promise<Counts> {
     cacheWrite: details('input_cache_write'),
     reasoning: details('output_reasoning'),
     cost: sumOf(text, 'agentgateway_gen_ai_client_cost_usd_total'),
+    toolCalls: sumOf(text, 'tool_calls_total'),
   }
 }
 
@@ -114,6 +116,13 @@ export function audit({ sent, lines, providers, exposition }: Evidence): Audit {
       billed(({ totals }) => totals.reasoningTokens),
     ),
   ]
+  const called = records.filter(
+    (one) => one['mcp.method.name'] === 'tools/call' && one['mcp.target'] !== undefined,
+  )
+  const asked = sent.filter(
+    ({ planned, status }) => planned.headers['mcp-method'] === 'tools/call' && status === 200,
+  )
+  rows.push(row('tool calls', exposition.toolCalls, called.length, undefined, asked.length))
   const unexpected = sent
     .filter(({ asExpected }) => !asExpected)
     .map(({ planned, status, ending, error }) => ({

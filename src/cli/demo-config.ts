@@ -1,13 +1,18 @@
-/** The demo's configuration: both providers native, and each behind the other's API. */
+/** The demo's configuration: both providers native, each behind the other's API, and two MCP servers as one. */
 
-export interface DemoPorts {
+export interface DemoParts {
   /** Of the gateway; 0 takes a free one. */
   readonly port: number
   readonly openAI: number
   readonly anthropic: number
+  /** The command that runs this program: the MCP servers are processes of it. */
+  readonly command: readonly string[]
 }
 
-export function demoConfig({ port, openAI, anthropic }: DemoPorts): string {
+export function demoConfig({ port, openAI, anthropic, command }: DemoParts): string {
+  const [cmd = '', ...before] = command
+  const server = (name: string) =>
+    JSON.stringify({ name, stdio: { cmd, args: [...before, 'demo', 'mcp-server', '--name', name] } })
   return `# AgentGateway's demo: simulated providers instead of api.openai.com and api.anthropic.com.
 binds:
   - port: ${port}
@@ -44,6 +49,13 @@ binds:
                     /v1/messages/count_tokens: anthropicTokenCount
                     /v1/messages: messages
                     "*": passthrough
+          - name: tools
+            matches: [{path: {pathPrefix: /mcp}}, {path: {pathPrefix: /sse}}]
+            backends:
+              - mcp:
+                  targets:
+                    - ${server('weather')}
+                    - ${server('notes')}
           - name: anthropic
             matches: [{path: {pathPrefix: /v1/messages}}]
             backends: [{ai: *anthropic}]

@@ -17,6 +17,8 @@ export interface DemoOptions {
   /** Of the gateway; 0 takes a free one. With `once` every port is free. */
   readonly port: number
   readonly version: string
+  /** The file that is run. */
+  readonly program: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream
@@ -46,6 +48,7 @@ async function startDemo(options: DemoOptions, ports: 'fixed' | 'free'): Promise
     port: ports === 'fixed' ? options.port : 0,
     openAI: openAI.port,
     anthropic: anthropic.port,
+    command: [process.execPath, ...process.execArgv, options.program],
   })
   const loaded = loadConfig({ text, file: '<demo>', environment })
   if (!loaded.ok)
@@ -155,6 +158,7 @@ function welcome(demo: Demo): string {
   metrics      http://localhost:${stats}/metrics
   readiness    http://localhost:${readiness}/healthz/ready
   config       http://localhost:${admin}/config_dump
+  MCP          http://localhost:${binds[0]}/mcp
   providers    ${openAI?.url} (as OpenAI), ${anthropic?.url} (as Anthropic)
 
 Try it:

@@ -1,4 +1,5 @@
 /** What `agentgateway --help` prints. */
+import { MCP_PERSONAS } from '../demo/mcp-server.ts'
 import { DEFAULT_ADDRESSES, HOPS } from '../doctor/hops.ts'
 
 export const HELP = `AgentGateway: one process between AI clients and what they call.
@@ -7,6 +8,7 @@ Usage
   agentgateway [run] [-f FILE | -c YAML] [--validate-only] [--json]
   agentgateway demo [--port PORT] [--once] [--json]
   agentgateway demo providers [--host HOST] [--port PORT]
+  agentgateway demo mcp-server [--name NAME]
   agentgateway demo traffic [--gateway URL] [--rate N]
   agentgateway doctor [--gateway URL] [--skip HOP[,HOP]] [--model NAME] [--timeout SECONDS] [--json] ...
 
@@ -14,6 +16,7 @@ Commands
   run                  run the gateway (the default)
   demo                 run it with simulated providers and a little traffic: no API key needed
   demo providers       only the simulated providers, for a gateway that runs elsewhere
+  demo mcp-server      a simulated MCP server on its standard streams: \`stdio\` of a target
   demo traffic         only the traffic, for a gateway with the demo's routes
   doctor               send one request through a running gateway, follow it to Prometheus, Jaeger and Grafana,
                        and say where it breaks
@@ -34,6 +37,9 @@ Options of demo
 Options of demo providers
       --host HOST      where they listen (default 127.0.0.1)
       --port PORT      OpenAI's; Anthropic's is the next one (default 9101)
+
+Options of demo mcp-server
+      --name NAME      ${MCP_PERSONAS.join(' or ')} (default ${MCP_PERSONAS[0]})
 
 Options of demo traffic
       --gateway URL    where it goes (default http://localhost:3000)

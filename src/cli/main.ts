@@ -32,11 +32,16 @@ async function main(): Promise<number> {
     }
     case 'demo': {
       const { demo } = await import('./demo.ts')
-      return demo({ ...command, version, environment, stdout, stderr })
+      return demo({ ...command, version, program: process.argv[1] ?? '', environment, stdout, stderr })
     }
     case 'demo-providers': {
       const { demoProviders } = await import('./demo-parts.ts')
       return demoProviders({ ...command, stdout, stderr })
+    }
+    case 'demo-mcp-server': {
+      const { serveSimulatedMcp } = await import('../demo/mcp-server.ts')
+      await serveSimulatedMcp(command.server, process.stdin, stdout)
+      return 0
     }
     case 'demo-traffic': {
       const { demoTraffic } = await import('./demo-parts.ts')

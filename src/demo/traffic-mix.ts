@@ -38,9 +38,10 @@ const PATHS = {
   chatByAnthropic: '/anthropic/v1/chat/completions',
   /** The messages format, served by OpenAI. */
   messagesByOpenAI: '/openai/v1/messages',
+  mcp: '/mcp',
 } as const
 
-type Route = keyof typeof PATHS
+type Route = Exclude<keyof typeof PATHS, 'mcp'>
 
 const QUESTIONS = [
   'How do tides work?',
@@ -116,6 +117,45 @@ function plan(name: string, route: Route, wish: Wish = {}): Planned {
   }
 }
 
+/** A request of MCP's revision without sessions: each stands by itself. */
+function planMcp(
+  name: string,
+  method: string,
+  params: Readonly<Record<string, unknown>> = {},
+  expected: Planned['expected'] = OK,
+): Planned {
+  const subject = params.name ?? params.uri
+  return {
+    name,
+    method: 'POST',
+    path: PATHS.mcp,
+    headers: {
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': MCP_VERSION,
+      'mcp-method': method,
+      ...(typeof subject === 'string' && { 'mcp-name': subject }),
+    },
+    body: {
+      jsonrpc: '2.0',
+      id: 1,
+      method,
+      params: {
+        ...params,
+        _meta: {
+          'io.modelcontextprotocol/protocolVersion': MCP_VERSION,
+          'io.modelcontextprotocol/clientInfo': { name: 'agentgateway-demo', version: '1.0.0' },
+          'io.modelcontextprotocol/clientCapabilities': {},
+        },
+      },
+    },
+    script: {},
+    expected,
+  }
+}
+
+const MCP_VERSION = '2026-07-28'
+const paris = { city: 'Paris' }
+
 const stream = true
 const withUsage = { stream_options: { include_usage: true } }
 /** Like a model that speaks, only faster: half a second or so for an answer. */
@@ -128,7 +168,7 @@ const BROKEN = { ending: 'broken', status: 200 } as const
 const chatTools = { more: { tools: [CHAT_TOOL] }, text: 'What is the weather in Paris?' }
 const messagesTools = { more: { tools: [MESSAGES_TOOL] }, text: 'What is the weather in Paris?' }
 
-/** About forty requests, in this order. */
+/** About fifty requests, in this order. */
 export const MIX: readonly Planned[] = [
   plan('chat', 'chat'),
   plan('chat, another model', 'chat', { model: 'gpt-4.1' }),
@@ -188,6 +228,27 @@ export const MIX: readonly Planned[] = [
   plan('messages by OpenAI', 'messagesByOpenAI'),
   plan('messages stream by OpenAI', 'messagesByOpenAI', { stream, script: PACE }),
   plan('messages with a tool by OpenAI', 'messagesByOpenAI', messagesTools),
+  planMcp('MCP: what is there', 'server/discover'),
+  planMcp('MCP: list of tools', 'tools/list'),
+  planMcp('MCP: list of resources', 'resources/list'),
+  planMcp('MCP: weather', 'tools/call', { name: 'weather_forecast', arguments: paris }),
+  planMcp('MCP: weather of the last years, slow', 'tools/call', {
+    name: 'weather_history',
+    arguments: paris,
+  }),
+  planMcp('MCP: search', 'tools/call', { name: 'notes_search', arguments: { word: 'tides' } }),
+  planMcp('MCP: a note', 'resources/read', { uri: 'notes+memo://tides' }),
+  planMcp('MCP: a prompt', 'prompts/get', { name: 'notes_summary' }),
+  planMcp('MCP: a tool that fails', 'tools/call', { name: 'weather_alerts', arguments: paris }),
+  planMcp(
+    'MCP: a tool that is not there',
+    'tools/call',
+    { name: 'tide_times', arguments: paris },
+    {
+      ending: 'error',
+      status: 400,
+    },
+  ),
   plan('chat, refused', 'chat', { more: { temperature: 9 }, expected: { ending: 'error', status: 400 } }),
   plan('chat, wrong key', 'chat', error(401)),
   plan('chat, limited', 'chat', error(429)),

@@ -28,7 +28,7 @@ const LONGEST_WAIT_MS = 30_000
 const STABLE_MS = 10_000
 
 /** The first failure costs no wait: whatever died may be started anew at once. */
-export function waitAfter(failures: number, random: () => number): number {
+function waitAfter(failures: number, random: () => number): number {
   if (failures <= 1) return 0
   const full = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 2))
   return full * (0.75 + random() / 4)

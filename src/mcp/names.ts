@@ -28,7 +28,7 @@ export interface Split {
   readonly rest: string
 }
 
-export const joinName = (target: string, name: string) => `${target}_${name}`
+const joinName = (target: string, name: string) => `${target}_${name}`
 
 function splitAt(text: string, delimiter: string): Split | undefined {
   const at = text.indexOf(delimiter)
@@ -36,7 +36,7 @@ function splitAt(text: string, delimiter: string): Split | undefined {
 }
 
 export const splitName = (name: string) => splitAt(name, '_')
-export const joinId = (target: string, id: string) => `${target}+${id}`
+const joinId = (target: string, id: string) => `${target}+${id}`
 export const splitId = (id: string) => splitAt(id, '+')
 
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/

@@ -16,12 +16,11 @@ import { freePort } from './free-port.ts'
 const require = createRequire(import.meta.url)
 
 /** The file that starts a published server. */
-const serverFile = (name: string) =>
-  require.resolve(`@modelcontextprotocol/${name}/package.json`).replace(/package\.json$/, 'dist/index.js')
+const serverFile = (manifest: string) => manifest.replace(/package\.json$/, 'dist/index.js')
 
-export const EVERYTHING = serverFile('server-everything')
-export const FILESYSTEM = serverFile('server-filesystem')
-export const MEMORY = serverFile('server-memory')
+export const EVERYTHING = serverFile(require.resolve('@modelcontextprotocol/server-everything/package.json'))
+export const FILESYSTEM = serverFile(require.resolve('@modelcontextprotocol/server-filesystem/package.json'))
+export const MEMORY = serverFile(require.resolve('@modelcontextprotocol/server-memory/package.json'))
 
 /** `stdio:` of a configuration, in YAML's flow style. */
 export const stdioTarget = (file: string, ...args: readonly string[]) =>

@@ -66,7 +66,7 @@ export function defaultRegistrationUrl({ issuer, provider }: Issuer): string | u
 }
 
 /** The places where the metadata may be, likeliest first. */
-export function metadataUrls({ issuer, provider }: Issuer): readonly string[] {
+function metadataUrls({ issuer, provider }: Issuer): readonly string[] {
   if (provider === 'entra') return [`${entraTenant(issuer)}/v2.0/.well-known/openid-configuration`]
   const base = withoutSlash(issuer)
   const { origin, pathname } = new URL(base)

@@ -9,7 +9,7 @@ export interface Reply {
 
 const JSON_TYPE = 'application/json'
 
-export function corsHeaders(methods: string): Record<string, string> {
+function corsHeaders(methods: string): Record<string, string> {
   return {
     'access-control-allow-origin': '*',
     'access-control-allow-methods': methods,
