@@ -58,6 +58,7 @@ test('--once --json: what was sent, counted and billed agrees', async () => {
     'cached tokens',
     'cache-written tokens',
     'reasoning tokens',
+    'tool calls',
   ])
 })
 

@@ -17,9 +17,15 @@ async function textOf(message: IncomingMessage): Promise<string> {
 
 /**
  * Stands in for the gateway: chooses the provider by the format of the path and passes bytes on. It translates
- * nothing, so what crosses formats goes to the provider that speaks the format, under a model of its own.
+ * nothing, so what crosses formats goes to the provider that speaks the format, under a model of its own. MCP it answers
+ * itself.
  */
 const router = createServer(async (incoming, outgoing) => {
+  if (incoming.url === '/mcp') {
+    const isThere = incoming.headers['mcp-name'] !== 'tide_times'
+    outgoing.writeHead(isThere ? 200 : 400, { 'content-type': 'application/json' }).end('{}')
+    return
+  }
   const path = (incoming.url ?? '').replace(/^\/(anthropic|openai)\//, '/')
   const isMessages = path.startsWith('/v1/messages')
   const body = (await textOf(incoming)).replace(/"model":"(gpt|claude)-[^"]*"/, (model, vendor: string) =>
@@ -65,9 +71,10 @@ test('sends the mix once, and each request ends as planned', async () => {
   await openAI.waitFor(() => openAI.inFlight === 0)
   await anthropic.waitFor(() => anthropic.inFlight === 0)
   const calls = [...openAI.calls, ...anthropic.calls]
-  expect(calls).toHaveLength(MIX.length)
+  expect(calls).toHaveLength(MIX.filter(({ path }) => path !== '/mcp').length)
   const traces = new Set(calls.map((call) => call.traceparent?.split('-')[1]))
-  expect(traces).toEqual(new Set(all.map((sent) => sent.traceId)))
+  const passedOn = all.filter(({ planned }) => planned.path !== '/mcp')
+  expect(traces).toEqual(new Set(passedOn.map((sent) => sent.traceId)))
   expect(calls.filter((call) => call.aborted)).toHaveLength(2)
 })
 

@@ -205,6 +205,7 @@ export function createMcp(options: McpOptions): Mcp {
 
   function targetOf(backend: string, source: TargetSource): Target {
     const { name, way } = source
+    let wasDown = false
     return {
       name,
       endpoint: way.kind === 'stdio' ? way.command : way.endpoint.address,
@@ -214,8 +215,9 @@ export function createMcp(options: McpOptions): Mcp {
         random,
         onChange(isUp, error) {
           events.target(backend, name, isUp)
-          if (isUp) events.log('info', 'target is up', { backend, target: name })
-          else events.log('warn', 'target is down', { backend, target: name, error: error ?? '' })
+          if (!isUp) events.log('warn', 'target is down', { backend, target: name, error: error ?? '' })
+          else events.log(wasDown ? 'info' : 'debug', 'target is up', { backend, target: name })
+          wasDown = !isUp
         },
       }),
       openTransport: transportOf(source),

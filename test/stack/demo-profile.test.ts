@@ -38,8 +38,8 @@ const finite = (series: readonly Series[]) =>
 
 /** Queries of what does not happen here, all of whose values are 0: MCP, retries, and what would be trouble. */
 const ZERO = new Set([
-  ...['A', 'B'].map((refId) => `Tool call rate ${refId}`),
-  ...['A', 'B', 'C', 'D', 'E'].map((refId) => `MCP operation breakdown ${refId}`),
+  'MCP sessions A',
+  'MCP reconnects A',
   'Retries A',
   'Dropped telemetry A',
   'Series overflow A',

@@ -1,6 +1,8 @@
 /** The whole stack, running: docker-compose.yml's services as far as their programs can be had. */
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ComponentName, componentPath } from './components.ts'
 import { addressOf, type Compose, createCompose, type Running } from './compose.ts'
@@ -51,7 +53,20 @@ interface Part {
   /** Answers once it is ready, with a status below 500. Undefined: it serves nothing. */
   readonly readyUrl: string | undefined
   readonly args?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
 }
+
+/** Where `agentgateway` is found by its name, as in the image: the gateway starts the demo's MCP servers by it. */
+function commandFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'agentgateway-command-'))
+  const file = join(folder, 'agentgateway')
+  writeFileSync(file, `#!/bin/sh\nexec ${GATEWAY.map((word) => `'${word}'`).join(' ')} "$@"\n`, {
+    mode: 0o755,
+  })
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+const COMMAND_FOLDER = commandFolder()
 
 function partOf(service: string): Part {
   const binary = (name: ComponentName) => {
@@ -60,7 +75,11 @@ function partOf(service: string): Part {
   }
   switch (service) {
     case 'agentgateway':
-      return { program: GATEWAY, readyUrl: `${urls.readiness}/healthz/ready` }
+      return {
+        program: GATEWAY,
+        readyUrl: `${urls.readiness}/healthz/ready`,
+        environment: { PATH: [COMMAND_FOLDER, process.env.PATH].join(delimiter) },
+      }
     case 'demo-providers':
       return { program: GATEWAY, readyUrl: `http://${addressOf(service)}:9101/v1/models` }
     case 'demo-traffic':
@@ -104,11 +123,14 @@ export async function startStack(services: readonly string[]): Promise<Stack> {
   const running = new Map<string, Running>()
 
   async function start(service: string): Promise<void> {
-    const { program, readyUrl, args = [] } = partOf(service)
+    const { program, readyUrl, args = [], environment = {} } = partOf(service)
     if (program === undefined) return
     if (readyUrl !== undefined && (await ask(readyUrl)) !== undefined)
       throw new Error(`somebody answers at ${readyUrl} already: another run that has not ended?`)
-    const one = compose.start(service, program, { args, environment: { LOG_FORMAT: 'json' } })
+    const one = compose.start(service, program, {
+      args,
+      environment: { LOG_FORMAT: 'json', ...environment },
+    })
     running.set(service, one)
     if (readyUrl !== undefined) await answers(readyUrl, one)
   }
