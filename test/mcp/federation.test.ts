@@ -69,9 +69,11 @@ describe.each(Object.entries(CLIENTS))('%s', (name, connect) => {
     for (const target of TARGETS) expect(client.getInstructions()).toContain(`[${target}]`)
   })
 
-  test.runIf(!isNewest)('it answers a ping', async () => {
-    await expect(client.ping()).resolves.toBeDefined()
-  })
+  // The newest protocol has none.
+  if (!isNewest)
+    test('it answers a ping', async () => {
+      await expect(client.ping()).resolves.toBeDefined()
+    })
 
   test('it lists the tools of every target in the order of the targets', async () => {
     const { tools } = await client.listTools()
