@@ -4,10 +4,11 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { McpFacts } from '../core/exchange.ts'
-import type { Headers } from '../core/headers.ts'
+import { type Headers, withoutHopByHop } from '../core/headers.ts'
 import type { McpCaller } from './authorization.ts'
 import type { McpBackend, Target } from './backend.ts'
 import { mergeInitialized } from './handshake.ts'
+import { forwardedHeaders } from './http.ts'
 import {
   failure,
   isNotification,
@@ -33,7 +34,7 @@ import {
   refused,
 } from './perform.ts'
 import { isLoopbackAddress, rebindingProblem } from './rebinding.ts'
-import { Refusal, refusalOfAll } from './refusal.ts'
+import { Refusal, refusalOf, refusalOfAll } from './refusal.ts'
 import { type ClientPort, PostReply } from './reply.ts'
 import { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
@@ -101,7 +102,8 @@ export async function serveMcp(
 ): Promise<void> {
   try {
     await new Endpoint(backend, request, deps).serve()
-  } catch (error) {
+  } catch (thrown) {
+    const error = thrown instanceof TargetError ? refusalOf(thrown) : thrown
     if (!(error instanceof Refusal)) throw error
     const body = failure(null, error.code, error.message, error.data)
     request.port.refuse(error.status, { ...JSON_TYPE, ...error.headers }, Buffer.from(JSON.stringify(body)), {
@@ -133,6 +135,7 @@ class Endpoint {
       port.reply(wellKnown.status, { ...wellKnown.headers }, Buffer.from(wellKnown.body))
       return
     }
+    if (await this.#passWellKnown()) return
     const caller = await this.#identify()
     if (caller === undefined) return
     if (path === '/sse' || path.endsWith('/sse')) await this.#serveLegacy(caller)
@@ -145,6 +148,22 @@ class Endpoint {
         headers: { allow },
       })
     }
+  }
+
+  /** A lone server that asks for tokens itself also says where to get them. True when that was the question. */
+  async #passWellKnown(): Promise<boolean> {
+    const { method, path, query, headers, port } = this.#request
+    const { spec, targets } = this.#backend
+    const [only, another] = targets
+    const isAsked = path.startsWith('/.well-known/') && (method === 'GET' || method === 'OPTIONS')
+    if (!isAsked || spec.authentication !== undefined || another !== undefined) return false
+    if (only?.fetch === undefined) return false
+    const full = query === '' ? path : `${path}?${query}`
+    const asked = { ...forwardedHeaders(headers), accept: headers.accept }
+    const reply = await only.fetch({ method, path: full, headers: asked, body: null })
+    const { 'content-length': _, ...answered } = withoutHopByHop(reply.headers)
+    port.reply(reply.status, answered, reply.body)
+    return true
   }
 
   #checkOrigin(): void {

@@ -224,6 +224,10 @@ export function createMcp(options: McpOptions): Mcp {
       connectTimeoutMs: source.connectTimeoutMs,
       requestTimeoutMs: source.requestTimeoutMs,
       known: knownNames(),
+      fetch:
+        way.kind === 'streamable-http' || way.kind === 'sse'
+          ? (request) => fetchWhole(upstreams, way.endpoint, request).reply
+          : undefined,
     }
   }
 

@@ -1,0 +1,440 @@
+/** Another configuration while clients are connected: who notices, and who must not. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { loadConfig } from '../../src/config/load.ts'
+import { type Command, endCommands, ready, startCommand } from '../support/command.ts'
+import { freePort } from '../support/free-port.ts'
+import { type RunningGateway, runGateway } from '../support/gateway.ts'
+import { connectClient, stdioTarget } from '../support/mcp.ts'
+import {
+  callOf,
+  eventually,
+  FIXTURE,
+  initialize,
+  type Lab,
+  openSession,
+  post,
+  postRaw,
+  request,
+  startLab,
+  textOf,
+} from '../support/mcp-lab.ts'
+import { ITEMS_DOCUMENT, startItemsApi } from './items-api.fixture.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'agentgateway-mcp-reload-'))
+afterAll(() => {
+  endCommands()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+let one: Lab
+let two: Lab
+const closing: (() => Promise<unknown>)[] = []
+beforeEach(async () => {
+  one = await startLab({ name: 'one' })
+  two = await startLab({ name: 'two' })
+})
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+  await Promise.all([one.stop(), two.stop()])
+})
+
+const ONE = () => `{name: one, mcp: {host: "${one.url}"}}`
+const TWO = () => `{name: two, mcp: {host: "${two.url}"}}`
+const PIPE = `{name: pipe, ${stdioTarget(FIXTURE, 'pipe')}}`
+
+interface Setup {
+  readonly targets: readonly string[]
+  /** Beside `targets`. */
+  readonly more?: string
+  /** Beside `mcp`. */
+  readonly top?: string
+}
+
+const yamlOf = ({ targets, more = '', top = '' }: Setup) =>
+  `${top}\nmcp: {port: 0, ${more} targets: [${targets.join(', ')}]}`
+
+async function run(setup: Setup): Promise<RunningGateway> {
+  const gateway = await runGateway(yamlOf(setup))
+  closing.push(gateway.close)
+  return gateway
+}
+
+async function reload({ gateway }: RunningGateway, setup: Setup): Promise<void> {
+  const loaded = loadConfig({ text: yamlOf(setup), file: 'test.yaml', environment: {} })
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
+  await gateway.reload(loaded.config)
+}
+
+async function clientOf(gateway: RunningGateway): Promise<Client> {
+  const client = await connectClient(gateway.url)
+  closing.push(() => client.close())
+  return client
+}
+
+const call = async (client: Client, name: string, input = {}) =>
+  textOf(await client.callTool({ name, arguments: input }))
+const targetsOf = async (client: Client) =>
+  [...new Set((await client.listTools()).tools.map(({ name }) => name.split('_')[0]))].sort()
+
+/** The status of a request of a session. */
+async function statusOf(gateway: RunningGateway, session: Record<string, string>): Promise<number> {
+  return (await post(`${gateway.url}/mcp`, request(9, 'tools/list'), session)).status
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe('a reload that leaves an MCP backend as it is', () => {
+  test.each<{ name: string; next: Partial<Setup> }>([
+    { name: 'nothing', next: {} },
+    { name: 'the log level', next: { top: 'config: {logging: {level: debug}}' } },
+    {
+      name: 'another bind',
+      next: { top: 'binds: [{port: 0, listeners: [{routes: [{policies: {directResponse: {status: 200}}}]}]}]' },
+    },
+  ])('it keeps sessions and processes, when $name changed', async ({ next }) => {
+    const gateway = await run({ targets: [ONE(), PIPE] })
+    const session = await openSession(`${gateway.url}/mcp`)
+    const client = await clientOf(gateway)
+    const pid = await call(client, 'pipe_whoami')
+    const seen = one.received.filter(({ method }) => method === 'initialize').length
+    await reload(gateway, { targets: [ONE(), PIPE], ...next })
+    expect(await statusOf(gateway, session)).toBe(200)
+    expect(await call(client, 'pipe_whoami')).toBe(pid)
+    expect(await call(client, 'one_echo', { message: 'x' })).toBe('one says x')
+    expect(one.received.filter(({ method }) => method === 'initialize')).toHaveLength(seen)
+    expect(await gateway.metric('agentgateway_mcp_sessions_active')).toBe(2)
+  })
+
+  test('it lets calls that are under way finish', async () => {
+    const gateway = await run({ targets: [ONE(), PIPE] })
+    const session = await openSession(`${gateway.url}/mcp`)
+    const held = postRaw(`${gateway.url}/mcp`, callOf(1, 'one_hold', { label: 'x' }), session)
+    await one.happened(/^called hold/)
+    await reload(gateway, { targets: [ONE(), PIPE] })
+    one.release('x')
+    expect(await (await held).text()).toContain('one went on')
+  })
+
+  test('it goes on to tell clients of changed lists', async () => {
+    const gateway = await run({ targets: [ONE(), TWO()] })
+    const client = await clientOf(gateway)
+    await reload(gateway, { targets: [ONE(), TWO()] })
+    await call(client, 'one_add_tool', { tool: 'fresh' })
+    expect((await client.listTools()).tools.map(({ name }) => name)).toContain('one_fresh')
+  })
+})
+
+describe('a reload that changes the targets', () => {
+  test.each<{ name: string; next: () => readonly string[]; targets: readonly string[] }>([
+    { name: 'one more', next: () => [ONE(), TWO(), PIPE], targets: ['one', 'pipe', 'two'] },
+    { name: 'one less', next: () => [ONE()], targets: [] },
+    { name: 'another', next: () => [ONE(), TWO()], targets: ['one', 'two'] },
+  ])('it ends sessions, and a new one sees the new tools: $name', async ({ next, targets }) => {
+    const gateway = await run({ targets: [ONE(), PIPE] })
+    const session = await openSession(`${gateway.url}/mcp`)
+    const client = await clientOf(gateway)
+    expect(await targetsOf(client)).toEqual(['one', 'pipe'])
+    await reload(gateway, { targets: next() })
+    expect(await statusOf(gateway, session)).toBe(404)
+    const again = await clientOf(gateway)
+    // A single target has no prefix.
+    if (targets.length === 0) expect(await call(again, 'echo', { message: 'x' })).toBe('one says x')
+    else expect(await targetsOf(again)).toEqual(targets)
+    await eventually(
+      () => gateway.metric('agentgateway_mcp_sessions_active'),
+      (count) => count === 1,
+    )
+  })
+
+  test('it ends the event streams of sessions that are over', async () => {
+    const gateway = await run({ targets: [ONE(), TWO()] })
+    const url = `${gateway.url}/mcp`
+    const session = await openSession(url)
+    const stream = await fetch(url, { headers: { ...session, accept: 'text/event-stream' } })
+    expect(stream.status).toBe(200)
+    await reload(gateway, { targets: [ONE()] })
+    // Ends, or the test runs out of time.
+    await stream.text().catch(() => {})
+    expect(await statusOf(gateway, session)).toBe(404)
+  })
+
+  test('it answers a call that is under way, whatever with', async () => {
+    const gateway = await run({ targets: [ONE(), TWO()] })
+    const url = `${gateway.url}/mcp`
+    const session = await openSession(url)
+    const held = postRaw(url, callOf(1, 'one_hold', { label: 'x' }), session)
+    await one.happened(/^called hold/)
+    await reload(gateway, { targets: [TWO()] })
+    one.release('x')
+    const answer = await (await held).text()
+    expect(answer).toMatch(/one went on|"error"/)
+    await gateway.recorded(3)
+    expect(await gateway.metric('agentgateway_requests_in_flight')).toBe(0)
+  })
+
+  test('it says goodbye to the servers that it has no more', async () => {
+    const gateway = await run({ targets: [ONE(), TWO()] })
+    await openSession(`${gateway.url}/mcp`)
+    expect(two.sessions()).toBe(1)
+    await reload(gateway, { targets: [ONE()] })
+    await eventually(two.sessions, (count) => count === 0)
+  })
+
+  test('it shows no more whether a removed target is up', async () => {
+    const gateway = await run({ targets: [ONE(), TWO()] })
+    await clientOf(gateway)
+    expect(await gateway.metrics()).toMatch(/^agentgateway_mcp_target_up\{[^}]*server="two"[^}]*\} 1$/m)
+    await reload(gateway, { targets: [ONE()] })
+    const metrics = await gateway.metrics()
+    expect(metrics).toMatch(/^agentgateway_mcp_target_up\{[^}]*server="one"/m)
+    expect(metrics).not.toMatch(/^agentgateway_mcp_target_up\{[^}]*server="two"/m)
+  })
+
+  test('it shows no more of a backend that is gone', async () => {
+    const gateway = await run({ targets: [ONE(), TWO()] })
+    await clientOf(gateway)
+    const loaded = loadConfig({
+      text: 'binds: [{port: 0, listeners: [{routes: [{policies: {directResponse: {status: 200}}}]}]}]',
+      file: 'test.yaml',
+      environment: {},
+    })
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
+    await gateway.gateway.reload(loaded.config)
+    await eventually(
+      () => gateway.metric('agentgateway_mcp_sessions_active'),
+      (count) => count === 0,
+    )
+    expect(await gateway.metrics()).not.toMatch(/^agentgateway_mcp_target_up\{/m)
+  })
+
+  test('it ends the processes of a removed target', async () => {
+    const gateway = await run({ targets: [ONE(), PIPE] })
+    const clients = [await clientOf(gateway), await clientOf(gateway)]
+    const pids: number[] = []
+    for (const client of clients) pids.push(Number((await call(client, 'pipe_whoami')).split(' ')[1]))
+    expect(pids.map(isRunning)).toEqual([true, true])
+    await reload(gateway, { targets: [ONE(), TWO()] })
+    await eventually(
+      () => pids.map(isRunning),
+      (running) => !running.includes(true),
+    )
+  })
+
+  test('it ends the process that stateless requests share', async () => {
+    const gateway = await run({ targets: [ONE(), PIPE], more: 'statefulMode: stateless,' })
+    const { messages } = await post(`${gateway.url}/mcp`, callOf(1, 'pipe_whoami'))
+    const pid = Number(textOf(messages.at(-1)?.result).split(' ')[1])
+    expect(isRunning(pid)).toBe(true)
+    await reload(gateway, { targets: [ONE(), TWO()], more: 'statefulMode: stateless,' })
+    await eventually(
+      () => isRunning(pid),
+      (running) => !running,
+    )
+    const again = await post(`${gateway.url}/mcp`, request(1, 'tools/list'))
+    expect(JSON.stringify(again.messages)).toContain('two_echo')
+    expect(JSON.stringify(again.messages)).not.toContain('pipe_')
+  })
+
+  test('it takes new rules over at once, for sessions that there are', async () => {
+    const allowed = { targets: [ONE(), TWO()] }
+    const gateway = await run(allowed)
+    const client = await clientOf(gateway)
+    expect(await call(client, 'one_echo', { message: 'x' })).toBe('one says x')
+    await reload(gateway, {
+      ...allowed,
+      more: `policies: {mcpAuthorization: {rules: [{deny: 'mcp.tool.name == "echo"'}]}},`,
+    })
+    // The session may end or go on; the tool is denied either way.
+    await expect(client.callTool({ name: 'one_echo', arguments: {} })).rejects.toThrow()
+    const again = await clientOf(gateway)
+    expect((await again.listTools()).tools.map(({ name }) => name)).not.toContain('one_echo')
+  })
+
+  test('it counts reloads', async () => {
+    const gateway = await run({ targets: [ONE()] })
+    await reload(gateway, { targets: [TWO()] })
+    expect(await gateway.metric('agentgateway_config_reloads_total', { result: 'success' })).toBe(1)
+  })
+})
+
+const jwks = join(directory, 'bad-jwks.json')
+writeFileSync(jwks, '{"keys": "none"}')
+
+describe('a broken configuration', () => {
+  /** Each with the place that it is to be reported at. */
+  const BROKEN: readonly { name: string; place: RegExp; setup: (port: number) => string }[] = [
+    {
+      name: 'duplicate target names',
+      place: /mcp\.targets\[1\]/,
+      setup: () => yamlOf({ targets: [ONE(), ONE()] }),
+    },
+    {
+      name: 'an unknown key',
+      place: /mcp\.targets\[0\]\.mpc/,
+      setup: () => yamlOf({ targets: [`{name: one, mpc: {host: "${one.url}"}}`] }),
+    },
+    {
+      name: 'an unknown key of mcp',
+      place: /mcp\.statefulmode/,
+      setup: () => yamlOf({ targets: [ONE()], more: 'statefulmode: stateless,' }),
+    },
+    {
+      name: 'a target of no kind',
+      place: /mcp\.targets\[0\]/,
+      setup: () => yamlOf({ targets: ['{name: one}'] }),
+    },
+    {
+      name: 'no targets',
+      place: /mcp\.targets/,
+      setup: () => yamlOf({ targets: [] }),
+    },
+    {
+      name: 'a bad CEL rule',
+      place: /mcp\.policies\.mcpAuthorization\.rules\[0\]/,
+      setup: () =>
+        yamlOf({
+          targets: [ONE()],
+          more: `policies: {mcpAuthorization: {rules: ['mcp.tool.name ==']}},`,
+        }),
+    },
+    {
+      name: 'a CEL rule with an unknown variable',
+      place: /mcp\.policies\.mcpAuthorization\.rules\[0\]/,
+      setup: () =>
+        yamlOf({ targets: [ONE()], more: `policies: {mcpAuthorization: {rules: [{deny: 'nope.name == "x"'}]}},` }),
+    },
+    {
+      name: 'a missing OpenAPI file',
+      place: /mcp\.targets\[1\]\.openapi\.schema/,
+      setup: () =>
+        yamlOf({
+          targets: [
+            ONE(),
+            `{name: shop, openapi: {schema: {file: "${directory}/none.yaml"}, host: "http://127.0.0.1:1"}}`,
+          ],
+        }),
+    },
+    {
+      name: 'an OpenAPI document that is none',
+      place: /mcp\.targets\[0\]\.openapi\.schema/,
+      setup: () =>
+        yamlOf({
+          targets: ['{name: shop, openapi: {schema: {inline: {hello: 1}}, host: "http://127.0.0.1:1"}}'],
+        }),
+    },
+    {
+      name: 'a bad JWKS file',
+      place: /mcp\.policies\.mcpAuthentication\.jwks/,
+      setup: () =>
+        yamlOf({
+          targets: [ONE()],
+          more: `policies: {mcpAuthentication: {issuer: "https://id.example.com", audiences: [x], jwks: {file: "${jwks}"}}},`,
+        }),
+    },
+    {
+      name: "mcp.port that is a bind's",
+      place: /mcp\.port/,
+      setup: (port) =>
+        `binds: [{port: ${port}, listeners: [{routes: [{policies: {directResponse: {status: 200}}}]}]}]\nmcp: {port: ${port}, targets: [${ONE()}]}`,
+    },
+  ]
+
+  // The command is what watches the file, and says what is wrong where.
+  let command: Command
+  let url: string
+  let statsUrl: string
+  const file = join(directory, 'config.yaml')
+  let good: string
+  let port: number
+  beforeEach(async () => {
+    port = await freePort()
+    good = yamlOf({ targets: [ONE(), PIPE] }).replace('port: 0', `port: ${port}`)
+    writeFileSync(file, good)
+    command = startCommand(['-f', file])
+    closing.push(async () => endCommands())
+    ;({ url, statsUrl } = await ready(command))
+  })
+
+  const metric = async (name: string) =>
+    Number(
+      new RegExp(`^${name} (\\S+)$`, 'm').exec(await (await fetch(`${statsUrl}/metrics`)).text())?.[1] ?? Number.NaN,
+    )
+
+  test.each(BROKEN)('$name changes nothing, and is reported with its place', async ({ place, setup }) => {
+    const session = await openSession(`${url}/mcp`)
+    const text = setup(port)
+    writeFileSync(file, text.includes('mcp: {port: 0') ? text.replace('mcp: {port: 0', `mcp: {port: ${port}`) : text)
+    const line = await command.line(
+      ({ level, scope }) => level === 'error' && scope === 'config',
+    )
+    const said = JSON.stringify(line)
+    expect(said).toMatch(place)
+    expect(line.place).toMatch(new RegExp(`^${file}:\\d+:\\d+$`))
+    expect(line.problem).toMatch(/\w/)
+    const { status, messages } = await post(`${url}/mcp`, callOf(1, 'pipe_whoami'), session)
+    expect(status).toBe(200)
+    expect(textOf(messages.at(-1)?.result)).toMatch(/^pipe \d+$/)
+    expect(await metric('agentgateway_config_synchronized')).toBe(0)
+    writeFileSync(file, `${good}\n`)
+    await eventually(
+      () => metric('agentgateway_config_synchronized'),
+      (value) => value === 1,
+    )
+    expect((await post(`${url}/mcp`, callOf(2, 'pipe_whoami'), session)).messages).toEqual([
+      { ...messages.at(-1), id: 2 },
+    ])
+  })
+})
+
+describe('a changed OpenAPI file', () => {
+  test('it brings other tools', async () => {
+    const api = await startItemsApi()
+    const file = join(directory, 'shop.json')
+    const config = join(directory, 'shop.yaml')
+    writeFileSync(file, JSON.stringify(ITEMS_DOCUMENT))
+    writeFileSync(
+      config,
+      `mcp: {port: 0, targets: [{name: shop, openapi: {schema: {file: shop.json}, host: "${api.url}"}}]}`,
+    )
+    const command = startCommand(['-f', config])
+    closing.push(async () => endCommands(), api.stop)
+    const { url } = await ready(command)
+    const toolsOf = async () => {
+      const client = await connectClient(url)
+      const { tools } = await client.listTools()
+      await client.close()
+      return tools.map(({ name }) => name)
+    }
+    expect(await toolsOf()).toContain('listItems')
+    const { '/items': items } = ITEMS_DOCUMENT.paths
+    writeFileSync(
+      file,
+      JSON.stringify({
+        ...ITEMS_DOCUMENT,
+        paths: { '/items': { get: { ...items.get, operationId: 'allItems' } } },
+      }),
+    )
+    await eventually(toolsOf, (names) => names.join() === 'allItems')
+  })
+})
+
+test('it refuses to start another session while it cannot, and says initialize again where it could', async () => {
+  const gateway = await run({ targets: [ONE(), TWO()] })
+  const url = `${gateway.url}/mcp`
+  const session = await openSession(url)
+  await reload(gateway, { targets: [TWO(), PIPE] })
+  const gone = await post(url, request(1, 'tools/list'), session)
+  expect(gone).toMatchObject({ status: 404, messages: [{ error: { code: -32001 } }] })
+  expect((await post(url, initialize())).status).toBe(200)
+})
