@@ -13,6 +13,7 @@ import {
 import type { McpBackendConfig, McpTargetConfig, RouteConfig } from './config/schema.ts'
 import { ConfigProblem } from './core/config-problem.ts'
 import type { Headers } from './core/headers.ts'
+import type { McpAuthenticationConfig } from './mcp/authentication/schema.ts'
 import type { HttpEndpoint } from './mcp/http.ts'
 import { type OpenApiCatalog, openApiCatalog } from './mcp/openapi/catalog.ts'
 import type { HttpServerConfig, OpenApiServerConfig } from './mcp/schema.ts'
@@ -48,10 +49,30 @@ export function mcpSource(context: Context, config: McpBackendConfig, place: Mcp
     authorization: place.layers.authorization,
     authentication: policies.mcpAuthentication,
   } as const
-  const key = JSON.stringify([settings, targets.map(({ key: own }) => own)])
+  const files = authenticationFiles(
+    context,
+    policies.mcpAuthentication,
+    place.layers.pathOf('mcpAuthentication'),
+  )
+  const key = JSON.stringify([settings, files, targets.map(({ key: own }) => own)])
   const source: McpSource = { ...settings, key, targets: targets.map(({ source: own }) => own) }
   context.mcp.push(source)
   return source
+}
+
+/** What is in the files that authentication reads: other keys are another backend. */
+function authenticationFiles(
+  context: Context,
+  config: McpAuthenticationConfig | undefined,
+  path: KeyPath,
+): string[] {
+  const { jwks, clientSecret } = config ?? {}
+  return [
+    ...(jwks !== undefined && 'file' in jwks ? [readAt(context, [...path, 'jwks', 'file'], jwks.file)] : []),
+    ...(typeof clientSecret === 'object'
+      ? [readAt(context, [...path, 'clientSecret', 'file'], clientSecret.file)]
+      : []),
+  ]
 }
 
 function distinct({ mcp }: Context, name: string): string {
@@ -82,8 +103,8 @@ function oneTarget(context: Context, config: McpTargetConfig, outer: Layers, pat
       layers.policies.timeout?.backendRequestTimeout ??
       REQUEST_MS,
   }
-  const credential = credentialOf(context, layers)
-  return { source, key: JSON.stringify([config, key, credential?.value, layers.policies.backendTLS]) }
+  const { connectTimeoutMs, requestTimeoutMs } = source
+  return { source, key: JSON.stringify([config, key, connectTimeoutMs, requestTimeoutMs]) }
 }
 
 function wayOf(
@@ -110,17 +131,19 @@ function wayOf(
     const prefix = (pathPrefix ?? '').replace(/\/$/, '')
     return {
       way: { kind: 'openapi', endpoint, pathPrefix: prefix, document },
-      key: JSON.stringify([endpoint.upstream, key]),
+      key: JSON.stringify([keyOf(endpoint), key]),
     }
   }
   if (config.sse !== undefined) {
     const { endpoint, path: at = '/sse' } = place(context, config.sse, layers, [...path, 'sse'], own)
-    return { way: { kind: 'sse', endpoint, path: at }, key: JSON.stringify(endpoint.upstream) }
+    return { way: { kind: 'sse', endpoint, path: at }, key: keyOf(endpoint) }
   }
   const server = config.mcp ?? {}
   const { endpoint, path: at = '/mcp' } = place(context, server, layers, [...path, 'mcp'], own)
-  return { way: { kind: 'streamable-http', endpoint, path: at }, key: JSON.stringify(endpoint.upstream) }
+  return { way: { kind: 'streamable-http', endpoint, path: at }, key: keyOf(endpoint) }
 }
+
+const keyOf = ({ upstream, authority, auth }: HttpEndpoint) => JSON.stringify([upstream, authority, auth])
 
 function openApiDocument(
   context: Context,

@@ -18,8 +18,8 @@ import { errorBody } from './llm/error-body.ts'
 import { clientFormatOf, type LlmPlan, planLlm } from './llm/plan.ts'
 import type { RelayOptions } from './llm/relay.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
-import type { McpRequest, TraceOfCaller } from './mcp/endpoint.ts'
 import { isObject } from './mcp/json-rpc.ts'
+import type { McpRequest, TraceOfCaller } from './mcp/request.ts'
 import type { McpSource } from './mcp/source.ts'
 import { McpAnswer, rpcFaultBody } from './mcp-answer.ts'
 import type { RequestHead } from './policies/policy.ts'
@@ -399,6 +399,7 @@ class Flow {
     const fault =
       error instanceof GatewayError ? error : new GatewayError('internal', 'internal error', { cause: error })
     if (fault.code === 'internal') this.#deps.unexpected(error)
+    this.#mcp?.cut()
     const { outcome, errorType, reason } = FAULTS[fault.code]
     const exchange = this.#exchange
     const hasBegun = this.#client.hasBegun

@@ -60,6 +60,7 @@ export class McpAnswer implements ClientPort {
   readonly #options: McpAnswerOptions
   readonly #listeners: (() => void)[] = []
   #isClosed = false
+  #isCut = false
   #held: Promise<unknown> | undefined
   outcome: Outcome | undefined
 
@@ -69,6 +70,15 @@ export class McpAnswer implements ClientPort {
 
   isOpen(): boolean {
     return !this.#isClosed && !this.#options.client.isEnded
+  }
+
+  isCut(): boolean {
+    return this.#isCut
+  }
+
+  /** The exchange ends by a fault of its own. */
+  cut(): void {
+    this.#isCut = true
   }
 
   onClosed(listener: () => void): void {

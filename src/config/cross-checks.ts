@@ -53,6 +53,9 @@ export function crossCheck(data: unknown): Finding[] {
     ...duplicates(named, 'name', 'backend name'),
     ...used.flatMap((backend) => missingBackend(backend, named)),
     ...[...named, ...used].flatMap(aiBackend),
+    ...[...named, ...used].flatMap((backend) => mcpTargets(child(backend, 'mcp'))),
+    ...mcpTargets(child(file, 'mcp')),
+    ...routes.flatMap((route) => mcpRoute(route, named)),
     ...routes.flatMap(regexes),
   ]
 }
@@ -151,6 +154,56 @@ function aiBackend(backend: Placed): Finding[] {
       message: `\`ai.routes\` and \`${twin}\` exclude each other: keep one`,
       atKey: true,
     })
+  return findings
+}
+
+/** Names come before those of tools: the same twice could not be told apart. A process has no HTTP. */
+function mcpTargets(mcp: Placed | undefined): Finding[] {
+  if (mcp === undefined) return []
+  const targets = children(mcp, 'targets')
+  return [
+    ...duplicates(targets, 'name', 'target name'),
+    ...targets.flatMap(({ path, value }) =>
+      value.stdio !== undefined && value.policies !== undefined
+        ? [
+            {
+              path: [...path, 'policies'],
+              message: '`policies` are for targets over HTTP: `stdio` has none',
+              atKey: true,
+            },
+          ]
+        : [],
+    ),
+  ]
+}
+
+const MCP_POLICIES = ['mcpAuthentication', 'mcpAuthorization']
+
+/** Policies of MCP guard nothing but MCP, and a session is at one backend. */
+function mcpRoute(route: Placed, named: readonly Placed[]): Finding[] {
+  const backends = children(route, 'backends')
+  const isMcp = ({ value }: Placed) => {
+    if (value.mcp !== undefined) return true
+    const name = typeof value.backend === 'string' ? value.backend.replace(/^\//, '') : undefined
+    return named.some((one) => one.value.name === name && one.value.mcp !== undefined)
+  }
+  const guarded = [child(route, 'policies'), ...backends.map((backend) => child(backend, 'policies'))]
+  const findings: Finding[] = []
+  if (backends.some(isMcp) && backends.length > 1)
+    findings.push({
+      path: [...route.path, 'backends'],
+      message: 'an `mcp` backend stands alone on its route: a session cannot be divided',
+      hint: 'put the servers into its `targets`',
+    })
+  if (backends.every(isMcp) && backends.length > 0) return findings
+  for (const policies of guarded)
+    for (const key of MCP_POLICIES)
+      if (policies !== undefined && policies.value[key] !== undefined)
+        findings.push({
+          path: [...policies.path, key],
+          message: `\`${key}\` guards \`mcp\` backends, and this route has another: it would be open`,
+          atKey: true,
+        })
   return findings
 }
 

@@ -69,7 +69,7 @@ const mcpTargetSchema = z
   })
 export type McpTargetConfig = z.output<typeof mcpTargetSchema>
 
-const mcpTargets = z.array(mcpTargetSchema)
+const mcpTargets = z.array(mcpTargetSchema).min(1, { error: 'expected at least one target' })
 const mcpBackendSchema = z.strictObject({ ...mcpBackendShape, targets: mcpTargets })
 export type McpBackendConfig = z.output<typeof mcpBackendSchema>
 

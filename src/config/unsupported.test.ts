@@ -30,10 +30,10 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     close: '}',
     keys: ['database', 'session', 'standardAttributes', 'customFunctions'],
   },
-  { place: 'mcp', open: 'mcp: {targets: [], ', close: '}', keys: ['gateways'] },
+  { place: 'mcp', open: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], ', close: '}', keys: ['gateways'] },
   {
     place: 'mcp.policies',
-    open: 'mcp: {targets: [], policies: {',
+    open: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], policies: {',
     close: '}}',
     keys: ['mcpGuardrails', 'jwtAuth', 'localRateLimit'],
   },

@@ -115,6 +115,8 @@ export type McpResourceType = 'tool' | 'prompt' | 'resource' | 'task'
 /** One JSON-RPC message of a client. */
 export interface McpOperation {
   readonly method: string
+  /** Its answer was a question: the operation goes on with the client's next request. */
+  isInterim: boolean
   /** Undefined for notifications. */
   readonly requestId: string | number | undefined
   readonly startedAt: number
@@ -134,13 +136,15 @@ export interface McpOperation {
 
 /** One message on its way to one server, to the end of its answer. */
 export interface McpCall {
-  readonly spanId: string
+  spanId: string
   readonly operation: McpOperation
+  /** The operation's own, or what had to be known first. */
+  readonly method: string
   readonly target: string
   /** `host:port`, or the command. */
   readonly endpoint: string
   readonly transport: 'tcp' | 'pipe'
-  readonly startedAt: number
+  startedAt: number
   connectMs: number | undefined
   endedAt: number | undefined
   /** Of HTTP, where that carries it. */

@@ -3,7 +3,7 @@ import type { McpResourceType } from '../core/exchange.ts'
 import type { McpAuthentication } from './authentication/authentication.ts'
 import type { McpAuthorization } from './authorization.ts'
 import type { TargetHealth } from './health.ts'
-import type { HttpRequest, WholeReply } from './http.ts'
+import type { Fetching, HttpRequest } from './http.ts'
 import type { Naming, PrefixMode } from './names.ts'
 import type { OpenTransport } from './transport.ts'
 
@@ -30,8 +30,8 @@ export interface Target {
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly known: KnownNames
-  /** Of a target over HTTP: asks it for something beside its MCP endpoint. */
-  readonly fetch: ((request: HttpRequest) => Promise<WholeReply>) | undefined
+  /** Of a target over HTTP: asks it for what stands beside its MCP endpoint, without the gateway's credential. */
+  readonly fetchDocument: ((request: HttpRequest) => Fetching) | undefined
 }
 
 export interface McpBackend {

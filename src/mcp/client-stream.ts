@@ -71,6 +71,7 @@ export class ClientStream implements Relay {
   #ping: NodeJS.Timeout | undefined
   /** Came while no response was there to take it. */
   #unsent: string[] = []
+  #unsentChars = 0
   #isOver = false
   #lastWord: (() => void) | undefined
 
@@ -96,6 +97,7 @@ export class ClientStream implements Relay {
     this.#ping.unref()
     if (missed.length > 0) sink.write(Buffer.from(missed.join('')))
     this.#unsent = []
+    this.#unsentChars = 0
     if (this.#isOver) this.#finish()
   }
 
@@ -124,7 +126,14 @@ export class ClientStream implements Relay {
       formatEvent({ event: event.event, data: event.data, id, retry: event.retry })
     const text = this.#history === undefined ? format() : this.#history.keep(this.number, format)
     if (this.#sink !== undefined) this.#sink.write(Buffer.from(text))
-    else if (this.#unsent.push(text) > MAX_UNSENT) this.#unsent.shift()
+    else this.#hold(text)
+  }
+
+  #hold(text: string): void {
+    this.#unsent.push(text)
+    this.#unsentChars += text.length
+    while (this.#unsent.length > 1 && (this.#unsent.length > MAX_UNSENT || this.#unsentChars > MAX_CHARS))
+      this.#unsentChars -= this.#unsent.shift()?.length ?? 0
   }
 
   /** An event that is no message: the address of the old transport. */

@@ -11,6 +11,8 @@ export interface TargetHealth {
   readonly waitMs: () => number
   readonly succeeded: () => void
   readonly failed: (message: string) => void
+  /** The right to try it, of which there is one while it is down. Returns how to give it back; undefined: taken. */
+  readonly claim: () => (() => void) | undefined
   /** Calls back once, the next time that it is up. Returns how to take that back. */
   readonly whenUp: (listener: () => void) => () => void
 }
@@ -41,8 +43,17 @@ export function targetHealth({ now, random, onChange }: HealthOptions): TargetHe
   let retryAt = 0
   let lastError: string | undefined
   const waiting = new Set<() => void>()
+  let isClaimed = false
 
   return {
+    claim() {
+      if (isUp !== false) return () => {}
+      if (isClaimed) return undefined
+      isClaimed = true
+      return () => {
+        isClaimed = false
+      }
+    },
     whenUp(listener) {
       waiting.add(listener)
       return () => waiting.delete(listener)

@@ -102,7 +102,11 @@ export function sendHttp(
 ): UpstreamCall {
   const { headers } = request
   headers.host = endpoint.authority
-  if (endpoint.auth !== undefined) headers[endpoint.auth.header] = endpoint.auth.value
+  if (endpoint.auth !== undefined) {
+    // It takes the place of the client's, wherever it goes.
+    delete headers.authorization
+    headers[endpoint.auth.header] = endpoint.auth.value
+  }
   endpoint.modifyHeaders?.(headers)
   const attempt = attemptAt(endpoint.address)
   let body: BodyReader | undefined
@@ -179,13 +183,19 @@ export interface WholeReply {
   readonly body: Buffer
 }
 
-/** A request whose answer is wanted whole. Rejects with `TargetError`. */
+export interface Fetching {
+  /** Rejects with `TargetError`. */
+  readonly reply: Promise<WholeReply>
+  readonly abort: () => void
+}
+
+/** A request whose answer is wanted whole. */
 export function fetchWhole(
   upstreams: Upstreams,
   endpoint: HttpEndpoint,
   request: HttpRequest,
   call?: McpCall,
-): { readonly reply: Promise<WholeReply>; readonly abort: () => void } {
+): Fetching {
   let abort = () => {}
   const reply = new Promise<WholeReply>((resolve, reject) => {
     const sent = sendHttp(
@@ -201,7 +211,7 @@ export function fetchWhole(
     )
     abort = () => {
       sent.abort()
-      reject(new TargetError('cancelled', 'the call was cancelled'))
+      reject(new TargetError('timeout', `${endpoint.address}: no answer in time`))
     }
   })
   return { reply, abort: () => abort() }

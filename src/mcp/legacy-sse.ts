@@ -6,7 +6,7 @@
 import { frameSplitter, parseFrame, type SseEvent } from '../core/sse.ts'
 import type { UpstreamCall, Upstreams } from '../core/upstream.ts'
 import { forwardedHeaders, type HttpEndpoint, sendHttp, wholeBody } from './http.ts'
-import { type RpcMessage, readMessage } from './json-rpc.ts'
+import { isRequest, type RequestId, type RpcMessage, readMessage } from './json-rpc.ts'
 import { TargetError, type Transport, type TransportEvents } from './transport.ts'
 
 export interface LegacySseOptions {
@@ -22,11 +22,15 @@ export function legacySse(
   let stream: UpstreamCall | undefined
   let postPath: string | undefined
   let isClosed = false
+  /** POSTs that are not answered yet. */
+  const posts = new Map<RequestId | symbol, UpstreamCall>()
 
   function closed(error: TargetError): void {
     if (isClosed) return
     isClosed = true
     stream?.abort()
+    for (const post of posts.values()) post.abort()
+    posts.clear()
     events.onClosed(error)
   }
 
@@ -111,13 +115,15 @@ export function legacySse(
         headers.accept = 'application/json'
         if (delivery.traceparent !== undefined) headers.traceparent = delivery.traceparent
         const body = Buffer.from(JSON.stringify(message))
-        sendHttp(
+        const key = isRequest(message) ? message.id : Symbol('notification')
+        const post = sendHttp(
           upstreams,
           endpoint,
           { method: 'POST', path: postPath, headers, body },
           {
             onHead: (status, answered) =>
               wholeBody(endpoint.maxBytes, (whole) => {
+                posts.delete(key)
                 if (status < 300) resolve()
                 else
                   reject(
@@ -127,16 +133,23 @@ export function legacySse(
                     }),
                   )
               }),
-            onError: reject,
+            onError(error) {
+              posts.delete(key)
+              reject(error)
+            },
           },
           delivery.call,
         )
+        posts.set(key, post)
       }),
     negotiated() {},
     listen() {},
-    abandon() {},
+    abandon(id) {
+      posts.get(id)?.abort()
+      posts.delete(id)
+    },
     close() {
-      closed(new TargetError('cancelled', 'the session is closed'))
+      closed(new TargetError('unavailable', 'the session was ended'))
       return Promise.resolve()
     },
     sessionId: () => undefined,

@@ -37,6 +37,8 @@ export interface LinkEvents {
     answer: (response: RpcResponse) => void,
   ) => void
   readonly onNotification: (link: Link, notification: RpcNotification, relay: Relay | undefined) => void
+  /** What was under way is lost, questions of the server included. */
+  readonly onLost: (link: Link) => void
   /** A target that was away is back: what was listed of it may have changed. */
   readonly onReturned: (link: Link) => void
 }
@@ -48,8 +50,6 @@ export interface LinkOptions {
   readonly identity: () => ClientIdentity
   readonly connectTimeoutMs: number
   readonly events: LinkEvents
-  /** Processes are started again by themselves; what speaks HTTP is, when next needed. */
-  readonly restartsByItself: boolean
   readonly onRestart: () => void
   readonly log: (message: string, fields: Readonly<Record<string, string>>) => void
 }
@@ -62,12 +62,16 @@ interface Connection {
   initialized: JsonObject | undefined
   /** Of a server without sessions. */
   modern: ModernTarget | undefined
+  /** Another has taken its place; what is under way on it may still be answered. */
+  isRetired: boolean
 }
 
 const NO_HEADERS: Headers = {}
 const QUIET: Delivery = { headers: NO_HEADERS, traceparent: undefined, call: undefined }
 const RESTORE_MS = 10_000
 const RETURN_MS = 500
+const FIRST_RESTART_MS = 1000
+const LONGEST_RESTART_MS = 30_000
 
 export class Link {
   readonly target: string
@@ -83,6 +87,8 @@ export class Link {
   #unwait: (() => void) | undefined
   #isClosed = false
   #restart: NodeJS.Timeout | undefined
+  #restarts = 0
+  #lastId = 0
   /** Of the client's latest request: with them the connection is made again. */
   #headers: Headers = NO_HEADERS
 
@@ -100,6 +106,11 @@ export class Link {
     return this.#connection?.transport.sessionId()
   }
 
+  /** Of the requests under way the only one that the server can be speaking of, if there is only one. */
+  onlyRelay(): Relay | undefined {
+    return this.#connection?.peer.onlyRelay()
+  }
+
   /** Of the requests under way, the latest last. */
   relays(): readonly Relay[] {
     return this.#connection?.peer.relays() ?? []
@@ -109,7 +120,7 @@ export class Link {
   ensureOpen(headers: Headers, call?: McpCall, traceparent?: string): Promise<JsonObject> {
     const initialized = this.#connection?.initialized
     if (initialized !== undefined) return Promise.resolve(initialized)
-    if (this.#isClosed) return Promise.reject(new TargetError('cancelled', 'the session is closed'))
+    if (this.#isClosed) return Promise.reject(new TargetError('unavailable', 'the session was ended'))
     this.#opening ??= this.#open({ headers, call, traceparent }).finally(() => {
       this.#opening = undefined
     })
@@ -136,6 +147,7 @@ export class Link {
       if (this.#hasBeenOpen) this.#options.onRestart()
       this.#hasBeenOpen = true
       this.#wasMissed = false
+      this.#restarts = 0
       await this.#restore(connection)
       if (isReturn) this.#options.events.onReturned(this)
       return initialized
@@ -143,9 +155,7 @@ export class Link {
       const fault = asTargetError(error)
       if (this.#connection === connection) this.#drop(fault)
       this.#awaitReturn()
-      // A refused credential is the client's affair and tells nothing of the server.
-      const status = fault.reply?.status
-      if (status !== 401 && status !== 403 && fault.type !== 'cancelled') health.failed(fault.message)
+      if (isOfTheServer(fault)) health.failed(fault.message)
       throw fault
     }
   }
@@ -154,20 +164,33 @@ export class Link {
     const { openTransport, log, events, target } = this.#options
     const transport = openTransport({
       onMessage: (message, answering) => {
-        if (this.#connection === made) made.peer.received(message, answering)
+        if (this.#connection === made || made.isRetired) made.peer.received(message, answering)
       },
       onLost: (id, error) => made.peer.lost(id, error),
+      onExpired: (error) => {
+        if (this.#connection !== made) return
+        log('the session was forgotten', { target, error: error.message })
+        this.#retire(made)
+        if (this.#listens || this.#subscriptions.size > 0) this.#scheduleRestart()
+      },
       onClosed: (error) => {
         if (this.#connection === made) this.#lost(error)
+        else made.peer.failAll(error)
       },
       onNoise: (message, fields) => log(message, { target, ...fields }),
     })
-    const answer = (response: RpcResponse) => this.#connection?.peer.send(response, this.#headers)
-    const peer = new Peer(target, transport, {
-      onRequest: (request, relay) => events.onRequest(this, request, relay, answer),
-      onNotification: (notification, relay) => events.onNotification(this, notification, relay),
-    })
-    const made: Connection = { transport, peer, initialized: undefined, modern: undefined }
+    // To the connection on which it was asked: another one has other ids.
+    const answer = (response: RpcResponse) => peer.send(response, this.#headers)
+    const peer = new Peer(
+      target,
+      transport,
+      {
+        onRequest: (request, relay) => events.onRequest(this, request, relay, answer),
+        onNotification: (notification, relay) => events.onNotification(this, notification, relay),
+      },
+      () => ++this.#lastId,
+    )
+    const made: Connection = { transport, peer, initialized: undefined, modern: undefined, isRetired: false }
     return made
   }
 
@@ -219,39 +242,69 @@ export class Link {
     const wasOpen = this.#connection?.initialized !== undefined
     this.#drop(error)
     if (this.#isClosed || !wasOpen) return
-    if (!error.isExpired) this.#options.health.failed(error.message)
+    this.#options.health.failed(error.message)
     this.#options.log('the connection was lost', { target: this.target, error: error.message })
-    const isAwaited = this.#listens || this.#subscriptions.size > 0
-    if (this.#options.restartsByItself || isAwaited) this.#scheduleRestart()
+    if (this.#listens || this.#subscriptions.size > 0) this.#scheduleRestart()
   }
 
   /** A client that listens hears of it when a target that was missing has come. */
   #awaitReturn(): void {
+    if (this.#isClosed) return
     this.#wasMissed = true
     this.#unwait?.()
     this.#unwait = this.#options.health.whenUp(() => {
       if (!this.#listens || this.#isClosed) return
       // Not all sessions at once.
+      clearTimeout(this.#restart)
       this.#restart = setTimeout(() => {
         if (!this.#isClosed) this.ensureOpen(this.#headers).catch(() => {})
       }, Math.random() * RETURN_MS)
     })
   }
 
+  /**
+   * A client that listens has its connection made again. Of all that lost the same target one tries at a time; the
+   * others are woken when it is up.
+   */
   #scheduleRestart(): void {
+    const { health } = this.#options
     clearTimeout(this.#restart)
-    this.#restart = setTimeout(() => {
-      if (this.#isClosed) return
-      this.ensureOpen(this.#headers).catch(() => {
-        if (!this.#isClosed) this.#scheduleRestart()
-      })
-    }, this.#options.health.waitMs())
+    const own =
+      this.#restarts === 0 ? 0 : Math.min(FIRST_RESTART_MS * 2 ** (this.#restarts - 1), LONGEST_RESTART_MS)
+    this.#restarts++
+    this.#restart = setTimeout(
+      () => {
+        if (this.#isClosed) return
+        const release = health.claim()
+        if (release === undefined) {
+          this.#awaitReturn()
+          return
+        }
+        this.ensureOpen(this.#headers)
+          .catch((error: unknown) => {
+            // What has to do with the client's credential waits for the client's next request.
+            if (!this.#isClosed && isOfTheServer(asTargetError(error))) this.#scheduleRestart()
+          })
+          .finally(release)
+      },
+      Math.max(own, health.waitMs()) * (1 + Math.random() / 4),
+    )
+  }
+
+  #retire(connection: Connection): void {
+    this.#connection = undefined
+    connection.isRetired = true
+    connection.modern?.close()
+    connection.peer.whenIdle(() => connection.transport.close().catch(() => {}))
+    this.#options.events.onLost(this)
   }
 
   #drop(error: TargetError): void {
     const connection = this.#connection
     this.#connection = undefined
     connection?.peer.failAll(error)
+    if (connection !== undefined) this.#options.events.onLost(this)
+    connection?.modern?.close()
     connection?.transport.close().catch(() => {})
   }
 
@@ -263,8 +316,9 @@ export class Link {
       return await this.#ask(request)
     } catch (error) {
       if (!(error instanceof TargetError) || !error.isExpired) throw error
-      // The server has forgotten the session. It has not looked at the request: asking again does nothing twice.
-      if (this.#connection === asked) this.#drop(error)
+      // The server has forgotten the session and has not looked at this request: asking again does nothing twice. Of
+      // the others nobody knows that, and they are left to their own answers.
+      if (asked !== undefined && this.#connection === asked) this.#retire(asked)
       await this.ensureOpen(request.delivery.headers)
       return this.#ask(request)
     }
@@ -330,9 +384,16 @@ export class Link {
     this.#unwait?.()
     const connection = this.#connection
     this.#connection = undefined
-    connection?.peer.failAll(new TargetError('cancelled', 'the session is closed'))
+    connection?.modern?.close()
+    connection?.peer.failAll(new TargetError('unavailable', 'the session was ended'))
     await connection?.transport.close()
   }
+}
+
+/** What one client's credential or wishes bring about tells nothing of the server. */
+function isOfTheServer({ type, reply }: TargetError): boolean {
+  if (type === 'cancelled' || type === 'mcp_error' || type === 'unavailable') return false
+  return reply === undefined || reply.status >= 500
 }
 
 const exchange = ({ peer, modern }: Connection, request: PeerRequest) =>

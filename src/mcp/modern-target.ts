@@ -48,6 +48,8 @@ export class ModernTarget {
   /** The id of the request that brings changes. */
   #listening: number | undefined
   #headers: Headers | undefined
+  #again: NodeJS.Timeout | undefined
+  #isClosed = false
 
   constructor(options: ModernTargetOptions) {
     this.#options = options
@@ -124,12 +126,18 @@ export class ModernTarget {
     })
   }
 
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#again)
+  }
+
   listen(headers: Headers): void {
     if (this.#headers === undefined) this.#listenAnew(headers)
   }
 
   /** What is listened to cannot be changed: the request is made again, and the one before given up. */
   #listenAnew(headers: Headers): void {
+    if (this.#isClosed) return
     this.#headers = headers
     const { peer, identity } = this.#options
     const before = this.#listening
@@ -141,7 +149,10 @@ export class ModernTarget {
       ...(this.#subscriptions.size > 0 && { resourceSubscriptions: [...this.#subscriptions] }),
     }
     const params = { notifications, _meta: envelope(identity(), undefined) }
-    const again = () => setTimeout(() => this.#headers && this.#listenAnew(this.#headers), AGAIN_MS).unref()
+    const again = () => {
+      clearTimeout(this.#again)
+      this.#again = setTimeout(() => this.#listenAnew(headers), AGAIN_MS)
+    }
     let own = 0
     peer
       .exchange({

@@ -31,11 +31,11 @@ export interface OpenApiOptions {
   readonly version: string
 }
 
-const EMPTY_LISTS: Readonly<Record<string, JsonObject>> = {
-  'prompts/list': { prompts: [] },
-  'resources/list': { resources: [] },
-  'resources/templates/list': { resourceTemplates: [] },
-}
+const EMPTY_LISTS: ReadonlyMap<string, JsonObject> = new Map<string, JsonObject>([
+  ['prompts/list', { prompts: [] }],
+  ['resources/list', { resources: [] }],
+  ['resources/templates/list', { resourceTemplates: [] }],
+])
 
 export function openApiTarget(options: OpenApiOptions, events: TransportEvents): Transport {
   const { upstreams, endpoint } = options
@@ -80,7 +80,7 @@ export function openApiTarget(options: OpenApiOptions, events: TransportEvents):
   }
 
   async function answer(request: RpcRequest, delivery: Delivery): Promise<RpcResponse> {
-    const empty = EMPTY_LISTS[request.method]
+    const empty = EMPTY_LISTS.get(request.method)
     if (empty !== undefined) return success(request.id, empty)
     switch (request.method) {
       case 'initialize':

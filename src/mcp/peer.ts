@@ -47,21 +47,28 @@ interface Pending {
   readonly touch: () => void
 }
 
+const MAX_ABANDONED = 1000
+
 export class Peer {
   readonly #target: string
   readonly #transport: Transport
   readonly #events: PeerEvents
   readonly #pending = new Map<RequestId, Pending>()
-  #lastId = 0
+  /** Given up, and perhaps still worked on: what the server says may be of them. */
+  readonly #abandoned = new Set<RequestId>()
+  readonly #nextId: () => number
+  #idle: (() => void) | undefined
 
-  constructor(target: string, transport: Transport, events: PeerEvents) {
+  /** `nextId`: over all connections to a target no id comes twice, so that a late cancellation hits nobody else's. */
+  constructor(target: string, transport: Transport, events: PeerEvents, nextId: () => number) {
     this.#target = target
+    this.#nextId = nextId
     this.#transport = transport
     this.#events = events
   }
 
   exchange(request: PeerRequest): Promise<RpcResponse> {
-    const id = ++this.#lastId
+    const id = this.#nextId()
     const { delivery, relay, timeoutMs, method } = request
     const token = metaOf(request.params)?.progressToken
     const progressToken = typeof token === 'string' || typeof token === 'number' ? token : undefined
@@ -82,6 +89,7 @@ export class Peer {
         clearTimeout(timer)
         timer = undefined
         if (!this.#pending.delete(id)) return
+        if (this.#pending.size === 0) this.#idle?.()
         if (response instanceof TargetError) reject(response)
         else resolve(response)
       }
@@ -103,6 +111,7 @@ export class Peer {
       // Servers have been seen to answer 1 with "1".
       const pending = this.#pending.get(id) ?? this.#pending.get(Number(id))
       pending?.settle(message)
+      this.#abandoned.delete(id)
     }
   }
 
@@ -124,6 +133,12 @@ export class Peer {
     return answering === undefined ? undefined : this.#pending.get(answering)?.relay
   }
 
+  /** Of the requests under way the only one that the server can be speaking of, if there is only one. */
+  onlyRelay(): Relay | undefined {
+    const [only, another] = this.#pending.values()
+    return another === undefined && this.#abandoned.size === 0 ? only?.relay : undefined
+  }
+
   /** Those of the requests under way, the latest last. */
   relays(): readonly Relay[] {
     return [...this.#pending.values()].flatMap(({ relay }) => (relay === undefined ? [] : [relay]))
@@ -143,10 +158,17 @@ export class Peer {
 
   #tellCancelled(id: number, delivery: Delivery, reason: string | undefined): void {
     const params = { requestId: id, ...(reason !== undefined && { reason }) }
+    if (this.#abandoned.size < MAX_ABANDONED) this.#abandoned.add(id)
     this.#transport
       .send({ jsonrpc: '2.0', method: 'notifications/cancelled', params }, { ...delivery, call: undefined })
       .catch(() => {})
       .finally(() => this.#transport.abandon(id))
+  }
+
+  /** Calls back once nothing is under way. */
+  whenIdle(listener: () => void): void {
+    if (this.#pending.size === 0) listener()
+    else this.#idle = listener
   }
 
   /** A message to which no answer is expected. */

@@ -62,8 +62,7 @@ export function startProbe({ target, version, random }: ProbeOptions): Probe {
         clientInfo: { name: 'agentgateway', version },
       }),
       connectTimeoutMs: target.connectTimeoutMs,
-      restartsByItself: false,
-      events: { onRequest() {}, onNotification() {}, onReturned() {} },
+      events: { onRequest() {}, onNotification() {}, onLost() {}, onReturned() {} },
       onRestart() {},
       log() {},
     })

@@ -1,7 +1,7 @@
 /** Why the gateway itself does not do what a message asks for: the HTTP status and the JSON-RPC error of it. */
 import type { McpErrorType } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
-import { RPC_ERRORS } from './json-rpc.ts'
+import { type RequestId, RPC_ERRORS } from './json-rpc.ts'
 import { TargetError } from './transport.ts'
 
 export class Refusal extends Error {
@@ -11,6 +11,8 @@ export class Refusal extends Error {
   readonly type: McpErrorType
   readonly headers: Headers
   readonly data: unknown
+  /** Of the request that it is about, where that could be read. */
+  requestId: RequestId | undefined
 
   constructor(
     status: number,
@@ -28,6 +30,11 @@ export class Refusal extends Error {
     this.type = options.type ?? 'invalid_request'
     this.headers = options.headers ?? {}
     this.data = options.data
+  }
+
+  about(requestId: RequestId | undefined): this {
+    this.requestId = requestId
+    return this
   }
 }
 
@@ -66,3 +73,9 @@ export function refusalOfAll(error: unknown, failureMode: 'failOpen' | 'failClos
   const { code, message, type, headers } = refusal
   return new Refusal(failureMode === 'failOpen' ? 503 : 500, code, message, { type, headers, cause: error })
 }
+
+export const tooManySessions = () =>
+  new Refusal(503, RPC_ERRORS.internal, 'Too many sessions', {
+    type: 'unavailable',
+    headers: { 'retry-after': '30' },
+  })

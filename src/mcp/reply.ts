@@ -22,6 +22,8 @@ export interface ClientPort {
   /** Begins a 200 whose body are events. */
   readonly openEvents: (headers: Headers) => EventSink
   readonly isOpen: () => boolean
+  /** Ended by somebody else than by what the step has to say: by a timeout, by the end of the gateway. */
+  readonly isCut: () => boolean
   readonly onClosed: (listener: () => void) => void
 }
 

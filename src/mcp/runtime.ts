@@ -5,21 +5,24 @@ import { mcpAuthentication } from './authentication/authentication.ts'
 import type { McpAuthenticationDependencies } from './authentication/dependencies.ts'
 import { mcpAuthorization } from './authorization.ts'
 import { knownNames, type McpBackend, type Target } from './backend.ts'
-import { type EndpointDependencies, type McpRequest, serveMcp } from './endpoint.ts'
+import { refuse, serveMcp } from './endpoint.ts'
 import { targetHealth } from './health.ts'
 import { fetchWhole, type HttpEndpoint } from './http.ts'
+import { RPC_ERRORS } from './json-rpc.ts'
 import { legacySse } from './legacy-sse.ts'
-import { createWaitingCalls } from './modern.ts'
 import { naming } from './names.ts'
 import { type OpenApiCatalog, openApiCatalog } from './openapi/catalog.ts'
 import { openApiTarget } from './openapi-target.ts'
 import { type Probe, startProbe } from './probe.ts'
+import { Refusal } from './refusal.ts'
+import type { EndpointDependencies, McpRequest } from './request.ts'
 import { createSessions } from './sessions.ts'
 import { createSharedSessions } from './shared-sessions.ts'
 import type { McpSource, TargetSource } from './source.ts'
 import { stdio } from './stdio.ts'
 import { streamableHttp } from './streamable-http.ts'
 import { type OpenTransport, TargetError } from './transport.ts'
+import { createWaitingCalls } from './waiting-calls.ts'
 
 export interface McpOptions {
   readonly upstreams: Upstreams
@@ -98,7 +101,7 @@ export function createMcp(options: McpOptions): Mcp {
     waiting,
     now,
     onRestart,
-    log: debug,
+    log: events.log,
     unexpected: events.unexpected,
   }
 
@@ -203,6 +206,12 @@ export function createMcp(options: McpOptions): Mcp {
     }
   }
 
+  function documentsOf(way: TargetSource['way']): Target['fetchDocument'] {
+    if (way.kind !== 'streamable-http' && way.kind !== 'sse') return undefined
+    const place: HttpEndpoint = { ...way.endpoint, auth: undefined, modifyHeaders: undefined }
+    return (request) => fetchWhole(upstreams, place, request)
+  }
+
   function targetOf(backend: string, source: TargetSource): Target {
     const { name, way } = source
     let wasDown = false
@@ -224,10 +233,7 @@ export function createMcp(options: McpOptions): Mcp {
       connectTimeoutMs: source.connectTimeoutMs,
       requestTimeoutMs: source.requestTimeoutMs,
       known: knownNames(),
-      fetch:
-        way.kind === 'streamable-http' || way.kind === 'sse'
-          ? (request) => fetchWhole(upstreams, way.endpoint, request).reply
-          : undefined,
+      fetchDocument: documentsOf(way),
     }
   }
 
@@ -253,8 +259,7 @@ export function createMcp(options: McpOptions): Mcp {
   }
 
   function endBackend({ backend, targets }: Running): void {
-    for (const session of sessions.all())
-      if (session.backend === backend) sessions.end(session).catch(events.unexpected)
+    sessions.endAll((session) => session.backend === backend).catch(events.unexpected)
     for (const { target } of targets) {
       probes.get(target)?.stop().catch(events.unexpected)
       probes.delete(target)
@@ -276,8 +281,10 @@ export function createMcp(options: McpOptions): Mcp {
     },
     async serve(source, request) {
       const found = running.get(source.key)
-      // A request that began before a reload may come for a backend that the reload ended.
-      await serveMcp((found ?? start(source)).backend, request, endpoint)
+      if (found !== undefined) await serveMcp(found.backend, request, endpoint)
+      // It came before a reload that ended the backend, and was read after it.
+      else
+        refuse(request, new Refusal(503, RPC_ERRORS.internal, 'The backend is gone', { type: 'unavailable' }))
     },
     drain() {
       for (const session of sessions.all()) session.standalone.end()

@@ -22,6 +22,7 @@ import { Link } from './link.ts'
 import { joinUri, tasksForClient } from './names.ts'
 import type { Relay } from './peer.ts'
 import type { ClientIdentity } from './transport.ts'
+import type { UnderWay } from './under-way.ts'
 
 export interface SessionOptions {
   readonly id: string
@@ -33,13 +34,6 @@ export interface SessionOptions {
   readonly isInteractive: boolean
   readonly onRestart: (target: Target) => void
   readonly log: (message: string, fields: Readonly<Record<string, string>>) => void
-}
-
-/** A request of the client that a server works on. */
-export interface UnderWay {
-  readonly link: Link
-  /** As the server knows it. */
-  readonly id: number
 }
 
 interface Question {
@@ -70,7 +64,7 @@ export class Session {
   /** How many listen for changes of a resource. */
   readonly subscribers = new Map<string, number>()
   /** By the client's id. */
-  readonly underWay = new Map<RequestId, UnderWay[]>()
+  readonly underWay = new Map<RequestId, UnderWay>()
   /** What each target last listed, by target and method. */
   readonly catalogs = new Map<string, { readonly names: ReadonlySet<string>; readonly at: number }>()
   readonly #options: SessionOptions
@@ -105,10 +99,10 @@ export class Session {
       openTransport: target.openTransport,
       identity: () => this.#identity,
       connectTimeoutMs: target.connectTimeoutMs,
-      restartsByItself: target.transport === 'pipe',
       events: {
         onRequest: (link, request, relay, answer) => this.#asked(link, request, relay, answer),
         onNotification: (link, notification, relay) => this.#notified(link, notification, relay),
+        onLost: (link) => this.#forgetQuestions(link),
         onReturned: (link) => this.#returned(link),
       },
       onRestart: () => this.#options.onRestart(target),
@@ -166,9 +160,8 @@ export class Session {
    */
   #wayFor(link: Link, relay: Relay | undefined): Relay | undefined {
     if (relay !== undefined) return relay
-    const relays = link.relays()
-    if (!this.#options.isInteractive) return relays.length === 1 ? relays[0] : undefined
-    return this.standalone.isAttached ? this.standalone : (relays.at(-1) ?? this.standalone)
+    if (!this.#options.isInteractive) return link.onlyRelay()
+    return this.standalone.isAttached ? this.standalone : (link.relays().at(-1) ?? this.standalone)
   }
 
   #asked(
@@ -225,7 +218,9 @@ export class Session {
         break
       }
       default:
-        for (const link of this.links) link.notify(method, params, headers)
+        // Whatever else has no id is no notification of MCP: a server might take it for a request that nobody judged.
+        if (method.startsWith('notifications/'))
+          for (const link of this.links) link.notify(method, params, headers)
     }
   }
 
@@ -233,7 +228,7 @@ export class Session {
     const id = params?.requestId
     if (typeof id !== 'string' && typeof id !== 'number') return
     const reason = typeof params?.reason === 'string' ? params.reason : undefined
-    for (const { link, id: theirs } of this.underWay.get(id) ?? []) link.cancel(theirs, reason)
+    this.underWay.get(id)?.giveUp(reason)
   }
 
   #notified(link: Link, notification: RpcNotification, relay: Relay | undefined): void {
@@ -278,6 +273,10 @@ export class Session {
     return isPrefixed && params !== undefined ? tasksForClient(link.target, params) : params
   }
 
+  #forgetQuestions(link: Link): void {
+    for (const [id, question] of this.#questions) if (question.link === link) this.#questions.delete(id)
+  }
+
   #forget(link: Link): void {
     for (const key of this.catalogs.keys()) if (key.startsWith(`${link.target} `)) this.catalogs.delete(key)
   }
@@ -295,10 +294,13 @@ export class Session {
   async close(): Promise<void> {
     if (this.isClosed) return
     this.isClosed = true
+    const closing = this.links.map((link) => link.close())
+    // What was under way has failed by now; who waits for it is still to be told.
+    await new Promise((resolve) => setImmediate(resolve))
     this.standalone.end()
     for (const stream of this.streams.values()) stream.end()
     this.streams.clear()
     this.#questions.clear()
-    await Promise.all(this.links.map((link) => link.close()))
+    await Promise.all(closing)
   }
 }

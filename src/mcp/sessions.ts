@@ -16,6 +16,10 @@ export interface Sessions {
   /** False when there are too many, and none that could go. */
   readonly add: (session: Session) => boolean
   readonly end: (session: Session) => Promise<void>
+  /** It has begun to connect to its targets, and is not one of them yet. Returns how to say that this is over. */
+  readonly opening: (session: Session) => () => void
+  /** Those that are being opened, too. */
+  readonly endAll: (isMeant: (session: Session) => boolean) => Promise<void>
   readonly all: () => Iterable<Session>
   readonly close: () => Promise<void>
 }
@@ -26,6 +30,12 @@ const SAFE_MS = 60_000
 
 export function createSessions({ ttlMs, max, now, onCount }: SessionsOptions): Sessions {
   const sessions = new Map<string, Session>()
+  const opening = new Set<Session>()
+
+  async function endAll(isMeant: (session: Session) => boolean): Promise<void> {
+    const begun = [...opening].filter(isMeant).map((session) => session.close())
+    await Promise.all([...begun, ...[...sessions.values()].filter(isMeant).map(end)])
+  }
 
   async function end(session: Session): Promise<void> {
     if (!sessions.delete(session.id)) return
@@ -39,12 +49,12 @@ export function createSessions({ ttlMs, max, now, onCount }: SessionsOptions): S
     for (const session of sessions.values()) if (idleMs(session) >= ttlMs) end(session).catch(() => {})
   }
 
-  function makeRoom(): boolean {
-    if (sessions.size < max) return true
+  function makeRoom(session: Session): boolean {
+    const others = opening.size - (opening.has(session) ? 1 : 0)
+    if (sessions.size + others < max) return true
     let oldest: Session | undefined
-    for (const session of sessions.values())
-      if (idleMs(session) >= SAFE_MS && (oldest === undefined || session.usedAt < oldest.usedAt))
-        oldest = session
+    for (const one of sessions.values())
+      if (idleMs(one) >= SAFE_MS && (oldest === undefined || one.usedAt < oldest.usedAt)) oldest = one
     if (oldest !== undefined) end(oldest).catch(() => {})
     return oldest !== undefined
   }
@@ -55,16 +65,21 @@ export function createSessions({ ttlMs, max, now, onCount }: SessionsOptions): S
   return {
     get: (id) => sessions.get(id),
     add(session) {
-      if (!makeRoom()) return false
+      if (!makeRoom(session)) return false
       sessions.set(session.id, session)
       onCount(session.backend.spec.name, 1)
       return true
     },
     end,
+    endAll,
+    opening(session) {
+      opening.add(session)
+      return () => opening.delete(session)
+    },
     all: () => sessions.values(),
     async close() {
       clearInterval(timer)
-      await Promise.all([...sessions.values()].map(end))
+      await endAll(() => true)
     },
   }
 }

@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import type { Headers } from '../core/headers.ts'
 import type { McpBackend, Target } from './backend.ts'
+import { tooManySessions } from './refusal.ts'
 import { Session } from './session.ts'
 import type { ClientIdentity } from './transport.ts'
 import { LATEST_LEGACY } from './versions.ts'
@@ -22,7 +23,7 @@ export interface SharedSessionsOptions {
 }
 
 export interface SharedSessions {
-  /** `identity`: what the client says of itself in each request; without one nobody can be asked anything. */
+  /** Throws `Refusal` when there are too many. `identity`: what the client says of itself in each request; without one nobody can be asked anything. */
   readonly of: (
     backend: McpBackend,
     owner: string | undefined,
@@ -80,8 +81,8 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
       if (!session.isInUse && now() - session.usedAt >= ttlMs) end(key, session)
   }
 
-  const timer = setInterval(sweep, Math.min(SWEEP_MS, Math.max(ttlMs / 2, 50)))
-  timer.unref()
+  const timer = ttlMs === 0 ? undefined : setInterval(sweep, Math.min(SWEEP_MS, Math.max(ttlMs / 2, 50)))
+  timer?.unref()
 
   return {
     of(backend, owner, headers, identity = own) {
@@ -95,7 +96,8 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
       }
       if (sessions.size >= max) {
         const oldest = [...sessions].find(([, session]) => !session.isInUse)
-        if (oldest !== undefined) end(...oldest)
+        if (oldest === undefined) throw tooManySessions()
+        end(...oldest)
       }
       const session = new Session(
         {

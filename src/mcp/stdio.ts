@@ -157,7 +157,7 @@ export function stdio(options: StdioOptions, events: TransportEvents): Transport
     listen() {},
     abandon() {},
     async close() {
-      closed(new TargetError('cancelled', 'the session is closed'))
+      closed(new TargetError('unavailable', 'the session was ended'))
       await end()
     },
     sessionId: () => undefined,

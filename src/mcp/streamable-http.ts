@@ -41,6 +41,8 @@ export function streamableHttp(
   let listening: { readonly headers: Headers; lastEventId: string | undefined; failures: number } | undefined
   const calls = new Map<RequestId | symbol, UpstreamCall>()
   const timers = new Set<NodeJS.Timeout>()
+  /** Of the last message: with them leave is taken. */
+  let lastHeaders: Headers = {}
 
   function headersFor(from: Headers, accept: string): Headers {
     const headers = forwardedHeaders(from)
@@ -163,6 +165,11 @@ export function streamableHttp(
   }
 
   function post(message: RpcMessage, delivery: Delivery, settle: (error?: TargetError) => void): void {
+    if (isClosed) {
+      settle(new TargetError('unavailable', 'the session was ended'))
+      return
+    }
+    lastHeaders = delivery.headers
     const id = isRequest(message) ? message.id : undefined
     const key = id ?? Symbol('notification')
     const isHandshake = isRequest(message) && message.method === 'initialize'
@@ -244,7 +251,7 @@ export function streamableHttp(
           }
           return refusalReader(status, answered, (error) => {
             calls.delete(key)
-            if (error.isExpired) close(error)
+            if (error.isExpired) events.onExpired(error)
             else if (status >= 500) again(RETRY_MS)
           })
         },
@@ -267,7 +274,7 @@ export function streamableHttp(
   /** Best effort: a server that does not answer forgets the session by itself. */
   function leave(): Promise<void> {
     if (sessionId === undefined) return Promise.resolve()
-    const headers = headersFor(listening?.headers ?? {}, ACCEPT_BOTH)
+    const headers = headersFor(lastHeaders, ACCEPT_BOTH)
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer)
@@ -309,7 +316,7 @@ export function streamableHttp(
     },
     async close() {
       const leaving = leave()
-      close(new TargetError('cancelled', 'the session is closed'))
+      close(new TargetError('unavailable', 'the session was ended'))
       await leaving
     },
     sessionId: () => sessionId,

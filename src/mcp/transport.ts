@@ -38,6 +38,8 @@ export interface TransportEvents {
   readonly onMessage: (message: RpcMessage, answering: RequestId | undefined) => void
   /** The answer to this request will not come. */
   readonly onLost: (id: RequestId, error: TargetError) => void
+  /** The target does not know our session any more; what is under way may still be answered. */
+  readonly onExpired: (error: TargetError) => void
   /** Of no use any more; whatever was under way is lost. */
   readonly onClosed: (error: TargetError) => void
   /** Worth a line in the log, and nothing else. */

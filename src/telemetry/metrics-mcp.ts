@@ -34,6 +34,7 @@ const METHODS = new Set([
   'tasks/get',
   'tasks/list',
   'tasks/result',
+  'tasks/update',
   'tools/call',
   'tools/list',
 ])
@@ -103,6 +104,7 @@ function observeLegacy(families: Families, operation: McpOperation): void {
     return
   }
   const { target, errorType } = operation
+  if (operation.isInterim) return
   if (target === undefined || errorType === 'denied' || errorType === 'invalid_request') return
   const name = resourceOf(operation)
   switch (operation.method) {

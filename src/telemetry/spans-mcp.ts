@@ -21,7 +21,8 @@ export const mainOperation = ({ operations }: McpFacts): McpOperation | undefine
   operations.find(({ errorType }) => errorType !== undefined) ?? operations[0]
 
 /** `tools/call echo`; a URI is no part of a name, there are too many. */
-function operationName({ method, resource, resourceType }: McpOperation): string {
+function operationName({ method, resource, resourceType }: McpOperation, called = method): string {
+  if (called !== method) return called
   return spanName(method, resourceType === 'tool' || resourceType === 'prompt' ? resource : undefined)
 }
 
@@ -65,7 +66,7 @@ export function mcpCallSpan(exchange: Exchange, call: McpCall): SpanRecord {
   const { operation, transport, errorType } = call
   const address = transport === 'tcp' ? splitAddress(call.endpoint) : undefined
   return {
-    name: operationName(operation),
+    name: operationName(operation, call.method),
     kind: 'client',
     traceId: exchange.trace.traceId,
     spanId: call.spanId,
@@ -73,7 +74,9 @@ export function mcpCallSpan(exchange: Exchange, call: McpCall): SpanRecord {
     startTime: timeOf(exchange, call.startedAt),
     endTime: timeOf(exchange, Math.max(call.startedAt, call.endedAt ?? endOf(exchange))),
     attributes: {
-      ...operationAttributes(operation),
+      ...(call.method === operation.method
+        ? operationAttributes(operation)
+        : { 'mcp.method.name': call.method }),
       ...present({
         'agentgateway.backend': exchange.backend,
         'agentgateway.mcp.target': call.target,

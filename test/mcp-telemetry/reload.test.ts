@@ -1,9 +1,13 @@
 /** Another configuration while clients are connected: who notices, and who must not. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import { type Command, endCommands, ready, startCommand } from '../support/command.ts'
 import { freePort } from '../support/free-port.ts'
@@ -23,6 +27,7 @@ import {
   textOf,
 } from '../support/mcp-lab.ts'
 import { ITEMS_DOCUMENT, startItemsApi } from './items-api.fixture.ts'
+import { modern } from './lab.fixture.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'agentgateway-mcp-reload-'))
 afterAll(() => {
@@ -52,10 +57,11 @@ interface Setup {
   readonly more?: string
   /** Beside `mcp`. */
   readonly top?: string
+  readonly port?: number
 }
 
-const yamlOf = ({ targets, more = '', top = '' }: Setup) =>
-  `${top}\nmcp: {port: 0, ${more} targets: [${targets.join(', ')}]}`
+const yamlOf = ({ targets, more = '', top = '', port = 0 }: Setup) =>
+  `${top}\nmcp: {port: ${port}, ${more} targets: [${targets.join(', ')}]}`
 
 async function run(setup: Setup): Promise<RunningGateway> {
   const gateway = await runGateway(yamlOf(setup))
@@ -95,20 +101,23 @@ function isRunning(pid: number): boolean {
 }
 
 describe('a reload that leaves an MCP backend as it is', () => {
-  test.each<{ name: string; next: Partial<Setup> }>([
-    { name: 'nothing', next: {} },
-    { name: 'the log level', next: { top: 'config: {logging: {level: debug}}' } },
+  test.each<{ name: string; next: (port: number) => Partial<Setup> }>([
+    { name: 'nothing', next: () => ({}) },
+    { name: 'the log level', next: () => ({ top: 'config: {logging: {level: debug}}' }) },
     {
       name: 'another bind',
-      next: { top: 'binds: [{port: 0, listeners: [{routes: [{policies: {directResponse: {status: 200}}}]}]}]' },
+      next: (port) => ({
+        top: `binds: [{port: ${port}, listeners: [{routes: [{policies: {directResponse: {status: 200}}}]}]}]`,
+      }),
     },
   ])('it keeps sessions and processes, when $name changed', async ({ next }) => {
-    const gateway = await run({ targets: [ONE(), PIPE] })
+    const before = { targets: [ONE(), PIPE], port: await freePort() }
+    const gateway = await run(before)
     const session = await openSession(`${gateway.url}/mcp`)
     const client = await clientOf(gateway)
     const pid = await call(client, 'pipe_whoami')
     const seen = one.received.filter(({ method }) => method === 'initialize').length
-    await reload(gateway, { targets: [ONE(), PIPE], ...next })
+    await reload(gateway, { ...before, ...next(await freePort()) })
     expect(await statusOf(gateway, session)).toBe(200)
     expect(await call(client, 'pipe_whoami')).toBe(pid)
     expect(await call(client, 'one_echo', { message: 'x' })).toBe('one says x')
@@ -169,24 +178,36 @@ describe('a reload that changes the targets', () => {
     expect(await statusOf(gateway, session)).toBe(404)
   })
 
-  test('it answers a call that is under way, whatever with', async () => {
+  test.each([
+    { name: 'of a session', isModern: false, begun: false },
+    { name: 'of a session, on a stream', isModern: false, begun: true },
+    { name: 'of a client of 2026-07-28', isModern: true, begun: false },
+    { name: 'of a client of 2026-07-28, on a stream', isModern: true, begun: true },
+  ])('it answers a call that is under way with its result or an error: $name', async ({ isModern, begun }) => {
     const gateway = await run({ targets: [ONE(), TWO()] })
     const url = `${gateway.url}/mcp`
-    const session = await openSession(url)
-    const held = postRaw(url, callOf(1, 'one_hold', { label: 'x' }), session)
+    const own = modern(1, 'tools/call', { name: 'one_hold', arguments: { label: 'x' } })
+    const held = isModern
+      ? postRaw(url, own.message, own.headers)
+      : postRaw(url, callOf(1, 'one_hold', { label: 'x' }), await openSession(url))
     await one.happened(/^called hold/)
+    if (begun) await held
     await reload(gateway, { targets: [TWO()] })
     one.release('x')
-    const answer = await (await held).text()
-    expect(answer).toMatch(/one went on|"error"/)
-    await gateway.recorded(3)
-    expect(await gateway.metric('agentgateway_requests_in_flight')).toBe(0)
+    const response = await held
+    const answer = await response.text()
+    expect(response.status).not.toBe(202)
+    expect(answer).toMatch(/one went on|"error":/)
+    await eventually(
+      () => gateway.metric('agentgateway_requests_in_flight'),
+      (count) => count === 0,
+    )
   })
 
   test('it says goodbye to the servers that it has no more', async () => {
     const gateway = await run({ targets: [ONE(), TWO()] })
     await openSession(`${gateway.url}/mcp`)
-    expect(two.sessions()).toBe(1)
+    expect(two.sessions()).toBeGreaterThan(0)
     await reload(gateway, { targets: [ONE()] })
     await eventually(two.sessions, (count) => count === 0)
   })
@@ -196,8 +217,11 @@ describe('a reload that changes the targets', () => {
     await clientOf(gateway)
     expect(await gateway.metrics()).toMatch(/^agentgateway_mcp_target_up\{[^}]*server="two"[^}]*\} 1$/m)
     await reload(gateway, { targets: [ONE()] })
+    await eventually(
+      () => gateway.metric('agentgateway_mcp_target_up', { server: 'one' }),
+      (value) => value === 1,
+    )
     const metrics = await gateway.metrics()
-    expect(metrics).toMatch(/^agentgateway_mcp_target_up\{[^}]*server="one"/m)
     expect(metrics).not.toMatch(/^agentgateway_mcp_target_up\{[^}]*server="two"/m)
   })
 
@@ -265,6 +289,10 @@ describe('a reload that changes the targets', () => {
     const gateway = await run({ targets: [ONE()] })
     await reload(gateway, { targets: [TWO()] })
     expect(await gateway.metric('agentgateway_config_reloads_total', { result: 'success' })).toBe(1)
+    await eventually(
+      () => gateway.metric('agentgateway_mcp_target_up', { server: 'two' }),
+      (value) => value === 1,
+    )
   })
 })
 
@@ -357,13 +385,20 @@ describe('a broken configuration', () => {
   const file = join(directory, 'config.yaml')
   let good: string
   let port: number
-  beforeEach(async () => {
+  let lab: Lab
+  beforeAll(async () => {
+    lab = await startLab({ name: 'lab' })
     port = await freePort()
-    good = yamlOf({ targets: [ONE(), PIPE] }).replace('port: 0', `port: ${port}`)
+    good = yamlOf({ targets: [`{name: one, mcp: {host: "${lab.url}"}}`, PIPE], port })
     writeFileSync(file, good)
     command = startCommand(['-f', file])
-    closing.push(async () => endCommands())
-    ;({ url, statsUrl } = await ready(command))
+    const addresses = await ready(command)
+    url = addresses.url
+    statsUrl = addresses.statsUrl
+  })
+  afterAll(async () => {
+    endCommands()
+    await lab.stop()
   })
 
   const metric = async (name: string) =>
@@ -371,22 +406,33 @@ describe('a broken configuration', () => {
       new RegExp(`^${name} (\\S+)$`, 'm').exec(await (await fetch(`${statsUrl}/metrics`)).text())?.[1] ?? Number.NaN,
     )
 
+  const isNews = ({ level, scope, message }: Readonly<Record<string, unknown>>) =>
+    scope === 'config' && (level === 'error' || message === 'configuration reloaded')
+  let comments = 0
+  afterEach(async () => {
+    const from = command.lines().length
+    writeFileSync(file, `${good}\n# ${++comments}\n`)
+    await command.line(() => command.lines().slice(from).some(isNews))
+  })
+
   test.each(BROKEN)('$name changes nothing, and is reported with its place', async ({ place, setup }) => {
     const session = await openSession(`${url}/mcp`)
-    const text = setup(port)
-    writeFileSync(file, text.includes('mcp: {port: 0') ? text.replace('mcp: {port: 0', `mcp: {port: ${port}`) : text)
-    const line = await command.line(
-      ({ level, scope }) => level === 'error' && scope === 'config',
-    )
-    const said = JSON.stringify(line)
-    expect(said).toMatch(place)
+    const from = command.lines().length
+    writeFileSync(file, setup(port).replace('mcp: {port: 0', `mcp: {port: ${port}`))
+    const news = () => command.lines().slice(from).filter(isNews)
+    await command.line(() => news().length > 0)
+    const [first = {}] = news()
+    expect(first).toMatchObject({ level: 'error' })
+    const lines = command.lines().slice(from)
+    const line = lines.find(({ path }) => place.test(String(path))) ?? first
+    expect(line.path).toMatch(place)
     expect(line.place).toMatch(new RegExp(`^${file}:\\d+:\\d+$`))
     expect(line.problem).toMatch(/\w/)
     const { status, messages } = await post(`${url}/mcp`, callOf(1, 'pipe_whoami'), session)
     expect(status).toBe(200)
     expect(textOf(messages.at(-1)?.result)).toMatch(/^pipe \d+$/)
     expect(await metric('agentgateway_config_synchronized')).toBe(0)
-    writeFileSync(file, `${good}\n`)
+    writeFileSync(file, good)
     await eventually(
       () => metric('agentgateway_config_synchronized'),
       (value) => value === 1,
@@ -405,7 +451,7 @@ describe('a changed OpenAPI file', () => {
     writeFileSync(file, JSON.stringify(ITEMS_DOCUMENT))
     writeFileSync(
       config,
-      `mcp: {port: 0, targets: [{name: shop, openapi: {schema: {file: shop.json}, host: "${api.url}"}}]}`,
+      `mcp: {port: 0, targets: [{name: shop, openapi: {schema: {file: ${JSON.stringify(file)}}, host: "${api.url}"}}]}`,
     )
     const command = startCommand(['-f', config])
     closing.push(async () => endCommands(), api.stop)
@@ -429,7 +475,7 @@ describe('a changed OpenAPI file', () => {
   })
 })
 
-test('it refuses to start another session while it cannot, and says initialize again where it could', async () => {
+test('it tells a client whose session ended that it has to begin a new one', async () => {
   const gateway = await run({ targets: [ONE(), TWO()] })
   const url = `${gateway.url}/mcp`
   const session = await openSession(url)
@@ -437,4 +483,54 @@ test('it refuses to start another session while it cannot, and says initialize a
   const gone = await post(url, request(1, 'tools/list'), session)
   expect(gone).toMatchObject({ status: 404, messages: [{ error: { code: -32001 } }] })
   expect((await post(url, initialize())).status).toBe(200)
+})
+
+describe('closing while a target is being asked whether it is there', () => {
+  const HALTING: readonly { name: string; path: string; until: (message: unknown) => boolean }[] = [
+    { name: 'that never answers initialize', path: 'mcp: {host: "URL/mcp"}', until: () => false },
+    { name: 'that never opens its event stream', path: 'sse: {host: "URL/sse"}', until: () => false },
+    {
+      name: 'that never answers a notification',
+      path: 'mcp: {host: "URL/mcp"}',
+      until: (message) => (message as { method?: string }).method === 'initialize',
+    },
+    {
+      name: 'whose document never comes',
+      path: 'openapi: {schema: {url: "URL/openapi.json"}, host: "URL"}',
+      until: () => false,
+    },
+  ]
+
+  test.each(HALTING)('it waits for none $name', async ({ path, until }) => {
+    const asked = Promise.withResolvers<void>()
+    const server = createServer(async (incoming, response) => {
+      const body = await text(incoming)
+      const message = body === '' ? {} : (JSON.parse(body) as { id?: unknown })
+      if (!until(message)) return asked.resolve()
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const result = {
+        protocolVersion: '2025-11-25',
+        capabilities: { tools: {} },
+        serverInfo: { name: 'halting', version: '1' },
+      }
+      response.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    closing.push(async () => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const { port } = server.address() as AddressInfo
+    const gateway = await runGateway(
+      `mcp: {port: 0, targets: [{name: x, ${path.replaceAll('URL', `http://127.0.0.1:${port}`)}}]}`,
+    )
+    await asked.promise
+    const waited = new AbortController()
+    const outcome = await Promise.race([
+      gateway.close().then(() => 'closed'),
+      sleep(2000, 'still waiting', { signal: waited.signal }),
+    ])
+    waited.abort()
+    expect(outcome).toBe('closed')
+  })
 })

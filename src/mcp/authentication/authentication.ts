@@ -32,6 +32,8 @@ export type AuthenticationOutcome =
   | Refusal
 
 export interface McpAuthentication {
+  /** Where tokens come, in lower case. */
+  readonly header: string
   /** Judges the request's token. Never rejects. */
   readonly authenticate: (head: AuthenticationHead) => Promise<AuthenticationOutcome>
   /** Answers well-known and OAuth helper paths, or undefined when the path is none of them. Never rejects. */
@@ -59,6 +61,7 @@ export function mcpAuthentication(
   }
 
   return {
+    header,
     async authenticate(head) {
       const presented = presentedToken(head.headers, header, prefix)
       if (presented.kind === 'none') return refuse(head, undefined)
