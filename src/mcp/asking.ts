@@ -38,7 +38,7 @@ export interface Opened {
 }
 
 /** Pages of one server that are read to know all its names. */
-export const MAX_PAGES = 64
+const MAX_PAGES = 64
 /** What a list may take, whatever calls may: one silent server is not to hold up the others' lists. */
 const LIST_TIMEOUT_MS = 30_000
 
