@@ -54,6 +54,13 @@ const MAX_DEPTH = 100
 /** Nodes that aliases may add in all; a few lines of nested aliases could otherwise stand for billions. */
 const MAX_ALIASED_NODES = 100_000
 
+/** An OpenAPI document that stands in the file is full of `$ref`, and none of them is a variable. */
+function isVerbatim(path: Path): boolean {
+  const at = path.indexOf('openapi')
+  const within = path[at + 2]
+  return at >= 0 && path[at + 1] === 'schema' && within !== 'file' && within !== 'url'
+}
+
 const placeKey = (path: Path) => path.map((part) => `${typeof part}:${part}`).join('\0')
 
 /** Offset -> line and column, both from 1. */
@@ -235,7 +242,7 @@ class Walk {
       this.#complain(parent, offset, 'a key must be text')
       return undefined
     }
-    const { text, references } = this.#masked.expand(target?.source ?? String(target?.value ?? ''))
+    const { text, references } = this.#expand(target?.source ?? String(target?.value ?? ''), parent)
     for (const { problem } of references) if (problem) this.#complain([...parent, text], offset, problem)
     if (text === '__proto__' || text === '<<') {
       const message = text === '<<' ? 'merge keys (`<<`) are not supported' : `unknown key \`${text}\``
@@ -247,7 +254,7 @@ class Walk {
 
   #convertScalar(node: Scalar, offset: number, spot: Spot): unknown {
     const source = typeof node.value === 'string' ? node.value : (node.source ?? '')
-    const expansion = this.#expandHome(node, this.#masked.expand(source), offset, spot)
+    const expansion = this.#expandHome(node, this.#expand(source, spot.path), offset, spot)
     const { references } = expansion
     const names = references.map((reference) => reference.source).filter((name) => name !== '$$')
     for (const { problem } of references) if (problem) this.#complain(spot.path, offset, problem)
@@ -263,6 +270,10 @@ class Walk {
       names,
       plain ? text : undefined,
     )
+  }
+
+  #expand(text: string, path: Path): Expansion {
+    return isVerbatim(path) ? { text: this.#masked.unmask(text), references: [] } : this.#masked.expand(text)
   }
 
   /** `~/x` is a path below the home directory. */
