@@ -56,6 +56,7 @@ export function crossCheck(data: unknown): Finding[] {
     ...[...named, ...used].flatMap((backend) => mcpTargets(child(backend, 'mcp'))),
     ...mcpTargets(child(file, 'mcp')),
     ...routes.flatMap((route) => mcpRoute(route, named)),
+    ...named.flatMap(guardedBackend),
     ...routes.flatMap(regexes),
   ]
 }
@@ -196,16 +197,26 @@ function mcpRoute(route: Placed, named: readonly Placed[]): Finding[] {
       hint: 'put the servers into its `targets`',
     })
   if (backends.every(isMcp) && backends.length > 0) return findings
-  for (const policies of guarded)
-    for (const key of MCP_POLICIES)
-      if (policies !== undefined && policies.value[key] !== undefined)
-        findings.push({
-          path: [...policies.path, key],
-          message: `\`${key}\` guards \`mcp\` backends, and this route has another: it would be open`,
-          atKey: true,
-        })
-  return findings
+  return [
+    ...findings,
+    ...guarded.flatMap((policies) =>
+      guardless(policies, 'guards `mcp` backends, and this route has another'),
+    ),
+  ]
 }
+
+function guardless(policies: Placed | undefined, why: string): Finding[] {
+  return MCP_POLICIES.flatMap((key) =>
+    policies === undefined || policies.value[key] === undefined
+      ? []
+      : [{ path: [...policies.path, key], message: `\`${key}\` ${why}: it would be open`, atKey: true }],
+  )
+}
+
+const guardedBackend = (backend: Placed) =>
+  backend.value.mcp === undefined
+    ? guardless(child(backend, 'policies'), 'guards `mcp` backends, and this is another')
+    : []
 
 function regexes(route: Placed): Finding[] {
   return children(route, 'matches').flatMap((match) => [
