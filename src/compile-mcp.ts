@@ -49,13 +49,15 @@ export function mcpSource(context: Context, config: McpBackendConfig, place: Mcp
     authorization: place.layers.authorization,
     authentication: policies.mcpAuthentication,
   } as const
-  const files = authenticationFiles(
-    context,
-    policies.mcpAuthentication,
-    place.layers.pathOf('mcpAuthentication'),
-  )
+  const authenticationPath = place.layers.pathOf('mcpAuthentication')
+  const files = authenticationFiles(context, policies.mcpAuthentication, authenticationPath)
   const key = JSON.stringify([settings, files, targets.map(({ key: own }) => own)])
-  const source: McpSource = { ...settings, key, targets: targets.map(({ source: own }) => own) }
+  const source: McpSource = {
+    ...settings,
+    key,
+    authenticationPath,
+    targets: targets.map(({ source: own }) => own),
+  }
   context.mcp.push(source)
   return source
 }

@@ -262,13 +262,13 @@ class Flow {
   /** A client may say to which trace a message belongs where HTTP has nothing to say. */
   #traceOfCaller(meta: Readonly<Record<string, unknown>>): TraceOfCaller {
     const exchange = this.#exchange
-    const { traceparent } = this.#request.headers
-    if (exchange.trace.parentSpanId === undefined && meta.traceparent !== undefined)
+    const isFromHead = exchange.trace.parentSpanId !== undefined
+    if (!isFromHead && meta.traceparent !== undefined)
       exchange.trace = this.#deps.traceContextFor(meta.traceparent, meta.tracestate)
-    const { sampled, traceId, parentSpanId } = exchange.trace
-    const said = traceparent ?? meta.traceparent
+    const { sampled, traceId, parentSpanId, traceState } = exchange.trace
+    const said = isFromHead ? this.#request.headers.traceparent : meta.traceparent
     const received = parentSpanId !== undefined && typeof said === 'string' ? said : undefined
-    return { sampled, traceId, received }
+    return { sampled, traceId, received, state: traceState }
   }
 
   #sendPlain(backend: ForwardingBackend, head: RequestHead): void {

@@ -161,32 +161,36 @@ export async function run(options: RunOptions): Promise<number> {
   }
   const running = gateway
 
+  const refuse = (problem: Problem) =>
+    logger.error('config', 'the new configuration is not valid: the running one stays in force', {
+      place: `${problem.file}:${problem.line}:${problem.column}`,
+      path: problem.path,
+      problem: problem.message,
+    })
   let reloading = Promise.resolve()
   function reload(): Promise<void> {
     reloading = reloading.then(async () => {
+      let placed: ((problem: ConfigProblem) => Problem) | undefined
       try {
         const nextText = readSource(source)
         const next = load(nextText, options)
         if (!next.ok) {
           running.reloadFailed()
-          for (const problem of next.problems) {
-            logger.error('config', 'the new configuration is not valid: the running one stays in force', {
-              place: `${problem.file}:${problem.line}:${problem.column}`,
-              path: problem.path,
-              problem: problem.message,
-            })
-          }
+          for (const problem of next.problems) refuse(problem)
           return
         }
+        placed = next.placed
         await running.reload(next.config)
         watch.update([...watched, ...next.files])
         for (const warning of next.warnings) logger.warn('config', warning)
         logger.info('config', 'configuration reloaded')
       } catch (error) {
         running.reloadFailed()
-        logger.error('config', 'the new configuration cannot be applied: the running one stays in force', {
-          problem: describe(error),
-        })
+        if (error instanceof ConfigProblem && placed !== undefined) refuse(placed(error))
+        else
+          logger.error('config', 'the new configuration cannot be applied: the running one stays in force', {
+            problem: describe(error),
+          })
       }
     })
     return reloading

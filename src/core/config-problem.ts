@@ -8,4 +8,9 @@ export class ConfigProblem extends Error {
     super(message, options)
     this.path = path
   }
+
+  /** For one who knows where the part is that has the mistake. */
+  within(path: readonly (string | number)[]): ConfigProblem {
+    return new ConfigProblem([...path, ...this.path], this.message, { cause: this.cause })
+  }
 }

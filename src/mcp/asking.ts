@@ -27,6 +27,7 @@ export interface CallContext {
     readonly sampled: boolean
     readonly traceId: string
     readonly received: string | undefined
+    readonly state: string | undefined
   }
   /** Before the first target is called. */
   readonly onCalling: () => void
@@ -73,7 +74,9 @@ export class Asking {
       const call = this.#begin(link, this.request.method)
       return this.#record(link, call, async () => ({
         link,
-        result: await link.ensureOpen(this.context.headers, call, this.#delivery(call).traceparent),
+        result: await this.#underWay.unlessGivenUp(
+          link.ensureOpen(this.context.headers, this.#delivery(call)),
+        ),
       }))
     }).then((answers) => answers.map(([, opened]) => opened))
   }
@@ -84,17 +87,19 @@ export class Asking {
     timeoutMs: number,
     method = this.request.method,
   ): Promise<RpcResponse> {
-    if (this.#underWay.isGivenUp) throw new TargetError('cancelled', 'the client cancelled the request')
+    this.#underWay.check()
     const call = this.#begin(link, method)
     return this.#record(link, call, async () => {
-      const response = await link.request({
+      const asked = link.request({
         method,
         params,
         delivery: this.#delivery(call),
         relay: this.context.relay,
         timeoutMs,
+        check: () => this.#underWay.check(),
         onSent: (id) => this.#underWay.add(link, id),
       })
+      const response = await this.#underWay.unlessGivenUp(asked)
       if (isFailure(response)) {
         call.errorType = 'mcp_error'
         call.errorCode = response.error.code
@@ -114,7 +119,7 @@ export class Asking {
     params: JsonObject | undefined,
     cursor: string | undefined,
   ): Promise<JsonObject> {
-    await link.ensureOpen(this.context.headers)
+    await this.#underWay.unlessGivenUp(link.ensureOpen(this.context.headers))
     // A server that has none of this kind may not know the method either.
     if (link.capabilities[kind.capability] === undefined) return { [kind.member]: [] }
     const asked = cursor === undefined ? params : { ...params, cursor }
@@ -183,7 +188,7 @@ export class Asking {
   #delivery(call: McpCall): Delivery {
     const { headers, trace } = this.context
     const traceparent = trace.sampled ? formatTraceparent(trace.traceId, call.spanId, true) : trace.received
-    return { headers, traceparent, call }
+    return { headers, traceparent, tracestate: trace.state, call }
   }
 }
 

@@ -55,12 +55,13 @@ export async function handshake(
   session: Session,
   message: RpcRequest,
   isNew: boolean,
+  underWay = new UnderWay(),
 ): Promise<Performed> {
   const { request, deps } = serving
   const { facts } = request
   const operation = beginOperation(facts, 'initialize', message.id)
   const context = callContext(serving, session, session.standalone, message)
-  const asking = new Asking(session, message, operation, context, new UnderWay())
+  const asking = new Asking(session, message, operation, context, underWay)
   const opened = isNew ? deps.sessions.opening(session) : () => {}
   try {
     const result = await connect(serving, asking)

@@ -5,7 +5,7 @@ import type { Attempt, McpCall } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import { newSpanId } from '../core/trace-context.ts'
 import type { UpstreamCall, Upstreams, UpstreamTarget } from '../core/upstream.ts'
-import { TargetError } from './transport.ts'
+import { type Delivery, TargetError } from './transport.ts'
 
 /** Where an HTTP target is, and how it is asked. */
 export interface HttpEndpoint {
@@ -54,6 +54,7 @@ const NOT_FORWARDED = new Set([
   'origin',
   'referer',
   'traceparent',
+  'tracestate',
 ])
 
 /** The client's headers, less those that are the gateway's to say. */
@@ -64,6 +65,12 @@ export function forwardedHeaders(headers: Readonly<Headers>): Headers {
       copy[name] = headers[name]
   }
   return copy
+}
+
+export function setTrace(headers: Headers, { traceparent, tracestate }: Delivery): void {
+  if (traceparent === undefined) return
+  headers.traceparent = traceparent
+  if (tracestate !== undefined) headers.tracestate = tracestate
 }
 
 function attemptAt(endpoint: string): Attempt {

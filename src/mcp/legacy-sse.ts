@@ -5,7 +5,7 @@
  */
 import { frameSplitter, parseFrame, type SseEvent } from '../core/sse.ts'
 import type { UpstreamCall, Upstreams } from '../core/upstream.ts'
-import { forwardedHeaders, type HttpEndpoint, sendHttp, wholeBody } from './http.ts'
+import { forwardedHeaders, type HttpEndpoint, sendHttp, setTrace, wholeBody } from './http.ts'
 import { isRequest, type RequestId, type RpcMessage, readMessage } from './json-rpc.ts'
 import { TargetError, type Transport, type TransportEvents } from './transport.ts'
 
@@ -113,7 +113,7 @@ export function legacySse(
         const headers = forwardedHeaders(delivery.headers)
         headers['content-type'] = 'application/json'
         headers.accept = 'application/json'
-        if (delivery.traceparent !== undefined) headers.traceparent = delivery.traceparent
+        setTrace(headers, delivery)
         const body = Buffer.from(JSON.stringify(message))
         const key = isRequest(message) ? message.id : Symbol('notification')
         const post = sendHttp(

@@ -5,7 +5,6 @@
  * What a client has set up at a server (log level, subscriptions) is set up anew after that. A request that was
  * under way when the server died is lost and says so: nobody knows whether it was carried out.
  */
-import type { McpCall } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import { shakeHands } from './handshake-with.ts'
 import type { TargetHealth } from './health.ts'
@@ -37,8 +36,8 @@ export interface LinkEvents {
     answer: (response: RpcResponse) => void,
   ) => void
   readonly onNotification: (link: Link, notification: RpcNotification, relay: Relay | undefined) => void
-  /** What was under way is lost, questions of the server included. */
-  readonly onLost: (link: Link) => void
+  /** Questions are lost, with the connection on which they were asked: those to be answered here. */
+  readonly onLost: (answer: (response: RpcResponse) => void) => void
   /** A target that was away is back: what was listed of it may have changed. */
   readonly onReturned: (link: Link) => void
 }
@@ -62,12 +61,19 @@ interface Connection {
   initialized: JsonObject | undefined
   /** Of a server without sessions. */
   modern: ModernTarget | undefined
-  /** Another has taken its place; what is under way on it may still be answered. */
-  isRetired: boolean
+  /** Ends a handshake that nobody waits for any more. */
+  giveUp: ((error: TargetError) => void) | undefined
+  /** To the connection on which the question was asked: another one has other ids. */
+  readonly answer: (response: RpcResponse) => void
 }
 
 const NO_HEADERS: Headers = {}
-const QUIET: Delivery = { headers: NO_HEADERS, traceparent: undefined, call: undefined }
+const QUIET: Delivery = {
+  headers: NO_HEADERS,
+  traceparent: undefined,
+  tracestate: undefined,
+  call: undefined,
+}
 const RESTORE_MS = 10_000
 const RETURN_MS = 500
 const FIRST_RESTART_MS = 1000
@@ -78,6 +84,8 @@ export class Link {
   readonly #options: LinkOptions
   readonly #subscriptions = new Set<string>()
   #connection: Connection | undefined
+  /** Others have taken their places; what is under way on them may still be answered. */
+  readonly #retired = new Set<Connection>()
   #opening: Promise<JsonObject> | undefined
   #logLevel: unknown
   #listens = false
@@ -108,20 +116,24 @@ export class Link {
 
   /** Of the requests under way the only one that the server can be speaking of, if there is only one. */
   onlyRelay(): Relay | undefined {
-    return this.#connection?.peer.onlyRelay()
+    return this.#retired.size === 0 ? this.#connection?.peer.onlyRelay() : undefined
   }
 
   /** Of the requests under way, the latest last. */
   relays(): readonly Relay[] {
-    return this.#connection?.peer.relays() ?? []
+    return this.#connections().flatMap(({ peer }) => peer.relays())
+  }
+
+  #connections(): readonly Connection[] {
+    return this.#connection === undefined ? [...this.#retired] : [...this.#retired, this.#connection]
   }
 
   /** Opens the connection unless it is open. Rejects with `TargetError`, at once while the target is known to be away. */
-  ensureOpen(headers: Headers, call?: McpCall, traceparent?: string): Promise<JsonObject> {
+  ensureOpen(headers: Headers, delivery: Delivery = { ...QUIET, headers }): Promise<JsonObject> {
     const initialized = this.#connection?.initialized
     if (initialized !== undefined) return Promise.resolve(initialized)
     if (this.#isClosed) return Promise.reject(new TargetError('unavailable', 'the session was ended'))
-    this.#opening ??= this.#open({ headers, call, traceparent }).finally(() => {
+    this.#opening ??= this.#open(delivery).finally(() => {
       this.#opening = undefined
     })
     return this.#opening
@@ -164,7 +176,7 @@ export class Link {
     const { openTransport, log, events, target } = this.#options
     const transport = openTransport({
       onMessage: (message, answering) => {
-        if (this.#connection === made || made.isRetired) made.peer.received(message, answering)
+        if (this.#connection === made || this.#retired.has(made)) made.peer.received(message, answering)
       },
       onLost: (id, error) => made.peer.lost(id, error),
       onExpired: (error) => {
@@ -179,7 +191,6 @@ export class Link {
       },
       onNoise: (message, fields) => log(message, { target, ...fields }),
     })
-    // To the connection on which it was asked: another one has other ids.
     const answer = (response: RpcResponse) => peer.send(response, this.#headers)
     const peer = new Peer(
       target,
@@ -190,7 +201,14 @@ export class Link {
       },
       () => ++this.#lastId,
     )
-    const made: Connection = { transport, peer, initialized: undefined, modern: undefined, isRetired: false }
+    const made: Connection = {
+      transport,
+      peer,
+      initialized: undefined,
+      modern: undefined,
+      giveUp: undefined,
+      answer,
+    }
     return made
   }
 
@@ -198,6 +216,7 @@ export class Link {
     const { connectTimeoutMs, target, identity } = this.#options
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
+      connection.giveUp = reject
       if (connectTimeoutMs === 0) return
       const message = `target ${target} did not answer initialize in ${connectTimeoutMs} ms`
       timer = setTimeout(() => reject(new TargetError('timeout', message)), connectTimeoutMs)
@@ -293,17 +312,21 @@ export class Link {
 
   #retire(connection: Connection): void {
     this.#connection = undefined
-    connection.isRetired = true
+    this.#retired.add(connection)
     connection.modern?.close()
-    connection.peer.whenIdle(() => connection.transport.close().catch(() => {}))
-    this.#options.events.onLost(this)
+    connection.peer.whenIdle(() => {
+      this.#retired.delete(connection)
+      this.#options.events.onLost(connection.answer)
+      connection.transport.close().catch(() => {})
+    })
   }
 
   #drop(error: TargetError): void {
     const connection = this.#connection
     this.#connection = undefined
+    connection?.giveUp?.(error)
     connection?.peer.failAll(error)
-    if (connection !== undefined) this.#options.events.onLost(this)
+    if (connection !== undefined) this.#options.events.onLost(connection.answer)
     connection?.modern?.close()
     connection?.transport.close().catch(() => {})
   }
@@ -328,6 +351,7 @@ export class Link {
     const connection = this.#connection
     if (connection === undefined)
       throw new TargetError('transport_error', `target ${this.target}: the connection was lost`)
+    request.check?.()
     this.#headers = request.delivery.headers
     try {
       const response = await exchange(connection, request)
@@ -362,7 +386,7 @@ export class Link {
 
   /** The client gave the request up. The server hears of it; whatever it still answers goes nowhere. */
   cancel(id: number, reason: string | undefined): void {
-    this.#connection?.peer.cancel(id, { ...QUIET, headers: this.#headers }, reason)
+    for (const { peer } of this.#connections()) peer.cancel(id, { ...QUIET, headers: this.#headers }, reason)
   }
 
   /** The client listens from here on: what a server says by itself is wanted. */
@@ -382,11 +406,18 @@ export class Link {
     this.#isClosed = true
     clearTimeout(this.#restart)
     this.#unwait?.()
-    const connection = this.#connection
+    const connections = this.#connections()
     this.#connection = undefined
-    connection?.modern?.close()
-    connection?.peer.failAll(new TargetError('unavailable', 'the session was ended'))
-    await connection?.transport.close()
+    this.#retired.clear()
+    const error = new TargetError('unavailable', 'the session was ended')
+    await Promise.all(
+      connections.map(({ giveUp, modern, peer, transport }) => {
+        giveUp?.(error)
+        modern?.close()
+        peer.failAll(error)
+        return transport.close()
+      }),
+    )
   }
 }
 

@@ -141,7 +141,7 @@ export class ModernTarget {
     this.#headers = headers
     const { peer, identity } = this.#options
     const before = this.#listening
-    const delivery = { headers, traceparent: undefined, call: undefined }
+    const delivery = { headers, traceparent: undefined, tracestate: undefined, call: undefined }
     const notifications = {
       toolsListChanged: true,
       promptsListChanged: true,

@@ -46,13 +46,14 @@ export async function serveModern(serving: Serving, [message]: readonly RpcMessa
     return
   }
   const { [META.capabilities]: capabilities, [META.clientInfo]: clientInfo } = metaOf(message.params) ?? {}
-  const session = deps.shared.of(backend, caller.owner, caller.headers, {
-    protocolVersion: LATEST_LEGACY,
-    capabilities: isObject(capabilities) ? capabilities : {},
-    clientInfo: isObject(clientInfo) ? clientInfo : { name: 'unknown', version: '0' },
-  })
-  session.begin(deps.now())
+  let session: Session | undefined
   try {
+    session = deps.shared.of(backend, caller.owner, caller.headers, {
+      protocolVersion: LATEST_LEGACY,
+      capabilities: isObject(capabilities) ? capabilities : {},
+      clientInfo: isObject(clientInfo) ? clientInfo : { name: 'unknown', version: '0' },
+    })
+    session.begin(deps.now())
     if (message.method === 'subscriptions/listen') await listen(serving, session, message, infoOf(serving))
     else await answer(serving, session, message)
   } catch (error) {
@@ -64,7 +65,7 @@ export async function serveModern(serving: Serving, [message]: readonly RpcMessa
     }
     throw error.about(message.id)
   } finally {
-    session.end(deps.now())
+    session?.end(deps.now())
   }
 }
 
@@ -107,8 +108,10 @@ function start(serving: Serving, session: Session, message: RpcRequest, reply: P
   const relay = new Questions(reply, metaOf(message.params)?.[META.logLevel] !== undefined)
   const context = callContext(serving, session, relay, message)
   const underWay = new UnderWay()
-  const work = carryOut(serving, session, message, context, underWay)
-  const { backend, caller } = serving
+  const { backend, caller, deps } = serving
+  session.begin(deps.now())
+  // Also while it waits for the client's answer.
+  const work = carryOut(serving, session, message, context, underWay).finally(() => session.end(deps.now()))
   const pending = { operations: [], calls: [] }
   return { backend, owner: caller.owner, message, relay, context, underWay, work, pending }
 }
@@ -159,7 +162,9 @@ async function carryOut(
     const refusal = new Refusal(404, RPC_ERRORS.methodNotFound, `Method not found: ${method}`)
     return refused(operation, message, refusal)
   }
-  await setLevel(session, message, context)
+  await underWay.unlessGivenUp(setLevel(session, message, context)).catch(() => {
+    // Given up: that shows at once.
+  })
   return perform(session, withoutEnvelope(message), context, underWay)
 }
 
@@ -176,7 +181,12 @@ function withoutEnvelope(message: RpcRequest): RpcRequest {
 async function setLevel(session: Session, message: RpcRequest, context: CallContext): Promise<void> {
   const level = metaOf(message.params)?.[META.logLevel]
   if (typeof level !== 'string') return
-  const delivery = { headers: context.headers, traceparent: undefined, call: undefined }
+  const delivery = {
+    headers: context.headers,
+    traceparent: undefined,
+    tracestate: undefined,
+    call: undefined,
+  }
   const request = {
     method: 'logging/setLevel',
     params: { level },

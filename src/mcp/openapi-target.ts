@@ -1,7 +1,7 @@
 /** A target that is an HTTP API: its operations are tools, and the gateway is the MCP server that it lacks. */
 import type { Headers } from '../core/headers.ts'
 import type { Upstreams } from '../core/upstream.ts'
-import { fetchWhole, forwardedHeaders, type HttpEndpoint } from './http.ts'
+import { fetchWhole, forwardedHeaders, type HttpEndpoint, setTrace } from './http.ts'
 import {
   failure,
   isObject,
@@ -60,7 +60,7 @@ export function openApiTarget(options: OpenApiOptions, events: TransportEvents):
     // An argument never takes the place of a header that came with the request: a model wrote it.
     const headers: Headers = { ...declared, ...forwardedHeaders(delivery.headers), accept }
     if (type !== undefined) headers['content-type'] = type
-    if (delivery.traceparent !== undefined) headers.traceparent = delivery.traceparent
+    setTrace(headers, delivery)
     const path = `${options.pathPrefix}${asked.path}`
     const { reply, abort } = fetchWhole(
       upstreams,

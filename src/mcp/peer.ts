@@ -29,6 +29,8 @@ export interface PeerRequest {
   readonly relay: Relay | undefined
   /** 0 = no limit. Progress starts it anew. */
   readonly timeoutMs: number
+  /** Throws when nobody wants it any more. */
+  readonly check?: () => void
   /** Learns the id under which the target knows the request. */
   readonly onSent?: (id: number) => void
 }
@@ -75,7 +77,11 @@ export class Peer {
     const params = withMeta(request.params, {
       // Tokens of several clients may meet at one server: there they are ours.
       ...(progressToken !== undefined && { progressToken: id }),
-      ...(delivery.traceparent !== undefined && { traceparent: delivery.traceparent }),
+      ...(delivery.traceparent !== undefined && {
+        traceparent: delivery.traceparent,
+        // Of another trace, perhaps.
+        tracestate: delivery.tracestate,
+      }),
     })
     return new Promise((resolve, reject) => {
       const late = () => {
@@ -173,7 +179,9 @@ export class Peer {
 
   /** A message to which no answer is expected. */
   send(message: RpcMessage, headers: Delivery['headers']): void {
-    this.#transport.send(message, { headers, traceparent: undefined, call: undefined }).catch(() => {})
+    this.#transport
+      .send(message, { headers, traceparent: undefined, tracestate: undefined, call: undefined })
+      .catch(() => {})
   }
 
   failAll(error: TargetError): void {

@@ -110,11 +110,15 @@ class Work {
     const uri = this.#text('uri')
     const { link, name } = this.#places.ofUri(uri)
     const response = await this.#asking.forward(link, { ...this.#request.params, uri: name })
+    this.#hideMissing(uri, response)
+    return this.#mapped(link, response, contentsForClient)
+  }
+
+  /** Where rules judge; else what they deny could be told from what is not there. */
+  #hideMissing(uri: string, response: RpcResponse): void {
     const isJudged = this.#asking.session.backend.spec.authorization !== undefined
-    // Else what is denied could be told from what is not there.
     if (isJudged && isFailure(response) && NOT_THERE.has(response.error.code))
       throw unknownResource('resource', uri, false)
-    return this.#mapped(link, response, contentsForClient)
   }
 
   async #task(): Promise<RpcResponse> {
@@ -145,7 +149,10 @@ class Work {
     }
     if (ref.type === 'ref/resource' && typeof ref.uri === 'string') {
       const { link, name } = this.#places.ofUri(ref.uri)
-      return this.#asking.forward(link, { ...this.#request.params, ref: { ...ref, uri: name } })
+      const params = { ...this.#request.params, ref: { ...ref, uri: name } }
+      const response = await this.#asking.forward(link, params)
+      this.#hideMissing(ref.uri, response)
+      return response
     }
     throw this.#refuse('params.ref must be a ref/prompt with a name or a ref/resource with a uri')
   }

@@ -41,7 +41,7 @@ export function startProbe({ target, version, random }: ProbeOptions): Probe {
       let cursor: string | undefined
       for (let pages = 0; pages < MAX_PAGES; pages++) {
         const params = cursor === undefined ? {} : { cursor }
-        const delivery = { headers: {}, traceparent: undefined, call: undefined }
+        const delivery = { headers: {}, traceparent: undefined, tracestate: undefined, call: undefined }
         const answer = await link.request({ method, params, delivery, relay: undefined, timeoutMs: PING_MS })
         if (isFailure(answer)) break
         for (const entry of entriesOf(answer.result, kind)) target.known.add(type, String(entry[kind.key]))
@@ -67,7 +67,7 @@ export function startProbe({ target, version, random }: ProbeOptions): Probe {
       log() {},
     })
     current = link
-    const delivery = { headers: {}, traceparent: undefined, call: undefined }
+    const delivery = { headers: {}, traceparent: undefined, tracestate: undefined, call: undefined }
     try {
       await link.ensureOpen({})
       await link.request({

@@ -17,6 +17,7 @@ export interface TraceOfCaller {
   readonly traceId: string
   /** As it came in. */
   readonly received: string | undefined
+  readonly state: string | undefined
 }
 
 export interface McpRequest {

@@ -1,4 +1,5 @@
 /** The MCP step of the gateway: backends that run, their sessions, and who watches over their targets. */
+import { ConfigProblem } from '../core/config-problem.ts'
 import type { Headers } from '../core/headers.ts'
 import type { Upstreams, UpstreamTarget } from '../core/upstream.ts'
 import { mcpAuthentication } from './authentication/authentication.ts'
@@ -76,11 +77,19 @@ export function createMcp(options: McpOptions): Mcp {
   let running: Prepared = new Map()
   const probes = new Map<Target, Probe>()
 
+  const closing = new Set<Promise<void>>()
+  /** Ends in its own time, and before the gateway does. */
+  function whileClosing(ending: Promise<void>): void {
+    const ended = ending.catch(events.unexpected).finally(() => closing.delete(ended))
+    closing.add(ended)
+  }
+
   const sessions = createSessions({
     ttlMs: options.sessionTtlMs,
     max: options.maxSessions,
     now,
     onCount: events.sessions,
+    whileClosing,
   })
   const onRestart = (backend: McpBackend, target: Target) => events.restarted(backend.spec.name, target.name)
   const debug = (message: string, fields: Readonly<Record<string, string>>) =>
@@ -92,6 +101,7 @@ export function createMcp(options: McpOptions): Mcp {
     now,
     onRestart,
     log: debug,
+    whileClosing,
   })
   const waiting = createWaitingCalls()
   const endpoint: EndpointDependencies = {
@@ -237,6 +247,14 @@ export function createMcp(options: McpOptions): Mcp {
     }
   }
 
+  function authenticationOf({ authentication, authenticationPath }: McpSource) {
+    try {
+      return authentication && mcpAuthentication(authentication, authenticationDependencies)
+    } catch (error) {
+      throw error instanceof ConfigProblem ? error.within(authenticationPath) : error
+    }
+  }
+
   function start(source: McpSource): Running {
     const { name, prefixMode } = source
     const targets = source.targets.map((one) => ({ source: one, target: targetOf(name, one) }))
@@ -249,8 +267,7 @@ export function createMcp(options: McpOptions): Mcp {
         dnsRebindingProtection: source.dnsRebindingProtection,
         hostnames: source.hostnames,
         authorization: mcpAuthorization(source.authorization),
-        authentication:
-          source.authentication && mcpAuthentication(source.authentication, authenticationDependencies),
+        authentication: authenticationOf(source),
       },
       targets: targets.map(({ target }) => target),
       naming: naming(prefixMode, targets.length),
@@ -259,9 +276,10 @@ export function createMcp(options: McpOptions): Mcp {
   }
 
   function endBackend({ backend, targets }: Running): void {
-    sessions.endAll((session) => session.backend === backend).catch(events.unexpected)
+    whileClosing(sessions.endAll((session) => session.backend === backend))
     for (const { target } of targets) {
-      probes.get(target)?.stop().catch(events.unexpected)
+      const probe = probes.get(target)
+      if (probe !== undefined) whileClosing(probe.stop())
       probes.delete(target)
       events.targetGone(backend.spec.name, target.name)
     }
@@ -293,7 +311,7 @@ export function createMcp(options: McpOptions): Mcp {
     async close() {
       waiting.close()
       const probed = [...probes.values()].map((probe) => probe.stop())
-      await Promise.all([...probed, sessions.close(), shared.close()])
+      await Promise.all([...probed, sessions.close(), shared.close(), ...closing])
     },
   }
 }

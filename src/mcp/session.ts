@@ -102,7 +102,7 @@ export class Session {
       events: {
         onRequest: (link, request, relay, answer) => this.#asked(link, request, relay, answer),
         onNotification: (link, notification, relay) => this.#notified(link, notification, relay),
-        onLost: (link) => this.#forgetQuestions(link),
+        onLost: (answer) => this.#forgetQuestions(answer),
         onReturned: (link) => this.#returned(link),
       },
       onRestart: () => this.#options.onRestart(target),
@@ -273,8 +273,8 @@ export class Session {
     return isPrefixed && params !== undefined ? tasksForClient(link.target, params) : params
   }
 
-  #forgetQuestions(link: Link): void {
-    for (const [id, question] of this.#questions) if (question.link === link) this.#questions.delete(id)
+  #forgetQuestions(answer: Question['answer']): void {
+    for (const [id, question] of this.#questions) if (question.answer === answer) this.#questions.delete(id)
   }
 
   #forget(link: Link): void {

@@ -9,6 +9,8 @@ export interface SessionsOptions {
   readonly max: number
   readonly now: () => number
   readonly onCount: (backend: string, change: 1 | -1) => void
+  /** Takes what ends by itself. */
+  readonly whileClosing: (ending: Promise<void>) => void
 }
 
 export interface Sessions {
@@ -28,7 +30,7 @@ const SWEEP_MS = 30_000
 /** A session that was used a moment ago is not the one to go when there are too many. */
 const SAFE_MS = 60_000
 
-export function createSessions({ ttlMs, max, now, onCount }: SessionsOptions): Sessions {
+export function createSessions({ ttlMs, max, now, onCount, whileClosing }: SessionsOptions): Sessions {
   const sessions = new Map<string, Session>()
   const opening = new Set<Session>()
 
@@ -46,7 +48,7 @@ export function createSessions({ ttlMs, max, now, onCount }: SessionsOptions): S
   const idleMs = (session: Session) => (session.isInUse ? 0 : now() - session.usedAt)
 
   function sweep(): void {
-    for (const session of sessions.values()) if (idleMs(session) >= ttlMs) end(session).catch(() => {})
+    for (const session of sessions.values()) if (idleMs(session) >= ttlMs) whileClosing(end(session))
   }
 
   function makeRoom(session: Session): boolean {
@@ -55,7 +57,7 @@ export function createSessions({ ttlMs, max, now, onCount }: SessionsOptions): S
     let oldest: Session | undefined
     for (const one of sessions.values())
       if (idleMs(one) >= SAFE_MS && (oldest === undefined || one.usedAt < oldest.usedAt)) oldest = one
-    if (oldest !== undefined) end(oldest).catch(() => {})
+    if (oldest !== undefined) whileClosing(end(oldest))
     return oldest !== undefined
   }
 

@@ -18,6 +18,8 @@ export interface SharedSessionsOptions {
   readonly ttlMs: number
   readonly max: number
   readonly now: () => number
+  /** Takes what ends by itself. */
+  readonly whileClosing: (ending: Promise<void>) => void
   readonly onRestart: (backend: McpBackend, target: Target) => void
   readonly log: (message: string, fields: Readonly<Record<string, string>>) => void
 }
@@ -73,7 +75,7 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
 
   function end(key: string, session: Session): void {
     sessions.delete(key)
-    session.close().catch(() => {})
+    options.whileClosing(session.close())
   }
 
   function sweep(): void {

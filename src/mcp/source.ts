@@ -17,6 +17,8 @@ export interface McpSource {
   readonly hostnames: readonly string[]
   readonly authorization: readonly McpAuthorizationConfig[]
   readonly authentication: McpAuthenticationConfig | undefined
+  /** Where that stands in the file. */
+  readonly authenticationPath: readonly (string | number)[]
 }
 
 export interface TargetSource {

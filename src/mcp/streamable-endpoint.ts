@@ -114,11 +114,15 @@ async function begin(serving: Serving, message: RpcRequest): Promise<void> {
   const session = isStateful
     ? newSession(serving, randomUUID(), identityOf(message))
     : deps.shared.of(backend, caller.owner, caller.headers)
-  const work = handshake(serving, session, message, isStateful)
+  const underWay = new UnderWay()
+  const { port } = request
+  port.onClosed(() => underWay.giveUp(port.isCut() ? 'it took too long' : 'the client left'))
+  session.begin(deps.now())
+  const work = handshake(serving, session, message, isStateful, underWay)
   request.holdRecord(work)
   const { response, status, headers } = await work
+  session.end(deps.now())
   const isBegun = isStateful && response !== undefined && 'result' in response
-  const { port } = request
   if (isBegun && !port.isOpen()) {
     // Nobody has learnt its id.
     await deps.sessions.end(session)

@@ -9,7 +9,14 @@
 import type { Headers } from '../core/headers.ts'
 import { frameSplitter, parseFrame } from '../core/sse.ts'
 import type { UpstreamCall, Upstreams } from '../core/upstream.ts'
-import { type BodyReader, forwardedHeaders, type HttpEndpoint, sendHttp, wholeBody } from './http.ts'
+import {
+  type BodyReader,
+  forwardedHeaders,
+  type HttpEndpoint,
+  sendHttp,
+  setTrace,
+  wholeBody,
+} from './http.ts'
 import { isRequest, type RequestId, type RpcMessage, readMessage } from './json-rpc.ts'
 import { headersOf } from './modern-wire.ts'
 import { type Delivery, TargetError, type Transport, type TransportEvents } from './transport.ts'
@@ -26,6 +33,8 @@ const RETRY_MS = 1000
 const LONGEST_RETRY_MS = 30_000
 /** How long a target may take to end a session of which we take leave. */
 const LEAVE_MS = 2000
+/** How long what is on its way may take when the rest has ended. */
+const SAY_MS = 500
 
 const isJson = (headers: Headers) =>
   /^application\/(?:.*\+)?json\b/i.test(String(headers['content-type'] ?? ''))
@@ -40,6 +49,9 @@ export function streamableHttp(
   let isClosed = false
   let listening: { readonly headers: Headers; lastEventId: string | undefined; failures: number } | undefined
   const calls = new Map<RequestId | symbol, UpstreamCall>()
+  /** Messages without an answer that are on their way; they still go out when the rest ends. */
+  const saying = new Map<symbol, UpstreamCall>()
+  let onSaid: (() => void) | undefined
   const timers = new Set<NodeJS.Timeout>()
   /** Of the last message: with them leave is taken. */
   let lastHeaders: Headers = {}
@@ -171,7 +183,7 @@ export function streamableHttp(
     }
     lastHeaders = delivery.headers
     const id = isRequest(message) ? message.id : undefined
-    const key = id ?? Symbol('notification')
+    const said = Symbol('notification')
     const isHandshake = isRequest(message) && message.method === 'initialize'
     if (isHandshake) {
       sessionId = undefined
@@ -179,11 +191,12 @@ export function streamableHttp(
     }
     const headers = headersFor(delivery.headers, ACCEPT_BOTH)
     headers['content-type'] = 'application/json'
-    if (delivery.traceparent !== undefined) headers.traceparent = delivery.traceparent
+    setTrace(headers, delivery)
     Object.assign(headers, headersOf(message))
     const body = Buffer.from(JSON.stringify(message))
     const end = (error?: TargetError) => {
-      calls.delete(key)
+      if (id !== undefined) calls.delete(id)
+      else if (saying.delete(said) && saying.size === 0) onSaid?.()
       settle(error)
     }
     const call = sendHttp(
@@ -206,7 +219,7 @@ export function streamableHttp(
             )
           return wholeBody(endpoint.maxBytes, (whole) => {
             const isAnswered = deliver(whole.toString('utf8'), id)
-            if (calls.delete(key) && !isAnswered)
+            if (calls.delete(id) && !isAnswered)
               events.onLost(
                 id,
                 new TargetError('unexpected_response', `${endpoint.address}: no answer in the reply`),
@@ -215,13 +228,14 @@ export function streamableHttp(
           })
         },
         onError(error) {
-          if (calls.delete(key) && id !== undefined) events.onLost(id, error)
-          settle(error)
+          if (id !== undefined && calls.delete(id)) events.onLost(id, error)
+          end(error)
         },
       },
       delivery.call,
     )
-    calls.set(key, call)
+    if (id === undefined) saying.set(said, call)
+    else calls.set(id, call)
   }
 
   /** The stream for what belongs to no request. A server may refuse it, and then has nothing to say. */
@@ -271,6 +285,16 @@ export function streamableHttp(
     events.onClosed(error)
   }
 
+  async function saidAll(): Promise<void> {
+    if (saying.size === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    onSaid = resolve
+    const timer = setTimeout(resolve, SAY_MS)
+    await promise
+    clearTimeout(timer)
+    for (const call of saying.values()) call.abort()
+  }
+
   /** Best effort: a server that does not answer forgets the session by itself. */
   function leave(): Promise<void> {
     if (sessionId === undefined) return Promise.resolve()
@@ -315,9 +339,9 @@ export function streamableHttp(
       calls.delete(id)
     },
     async close() {
-      const leaving = leave()
       close(new TargetError('unavailable', 'the session was ended'))
-      await leaving
+      await saidAll()
+      await leave()
     },
     sessionId: () => sessionId,
   }

@@ -30,6 +30,8 @@ export interface Delivery {
   readonly headers: Headers
   /** W3C trace context of the call. */
   readonly traceparent: string | undefined
+  /** Goes with it, and never without. */
+  readonly tracestate: string | undefined
   readonly call: McpCall | undefined
 }
 

@@ -1,19 +1,33 @@
 /** What servers do for one request of a client, so that it can be given up: also before any of them has it. */
 import type { Link } from './link.ts'
+import { TargetError } from './transport.ts'
 
 export class UnderWay {
   readonly #calls: { readonly link: Link; readonly id: number }[] = []
+  readonly #waiting = new Set<(error: TargetError) => void>()
   #reason: string | undefined
   #isGivenUp = false
 
-  get isGivenUp(): boolean {
-    return this.#isGivenUp
+  /** Throws `TargetError`. */
+  check(): void {
+    if (this.#isGivenUp) throw this.#error()
   }
 
   add(link: Link, id: number): void {
-    // The link is about to send it: taken back right behind it.
-    if (this.#isGivenUp) queueMicrotask(() => link.cancel(id, this.#reason))
-    else this.#calls.push({ link, id })
+    this.#calls.push({ link, id })
+  }
+
+  /** What the work comes to, unless it is given up before. */
+  async unlessGivenUp<T>(work: Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    if (this.#isGivenUp) reject(this.#error())
+    this.#waiting.add(reject)
+    work.then(resolve, reject)
+    return promise.finally(() => this.#waiting.delete(reject))
+  }
+
+  #error(): TargetError {
+    return new TargetError('cancelled', this.#reason ?? 'the client cancelled the request')
   }
 
   giveUp(reason: string | undefined): void {
@@ -21,5 +35,7 @@ export class UnderWay {
     this.#isGivenUp = true
     this.#reason = reason
     for (const { link, id } of this.#calls) link.cancel(id, reason)
+    const error = this.#error()
+    for (const reject of this.#waiting) reject(error)
   }
 }

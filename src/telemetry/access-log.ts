@@ -60,12 +60,13 @@ function describeMcp(line: Line, mcp: McpFacts): void {
   const operation = operations.find(({ errorType }) => errorType !== undefined) ?? operations[0]
   if (operation !== undefined) {
     const { resourceType, resource } = operation
-    line.text('mcp.method.name', operation.method)
+    line.text('mcp.method.name', redact(operation.method))
     line.text('mcp.target', operation.target)
     line.word('mcp.resource.type', resourceType)
-    if (resourceType === 'resource') line.text('mcp.resource.uri', resource)
-    if (resourceType === 'tool') line.text('gen_ai.tool.name', resource)
-    if (resourceType === 'prompt') line.text('gen_ai.prompt.name', resource)
+    const name = resource === undefined ? undefined : redact(resource)
+    if (resourceType === 'resource') line.text('mcp.resource.uri', name)
+    if (resourceType === 'tool') line.text('gen_ai.tool.name', name)
+    if (resourceType === 'prompt') line.text('gen_ai.prompt.name', name)
   }
   line.text('mcp.session.id', sessionId)
   if (operations.length > 1) line.number('mcp.messages', operations.length)

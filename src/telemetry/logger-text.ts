@@ -69,13 +69,13 @@ export function timestamp(epochMs: number): string {
 const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/\b(bearer|basic)(\s+)(?:(?=\S*[\d.~+/=])[\w.~+/=-]{6,}|[\w.~+/=-]{20,})/gi, '$1$2[redacted]'],
   // OpenAI, Anthropic; GitHub; Slack; Google; AWS; GitLab; Hugging Face; Groq; xAI.
-  [/(?<![\w-])(?:sk|pk|rk)-[\w*.-]{6,}/g, '[redacted]'],
+  [/(?<![A-Za-z0-9-])(?:sk|pk|rk)-[\w*.-]{6,}/g, '[redacted]'],
   [
-    /(?<![\w-])(?:gh[opusr]_|github_pat_|xox[a-z]-|AIza|AKIA|ASIA|glpat-|hf_|gsk_|xai-)[\w*-]{8,}/g,
+    /(?<![A-Za-z0-9-])(?:gh[opusr]_|github_pat_|xox[a-z]-|AIza|AKIA|ASIA|glpat-|hf_|gsk_|xai-)[\w*-]{8,}/g,
     '[redacted]',
   ],
   // JSON web tokens.
-  [/(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?/g, '[redacted]'],
+  [/(?<![A-Za-z0-9-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?/g, '[redacted]'],
   // `api_key=…`, `"x-api-key": "…"`, `?key=…`, `password: …`
   [
     /((?:api[-_]?key|access[-_]?token|auth[-_]?token|client[-_]?secret|signature|password|[?&](?:key|token|sig))["']?\s?[=:]\s?["']?)[^\s"'&,;)}]{4,}/gi,

@@ -4,6 +4,7 @@
  * A name that no server is known to have is the client's own string and no label: it reads `unknown`.
  */
 import type { Exchange, McpOperation } from '../core/exchange.ts'
+import { redact } from './logger-text.ts'
 import type { Families } from './metrics-families.ts'
 
 const UNKNOWN = 'unknown'
@@ -53,7 +54,7 @@ const statusOf = ({ errorType }: McpOperation) =>
 
 /** Task ids are made up for each task. */
 const resourceOf = ({ resource, resourceConfirmed, resourceType }: McpOperation) =>
-  resource !== undefined && resourceConfirmed && resourceType !== 'task' ? resource : UNKNOWN
+  resource !== undefined && resourceConfirmed && resourceType !== 'task' ? redact(resource) : UNKNOWN
 
 export function observeMcp(families: Families, exchange: Exchange): void {
   for (const operation of exchange.mcp?.operations ?? []) {
@@ -86,8 +87,9 @@ function observeOperation(families: Families, exchange: Exchange, operation: Mcp
       route,
     )
     .inc()
-  // A notification has no answer that could be waited for.
+  // A notification has no answer that could be waited for, and who gives a request up does not wait for it.
   if (operation.requestId === undefined || operation.endedAt === undefined) return
+  if (operation.errorType === 'cancelled') return
   const ms = operation.endedAt - operation.startedAt
   const at = exchange.startedAtEpochMs + (operation.endedAt - exchange.startedAt)
   const traceId = exchange.trace.sampled ? exchange.trace.traceId : undefined

@@ -4,6 +4,7 @@
  */
 import type { Attributes } from '@opentelemetry/api'
 import type { Exchange, McpCall, McpFacts, McpOperation } from '../core/exchange.ts'
+import { redact } from './logger-text.ts'
 import {
   clip,
   endOf,
@@ -23,7 +24,7 @@ export const mainOperation = ({ operations }: McpFacts): McpOperation | undefine
 /** `tools/call echo`; a URI is no part of a name, there are too many. */
 function operationName({ method, resource, resourceType }: McpOperation, called = method): string {
   if (called !== method) return called
-  return spanName(method, resourceType === 'tool' || resourceType === 'prompt' ? resource : undefined)
+  return redact(spanName(method, resourceType === 'tool' || resourceType === 'prompt' ? resource : undefined))
 }
 
 export function mcpServerName(mcp: McpFacts): string | undefined {
@@ -34,12 +35,12 @@ export function mcpServerName(mcp: McpFacts): string | undefined {
 function operationAttributes(operation: McpOperation): Attributes {
   const { method, resource, resourceType, requestId } = operation
   return present({
-    'mcp.method.name': clip(method),
+    'mcp.method.name': clip(redact(method)),
     'jsonrpc.request.id': requestId === undefined ? undefined : String(requestId),
     'gen_ai.operation.name': method === 'tools/call' ? 'execute_tool' : undefined,
-    'gen_ai.tool.name': resourceType === 'tool' ? clip(resource) : undefined,
-    'gen_ai.prompt.name': resourceType === 'prompt' ? clip(resource) : undefined,
-    'mcp.resource.uri': resourceType === 'resource' ? clip(resource) : undefined,
+    'gen_ai.tool.name': resourceType === 'tool' ? clip(safe(resource)) : undefined,
+    'gen_ai.prompt.name': resourceType === 'prompt' ? clip(safe(resource)) : undefined,
+    'mcp.resource.uri': resourceType === 'resource' ? clip(safe(resource)) : undefined,
   })
 }
 
