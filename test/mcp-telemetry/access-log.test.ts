@@ -2,7 +2,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type RunningGateway, runGateway } from '../support/gateway.ts'
 import { stdioTarget } from '../support/mcp.ts'
-import { callOf, initialize, type Json, type Lab, openSession, post, request, startLab } from '../support/mcp-lab.ts'
+import {
+  callOf,
+  initialize,
+  type Json,
+  type Lab,
+  openSession,
+  post,
+  request,
+  startLab,
+} from '../support/mcp-lab.ts'
 import { recordOf } from '../support/records.ts'
 import { modern, STDIO_SERVER } from './lab.fixture.ts'
 
@@ -235,7 +244,11 @@ describe.each(['text', 'json'])('the log in %s', (format) => {
     }
     const session = { ...(await openSession(url)), ...credentials }
     const { headers: begun } = await post(url, initialize(), credentials)
-    await post(`${url}?api_key=query-secret-4711`, callOf(1, 'web_echo', { message: 'argument-4711' }), session)
+    await post(
+      `${url}?api_key=query-secret-4711`,
+      callOf(1, 'web_echo', { message: 'argument-4711' }),
+      session,
+    )
     await post(url, callOf(2, 'web_throw', { token: 'argument-4711' }), session)
     expect(begun.get('mcp-session-id')).not.toBeNull()
     await running.recorded(format === 'text' ? 0 : 5)
@@ -275,31 +288,36 @@ describe.each(['text', 'json'])('the log in %s', (format) => {
     { name: 'a method', message: request(1, ODD_TOOL) },
     { name: 'a notification', message: { jsonrpc: '2.0', method: `notifications/${ODD_TOOL}` } },
     { name: "a request's id", message: request(ODD_TOOL, 'ping') },
-  ])('it writes one line of its own for $name with spaces, quotes, line breaks and escapes in its name', async ({
-    message,
-  }) => {
-    const running = await run('', { LOG_FORMAT: format })
-    const url = `${running.url}/mcp`
-    const session = await openSession(url)
-    const from = running.log().length
-    const { headers } = await post(url, message, session)
-    const traceId = headers.get('x-trace-id')
-    if (format === 'text') await textLineOf(running, traceId)
-    else await recordOf(running, replyOf({ headers }))
-    const lines = running.log().slice(from).split('\n').filter((line) => line !== '')
-    const own = lines.filter((line) => line.includes(String(traceId)))
-    expect(own).toHaveLength(1)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be there.
-    expect(own[0]?.replaceAll('\t', '')).not.toMatch(/[\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]/)
-    for (const line of lines) {
-      if (format === 'json') expect(JSON.parse(line)).not.toHaveProperty('forged')
-      else {
-        expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\t\w+\t\w+/)
-        expect(line).not.toMatch(/^2026-01-01T00:00:00/)
-        if (line.includes('\trequest ')) expect(fieldsOf(line)).not.toHaveProperty('forged')
+  ])(
+    'it writes one line of its own for $name with spaces, quotes, line breaks and escapes in its name',
+    async ({ message }) => {
+      const running = await run('', { LOG_FORMAT: format })
+      const url = `${running.url}/mcp`
+      const session = await openSession(url)
+      const from = running.log().length
+      const { headers } = await post(url, message, session)
+      const traceId = headers.get('x-trace-id')
+      if (format === 'text') await textLineOf(running, traceId)
+      else await recordOf(running, replyOf({ headers }))
+      const lines = running
+        .log()
+        .slice(from)
+        .split('\n')
+        .filter((line) => line !== '')
+      const own = lines.filter((line) => line.includes(String(traceId)))
+      expect(own).toHaveLength(1)
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be there.
+      expect(own[0]?.replaceAll('\t', '')).not.toMatch(/[\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]/)
+      for (const line of lines) {
+        if (format === 'json') expect(JSON.parse(line)).not.toHaveProperty('forged')
+        else {
+          expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\t\w+\t\w+/)
+          expect(line).not.toMatch(/^2026-01-01T00:00:00/)
+          if (line.includes('\trequest ')) expect(fieldsOf(line)).not.toHaveProperty('forged')
+        }
       }
-    }
-  })
+    },
+  )
 })
 
 test('it says the name of a tool as it is, whatever is in it', async () => {
@@ -310,7 +328,9 @@ test('it says the name of a tool as it is, whatever is in it', async () => {
   expect(messages.at(-1)).toHaveProperty('result')
   const record = await recordOf(running, replyOf({ headers }))
   // Direction marks are shown as such rather than obeyed.
-  expect(String(record['gen_ai.tool.name']).replace(/\\u202e|\u202e/, '')).toBe(ODD_TOOL.replace('\u202e', ''))
+  expect(String(record['gen_ai.tool.name']).replace(/\\u202e|\u202e/, '')).toBe(
+    ODD_TOOL.replace('\u202e', ''),
+  )
 })
 
 test('it cuts what is too long', async () => {

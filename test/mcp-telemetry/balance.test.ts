@@ -92,7 +92,8 @@ const COMMON: readonly Act[] = [
     type: 'resource',
     name: 'memo:none',
     isMadeUp: true,
-    errors: ['mcp_error'],
+    // Where there are rules, what is not listed is as unknown as what is denied.
+    errors: ['mcp_error', 'invalid_request'],
   },
   { method: 'prompts/get', params: { name: 'two_greet' }, target: 'two', type: 'prompt', name: 'greet' },
   { method: 'made/up', errors: ['invalid_request', 'mcp_error'] },
@@ -124,10 +125,7 @@ async function stateful(url: string) {
     'mcp-protocol-version': '2025-11-25',
   }
   const notify = async (method: string, params: Json = {}) =>
-    note(
-      { method, isNotification: true },
-      await post(url, { jsonrpc: '2.0', method, params }, session),
-    )
+    note({ method, isNotification: true }, await post(url, { jsonrpc: '2.0', method, params }, session))
   await notify('notifications/initialized')
   requests += 2
   let id = 0
@@ -169,7 +167,9 @@ async function stateful(url: string) {
 
   // The client leaves, and the call goes on.
   const leave = new AbortController()
-  const left = await postRaw(url, callOf('l', 'two_hold', { label: 'left' }), session, { signal: leave.signal })
+  const left = await postRaw(url, callOf('l', 'two_hold', { label: 'left' }), session, {
+    signal: leave.signal,
+  })
   await two.happened(/^called hold/)
   note({ method: 'tools/call', target: 'two', type: 'tool', name: 'hold' }, left)
   leave.abort()
@@ -191,11 +191,7 @@ async function batch(url: string) {
   }
   const answer = await post(
     url,
-    [
-      callOf(1, 'one_echo'),
-      { jsonrpc: '2.0', method: 'notifications/initialized' },
-      callOf(2, 'two_throw'),
-    ],
+    [callOf(1, 'one_echo'), { jsonrpc: '2.0', method: 'notifications/initialized' }, callOf(2, 'two_throw')],
     session,
   )
   note(tool('one', 'echo'), answer)
@@ -310,8 +306,7 @@ function tally(keys: readonly string[]): Record<string, number> {
 }
 
 const recordOf = (traceId: string) => gateway.records().find((record) => record['trace.id'] === traceId)
-const serverOf = (traceId: string) =>
-  spans.find((span) => span.kind === 'server' && span.traceId === traceId)
+const serverOf = (traceId: string) => spans.find((span) => span.kind === 'server' && span.traceId === traceId)
 const isOfBatch = ({ traceId }: Told) => traceId === batchTrace
 
 /** What the log says went wrong, else nothing. */
@@ -382,7 +377,10 @@ describe('the spans', () => {
   test('it has one SERVER span for each line, with the ids of that line', () => {
     const servers = spans.filter(({ kind }) => kind === 'server')
     expect(servers.map(({ traceId, spanId }) => `${traceId} ${spanId}`).sort()).toEqual(
-      gateway.records().map((record) => `${record['trace.id']} ${record['span.id']}`).sort(),
+      gateway
+        .records()
+        .map((record) => `${record['trace.id']} ${record['span.id']}`)
+        .sort(),
     )
   })
 
@@ -417,7 +415,8 @@ describe('the spans', () => {
 
   test('it has a CLIENT span of each call that reached a target, with the same error', () => {
     const calls = told.filter(
-      (message) => !isOfBatch(message) && message.expected.name !== undefined && hasReached(errorTold(message)),
+      (message) =>
+        !isOfBatch(message) && message.expected.name !== undefined && hasReached(errorTold(message)),
     )
     const seen = calls.map(({ traceId, expected }) => {
       const server = serverOf(traceId)

@@ -1,15 +1,11 @@
 /** Another configuration while clients are connected: who notices, and who must not. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
-import { type Command, endCommands, ready, startCommand } from '../support/command.ts'
 import { freePort } from '../support/free-port.ts'
 import { type RunningGateway, runGateway } from '../support/gateway.ts'
 import { connectClient, stdioTarget } from '../support/mcp.ts'
@@ -26,14 +22,7 @@ import {
   startLab,
   textOf,
 } from '../support/mcp-lab.ts'
-import { ITEMS_DOCUMENT, startItemsApi } from './items-api.fixture.ts'
 import { modern } from './lab.fixture.ts'
-
-const directory = mkdtempSync(join(tmpdir(), 'agentgateway-mcp-reload-'))
-afterAll(() => {
-  endCommands()
-  rmSync(directory, { recursive: true, force: true })
-})
 
 let one: Lab
 let two: Lab
@@ -47,8 +36,8 @@ afterEach(async () => {
   await Promise.all([one.stop(), two.stop()])
 })
 
-const ONE = () => `{name: one, mcp: {host: "${one.url}"}}`
-const TWO = () => `{name: two, mcp: {host: "${two.url}"}}`
+const ONE = () => `{name: one, mcp: {host: "${one.url}"}, connectTimeout: 2s}`
+const TWO = () => `{name: two, mcp: {host: "${two.url}"}, connectTimeout: 2s}`
 const PIPE = `{name: pipe, ${stdioTarget(FIXTURE, 'pipe')}}`
 
 interface Setup {
@@ -183,26 +172,29 @@ describe('a reload that changes the targets', () => {
     { name: 'of a session, on a stream', isModern: false, begun: true },
     { name: 'of a client of 2026-07-28', isModern: true, begun: false },
     { name: 'of a client of 2026-07-28, on a stream', isModern: true, begun: true },
-  ])('it answers a call that is under way with its result or an error: $name', async ({ isModern, begun }) => {
-    const gateway = await run({ targets: [ONE(), TWO()] })
-    const url = `${gateway.url}/mcp`
-    const own = modern(1, 'tools/call', { name: 'one_hold', arguments: { label: 'x' } })
-    const held = isModern
-      ? postRaw(url, own.message, own.headers)
-      : postRaw(url, callOf(1, 'one_hold', { label: 'x' }), await openSession(url))
-    await one.happened(/^called hold/)
-    if (begun) await held
-    await reload(gateway, { targets: [TWO()] })
-    one.release('x')
-    const response = await held
-    const answer = await response.text()
-    expect(response.status).not.toBe(202)
-    expect(answer).toMatch(/one went on|"error":/)
-    await eventually(
-      () => gateway.metric('agentgateway_requests_in_flight'),
-      (count) => count === 0,
-    )
-  })
+  ])(
+    'it answers a call that is under way with its result or an error: $name',
+    async ({ isModern, begun }) => {
+      const gateway = await run({ targets: [ONE(), TWO()] })
+      const url = `${gateway.url}/mcp`
+      const own = modern(1, 'tools/call', { name: 'one_hold', arguments: { label: 'x' } })
+      const held = isModern
+        ? postRaw(url, own.message, own.headers)
+        : postRaw(url, callOf(1, 'one_hold', { label: 'x' }), await openSession(url))
+      await one.happened(/^called hold/)
+      if (begun) await held
+      await reload(gateway, { targets: [TWO()] })
+      one.release('x')
+      const response = await held
+      const answer = await response.text()
+      expect(response.status).not.toBe(202)
+      expect(answer).toMatch(/one went on|"error":/)
+      await eventually(
+        () => gateway.metric('agentgateway_requests_in_flight'),
+        (count) => count === 0,
+      )
+    },
+  )
 
   test('it says goodbye to the servers that it has no more', async () => {
     const gateway = await run({ targets: [ONE(), TWO()] })
@@ -293,185 +285,6 @@ describe('a reload that changes the targets', () => {
       () => gateway.metric('agentgateway_mcp_target_up', { server: 'two' }),
       (value) => value === 1,
     )
-  })
-})
-
-const jwks = join(directory, 'bad-jwks.json')
-writeFileSync(jwks, '{"keys": "none"}')
-
-describe('a broken configuration', () => {
-  /** Each with the place that it is to be reported at. */
-  const BROKEN: readonly { name: string; place: RegExp; setup: (port: number) => string }[] = [
-    {
-      name: 'duplicate target names',
-      place: /mcp\.targets\[1\]/,
-      setup: () => yamlOf({ targets: [ONE(), ONE()] }),
-    },
-    {
-      name: 'an unknown key',
-      place: /mcp\.targets\[0\]\.mpc/,
-      setup: () => yamlOf({ targets: [`{name: one, mpc: {host: "${one.url}"}}`] }),
-    },
-    {
-      name: 'an unknown key of mcp',
-      place: /mcp\.statefulmode/,
-      setup: () => yamlOf({ targets: [ONE()], more: 'statefulmode: stateless,' }),
-    },
-    {
-      name: 'a target of no kind',
-      place: /mcp\.targets\[0\]/,
-      setup: () => yamlOf({ targets: ['{name: one}'] }),
-    },
-    {
-      name: 'no targets',
-      place: /mcp\.targets/,
-      setup: () => yamlOf({ targets: [] }),
-    },
-    {
-      name: 'a bad CEL rule',
-      place: /mcp\.policies\.mcpAuthorization\.rules\[0\]/,
-      setup: () =>
-        yamlOf({
-          targets: [ONE()],
-          more: `policies: {mcpAuthorization: {rules: ['mcp.tool.name ==']}},`,
-        }),
-    },
-    {
-      name: 'a CEL rule with an unknown variable',
-      place: /mcp\.policies\.mcpAuthorization\.rules\[0\]/,
-      setup: () =>
-        yamlOf({ targets: [ONE()], more: `policies: {mcpAuthorization: {rules: [{deny: 'nope.name == "x"'}]}},` }),
-    },
-    {
-      name: 'a missing OpenAPI file',
-      place: /mcp\.targets\[1\]\.openapi\.schema/,
-      setup: () =>
-        yamlOf({
-          targets: [
-            ONE(),
-            `{name: shop, openapi: {schema: {file: "${directory}/none.yaml"}, host: "http://127.0.0.1:1"}}`,
-          ],
-        }),
-    },
-    {
-      name: 'an OpenAPI document that is none',
-      place: /mcp\.targets\[0\]\.openapi\.schema/,
-      setup: () =>
-        yamlOf({
-          targets: ['{name: shop, openapi: {schema: {inline: {hello: 1}}, host: "http://127.0.0.1:1"}}'],
-        }),
-    },
-    {
-      name: 'a bad JWKS file',
-      place: /mcp\.policies\.mcpAuthentication\.jwks/,
-      setup: () =>
-        yamlOf({
-          targets: [ONE()],
-          more: `policies: {mcpAuthentication: {issuer: "https://id.example.com", audiences: [x], jwks: {file: "${jwks}"}}},`,
-        }),
-    },
-    {
-      name: "mcp.port that is a bind's",
-      place: /mcp\.port/,
-      setup: (port) =>
-        `binds: [{port: ${port}, listeners: [{routes: [{policies: {directResponse: {status: 200}}}]}]}]\nmcp: {port: ${port}, targets: [${ONE()}]}`,
-    },
-  ]
-
-  // The command is what watches the file, and says what is wrong where.
-  let command: Command
-  let url: string
-  let statsUrl: string
-  const file = join(directory, 'config.yaml')
-  let good: string
-  let port: number
-  let lab: Lab
-  beforeAll(async () => {
-    lab = await startLab({ name: 'lab' })
-    port = await freePort()
-    good = yamlOf({ targets: [`{name: one, mcp: {host: "${lab.url}"}}`, PIPE], port })
-    writeFileSync(file, good)
-    command = startCommand(['-f', file])
-    const addresses = await ready(command)
-    url = addresses.url
-    statsUrl = addresses.statsUrl
-  })
-  afterAll(async () => {
-    endCommands()
-    await lab.stop()
-  })
-
-  const metric = async (name: string) =>
-    Number(
-      new RegExp(`^${name} (\\S+)$`, 'm').exec(await (await fetch(`${statsUrl}/metrics`)).text())?.[1] ?? Number.NaN,
-    )
-
-  const isNews = ({ level, scope, message }: Readonly<Record<string, unknown>>) =>
-    scope === 'config' && (level === 'error' || message === 'configuration reloaded')
-  let comments = 0
-  afterEach(async () => {
-    const from = command.lines().length
-    writeFileSync(file, `${good}\n# ${++comments}\n`)
-    await command.line(() => command.lines().slice(from).some(isNews))
-  })
-
-  test.each(BROKEN)('$name changes nothing, and is reported with its place', async ({ place, setup }) => {
-    const session = await openSession(`${url}/mcp`)
-    const from = command.lines().length
-    writeFileSync(file, setup(port).replace('mcp: {port: 0', `mcp: {port: ${port}`))
-    const news = () => command.lines().slice(from).filter(isNews)
-    await command.line(() => news().length > 0)
-    const [first = {}] = news()
-    expect(first).toMatchObject({ level: 'error' })
-    const lines = command.lines().slice(from)
-    const line = lines.find(({ path }) => place.test(String(path))) ?? first
-    expect(line.path).toMatch(place)
-    expect(line.place).toMatch(new RegExp(`^${file}:\\d+:\\d+$`))
-    expect(line.problem).toMatch(/\w/)
-    const { status, messages } = await post(`${url}/mcp`, callOf(1, 'pipe_whoami'), session)
-    expect(status).toBe(200)
-    expect(textOf(messages.at(-1)?.result)).toMatch(/^pipe \d+$/)
-    expect(await metric('agentgateway_config_synchronized')).toBe(0)
-    writeFileSync(file, good)
-    await eventually(
-      () => metric('agentgateway_config_synchronized'),
-      (value) => value === 1,
-    )
-    expect((await post(`${url}/mcp`, callOf(2, 'pipe_whoami'), session)).messages).toEqual([
-      { ...messages.at(-1), id: 2 },
-    ])
-  })
-})
-
-describe('a changed OpenAPI file', () => {
-  test('it brings other tools', async () => {
-    const api = await startItemsApi()
-    const file = join(directory, 'shop.json')
-    const config = join(directory, 'shop.yaml')
-    writeFileSync(file, JSON.stringify(ITEMS_DOCUMENT))
-    writeFileSync(
-      config,
-      `mcp: {port: 0, targets: [{name: shop, openapi: {schema: {file: ${JSON.stringify(file)}}, host: "${api.url}"}}]}`,
-    )
-    const command = startCommand(['-f', config])
-    closing.push(async () => endCommands(), api.stop)
-    const { url } = await ready(command)
-    const toolsOf = async () => {
-      const client = await connectClient(url)
-      const { tools } = await client.listTools()
-      await client.close()
-      return tools.map(({ name }) => name)
-    }
-    expect(await toolsOf()).toContain('listItems')
-    const { '/items': items } = ITEMS_DOCUMENT.paths
-    writeFileSync(
-      file,
-      JSON.stringify({
-        ...ITEMS_DOCUMENT,
-        paths: { '/items': { get: { ...items.get, operationId: 'allItems' } } },
-      }),
-    )
-    await eventually(toolsOf, (names) => names.join() === 'allItems')
   })
 })
 

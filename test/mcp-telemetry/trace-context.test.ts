@@ -3,9 +3,18 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Collector, type Span, startCollector } from '../support/collector.ts'
 import { type RunningGateway, runGateway } from '../support/gateway.ts'
 import { stdioTarget } from '../support/mcp.ts'
-import { callOf, initialize, type Json, type Lab, openSession, post, startLab, textOf } from '../support/mcp-lab.ts'
+import {
+  callOf,
+  initialize,
+  type Json,
+  type Lab,
+  openSession,
+  post,
+  startLab,
+  textOf,
+} from '../support/mcp-lab.ts'
 import { type ItemsApi, itemsDocument, startItemsApi } from './items-api.fixture.ts'
-import { childrenOf, modern, serverSpans, STDIO_SERVER, spansAtEnd } from './lab.fixture.ts'
+import { childrenOf, modern, STDIO_SERVER, serverSpans, spansAtEnd } from './lab.fixture.ts'
 
 const HEADER_TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const META_TRACE = '0af7651916cd43dd8448eb211c80319c'
@@ -50,7 +59,8 @@ function told(target: Target, result: unknown): Told {
   if (target === 'pipe') return { headers: undefined, meta: (JSON.parse(textOf(result)) ?? {}) as Json }
   if (target === 'shop') return { headers: api.seen.at(-1)?.headers, meta: undefined }
   const call = (target === 'web' ? web : old).received.findLast(({ method }) => method === 'tools/call')
-  return { headers: call?.headers, meta: ((call?.message.params as Json)._meta ?? {}) as Json }
+  const params = call?.message.params as Json | undefined
+  return { headers: call?.headers, meta: (params?._meta ?? {}) as Json }
 }
 
 interface Caller {
@@ -138,7 +148,9 @@ describe.each(WAYS)('%s', (way) => {
       await collector.close()
     })
     const treeOf = (target: Target) => {
-      const server = callSpans(spans).find(({ attributes }) => attributes['agentgateway.mcp.target'] === target)
+      const server = callSpans(spans).find(
+        ({ attributes }) => attributes['agentgateway.mcp.target'] === target,
+      )
       const call = childrenOf(spans, server).find(({ name }) => name === server?.name)
       return { server, call }
     }
@@ -184,6 +196,12 @@ describe.each(WAYS)('%s', (way) => {
       expected: fromMeta('00'),
     },
     {
+      name: 'does not sample, says _meta where the header is malformed,',
+      isTracing: true,
+      caller: { headers: { traceparent: 'junk' }, meta: { traceparent: fromMeta('00') } },
+      expected: fromMeta('00'),
+    },
+    {
       name: 'samples where tracing is off, by its header,',
       isTracing: false,
       caller: { headers: { traceparent: fromHeader() } },
@@ -195,31 +213,30 @@ describe.each(WAYS)('%s', (way) => {
       caller: { meta: { traceparent: fromMeta() } },
       expected: fromMeta(),
     },
-  ])('that $name has its context passed on untouched, and no span', async ({
-    isTracing,
-    caller,
-    expected,
-  }) => {
-    const collector = await startCollector()
-    const gateway = isTracing
-      ? await withTracing(collector)
-      : await runGateway(`mcp:\n  port: 0\n  targets:${targets}`)
-    const received = await callAll(gateway, way, caller)
-    const records = gateway.records().filter((one) => one['mcp.method.name'] === 'tools/call')
-    const spans = await spansAtEnd(gateway, collector)
-    await collector.close()
-    expect(spans).toEqual([])
-    for (const target of TARGETS) {
-      const { headers, meta, traceId } = received[target]
-      expect({ target, header: headers?.traceparent, meta: meta?.traceparent }).toEqual({
-        target,
-        header: headers && expected,
-        meta: meta && expected,
-      })
-      expect(traceId).toBe(expected.split('-')[1])
-    }
-    expect(records.map((one) => one['trace.id'])).toEqual(TARGETS.map(() => expected.split('-')[1]))
-  })
+  ])(
+    'that $name has its context passed on untouched, and no span',
+    async ({ isTracing, caller, expected }) => {
+      const collector = await startCollector()
+      const gateway = isTracing
+        ? await withTracing(collector)
+        : await runGateway(`mcp:\n  port: 0\n  targets:${targets}`)
+      const received = await callAll(gateway, way, caller)
+      const records = gateway.records().filter((one) => one['mcp.method.name'] === 'tools/call')
+      const spans = await spansAtEnd(gateway, collector)
+      await collector.close()
+      expect(spans).toEqual([])
+      for (const target of TARGETS) {
+        const { headers, meta, traceId } = received[target]
+        expect({ target, header: headers?.traceparent, meta: meta?.traceparent }).toEqual({
+          target,
+          header: headers && expected,
+          meta: meta && expected,
+        })
+        expect(traceId).toBe(expected.split('-')[1])
+      }
+      expect(records.map((one) => one['trace.id'])).toEqual(TARGETS.map(() => expected.split('-')[1]))
+    },
+  )
 
   test('without a context and with tracing off makes up none for the targets', async () => {
     const gateway = await runGateway(`mcp:\n  port: 0\n  targets:${targets}`)
@@ -255,7 +272,11 @@ test.each<[string, unknown]>([
   const session = await openSession(url)
   const calls = []
   for (const tool of [TOOLS.web, TOOLS.pipe]) {
-    const { status, messages, headers } = await post(url, callOf(1, tool, {}, { traceparent, keep: 1 }), session)
+    const { status, messages, headers } = await post(
+      url,
+      callOf(1, tool, {}, { traceparent, keep: 1 }),
+      session,
+    )
     expect({ status, result: messages.at(-1)?.result }).toEqual({ status: 200, result: expect.anything() })
     calls.push({ traceId: headers.get('x-trace-id'), result: messages.at(-1)?.result })
   }
