@@ -21,6 +21,19 @@ interface Image {
 }
 
 /** Instruction and the rest of its (joined) line. */
+/** How this machine reaches the package registry: its own certificate authority, its proxy. */
+const WAY_OUT = Object.fromEntries(
+  [
+    'NODE_EXTRA_CA_CERTS',
+    'HTTPS_PROXY',
+    'HTTP_PROXY',
+    'NO_PROXY',
+    'https_proxy',
+    'http_proxy',
+    'no_proxy',
+  ].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+)
+
 function instructions(): (readonly [string, string])[] {
   const joined = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
     .replaceAll(/^#.*\n/gm, '')
@@ -75,7 +88,7 @@ function buildImage(folder: string): Image {
         const { status, stderr, stdout } = spawnSync('sh', ['-c', command], {
           cwd: inRoot('.'),
           encoding: 'utf8',
-          env: { PATH: `${NODE}${delimiter}${process.env.PATH}`, HOME: process.env.HOME },
+          env: { ...WAY_OUT, PATH: `${NODE}${delimiter}${process.env.PATH}`, HOME: process.env.HOME },
         })
         if (status !== 0) throw new Error(`RUN ${rest}: ${status}\n${stdout}${stderr}`)
         break
