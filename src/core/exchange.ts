@@ -183,6 +183,13 @@ export interface Exchange {
   readonly userAgent: string | undefined
   requestBytes: number
 
+  // Who asked, as far as the request tells.
+  /** As the client named its end user, in the request's body or in its token. */
+  user: string | undefined
+  group: string | undefined
+  /** Tells credentials apart and is none: the beginning of a SHA-256. */
+  key: string | undefined
+
   // Where it went.
   /** `bind/3000` */
   readonly bind: string
@@ -253,6 +260,9 @@ export function beginExchange(start: ExchangeStart): Exchange {
     scheme: start.scheme,
     userAgent: start.userAgent,
     requestBytes: 0,
+    user: undefined,
+    group: undefined,
+    key: undefined,
     bind: start.bind,
     listener: undefined,
     route: undefined,

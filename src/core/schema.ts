@@ -33,6 +33,30 @@ export const durationMs = z
     return z.NEVER
   })
 
+/** Days too, as nothing waits for it: `30d`, `12h`, `1d12h`. */
+export const longDurationMs = z
+  .string()
+  .regex(/^(?:\d+(?:\.\d+)?[dhms])+$/, { error: 'expected a duration such as 12h, 30d or 1d12h' })
+  .transform((text) => {
+    const units: Record<string, number> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 }
+    return [...text.matchAll(/(\d+(?:\.\d+)?)([dhms])/g)].reduce(
+      (sum, [, amount, unit]) => sum + Number(amount) * (units[unit ?? ''] ?? 0),
+      0,
+    )
+  })
+
+/** `500MiB`, `2GiB`, `1GB`, or a number of bytes. */
+export const byteSize = z.union([
+  z.int().nonnegative(),
+  z
+    .string()
+    .regex(/^\d+(?:\.\d+)?\s*(?:[KMGT]i?B|B)$/, { error: 'expected a size such as 500MiB or 2GiB' })
+    .transform((text) => {
+      const [, amount, prefix = '', binary] = /^([\d.]+)\s*([KMGT]?)(i?)B$/.exec(text) ?? []
+      return Math.round(Number(amount) * (binary === 'i' ? 1024 : 1000) ** ' KMGT'.indexOf(prefix || ' '))
+    }),
+])
+
 /** https://www.rfc-editor.org/rfc/rfc9110#section-5.1 */
 export const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, { error: 'not a header name' })
 export const headerValue = z

@@ -6,7 +6,7 @@ test.each([
   { name: 'a key of its own header', headers: { 'x-api-key': 'opaque-key' } },
   { name: 'one value of several', headers: { 'x-token': ['other-one', 'opaque-key'] } },
 ])('it takes out $name', ({ headers }) => {
-  expect(withoutCredentials('no such key: opaque-key, opaque-key', headers)).toBe(
+  expect(withoutCredentials('no such key: opaque-key, opaque-key', headers, '/')).toBe(
     'no such key: [redacted], [redacted]',
   )
 })
@@ -16,5 +16,13 @@ test.each([
   { name: 'that are too short to be keys', headers: { 'x-api-key': 'json' } },
   { name: 'that are missing', headers: { authorization: undefined } },
 ])('it leaves words $name', ({ headers }) => {
-  expect(withoutCredentials('not application/json', headers)).toBe('not application/json')
+  expect(withoutCredentials('not application/json', headers, '/')).toBe('not application/json')
+})
+
+test.each([
+  { path: '/v1?key=opaque-key&a=1', said: 'opaque-key' },
+  { path: '/v1?api_key=a%20long%20key', said: 'a long key, a%20long%20key' },
+])('it takes out what the query of $path has', ({ path, said }) => {
+  const masked = withoutCredentials(`no such key: ${said}`, {}, path)
+  expect(masked).toMatch(/^no such key: \[redacted\](?:, \[redacted\])?$/)
 })

@@ -259,7 +259,10 @@ export function streamRelay(plan: LlmPlan, options: RelayOptions): StreamRelay {
       const { bytes, failure } = relay.end()
       return {
         bytes,
-        failure: failure && { ...failure, message: withoutCredentials(failure.message, plan.headers) },
+        failure: failure && {
+          ...failure,
+          message: withoutCredentials(failure.message, plan.headers, plan.path),
+        },
       }
     },
   }
@@ -293,7 +296,7 @@ export function relayWhole(plan: LlmPlan, status: number, body: Buffer, options:
   const json = parseJson(body.toString('utf8'))
   if (status >= 400) {
     const said = errorMessageIn(json)
-    const errorMessage = said && withoutCredentials(said, plan.headers)
+    const errorMessage = said && withoutCredentials(said, plan.headers, plan.path)
     // A page of some proxy on the way is no error that an SDK can read.
     const isReadable = typeof json === 'object' && json !== null
     if (way.kind === 'same' && (isReadable || way.lenient)) return { ...NOTHING, body, errorMessage }

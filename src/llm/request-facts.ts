@@ -31,6 +31,15 @@ export function parametersOf(body: Body): LlmParameters {
   }
 }
 
+const MAX_USER = 256
+
+/** Whom the client asks for, as the APIs have it: OpenAI's `user` and `safety_identifier`, Anthropic's `metadata.user_id`. */
+export function endUserOf(body: Body): string | undefined {
+  const metadata = isObject(body.metadata) ? body.metadata : {}
+  const user = string(body.user) ?? string(body.safety_identifier) ?? string(metadata.user_id)
+  return user === undefined || user === '' ? undefined : user.slice(0, MAX_USER)
+}
+
 /** What OpenAI's counting adds: three tokens a message, three for the answer's start. */
 const PER_MESSAGE = 3
 const FOR_ANSWER = 3

@@ -44,6 +44,7 @@ export interface McpBackend {
 export interface KnownNames {
   readonly has: (type: McpResourceType, name: string) => boolean
   readonly add: (type: McpResourceType, name: string) => void
+  readonly all: (type: McpResourceType) => readonly string[]
 }
 
 const MAX_NAMES = 5000
@@ -55,5 +56,7 @@ export function knownNames(): KnownNames {
     add(type, name) {
       if (names.size < MAX_NAMES && name.length <= 256) names.add(`${type} ${name}`)
     },
+    all: (type) =>
+      [...names].filter((one) => one.startsWith(`${type} `)).map((one) => one.slice(type.length + 1)),
   }
 }

@@ -60,9 +60,23 @@ export interface Mcp {
   /** From here on these are the backends; those that are left out end, with their sessions. */
   readonly adopt: (prepared: Prepared) => void
   readonly serve: (source: McpSource, request: McpRequest) => Promise<void>
+  readonly status: () => readonly BackendStatus[]
   /** Ends the streams on which nothing is under way: they would hold up a shutdown. */
   readonly drain: () => void
   readonly close: () => Promise<void>
+}
+
+export interface BackendStatus {
+  readonly backend: string
+  readonly sessions: number
+  readonly targets: readonly {
+    readonly target: string
+    readonly kind: TargetSource['way']['kind']
+    readonly endpoint: string
+    readonly isUp: boolean | undefined
+    readonly lastError: string | undefined
+    readonly tools: readonly string[]
+  }[]
 }
 
 type Prepared = ReadonlyMap<string, Running>
@@ -304,6 +318,19 @@ export function createMcp(options: McpOptions): Mcp {
       else
         refuse(request, new Refusal(503, RPC_ERRORS.internal, 'The backend is gone', { type: 'unavailable' }))
     },
+    status: () =>
+      [...running.values()].map(({ backend, targets }) => ({
+        backend: backend.spec.name,
+        sessions: [...sessions.all()].filter((session) => session.backend === backend).length,
+        targets: targets.map(({ source, target }) => ({
+          target: target.name,
+          kind: source.way.kind,
+          endpoint: target.endpoint,
+          isUp: target.health.isUp(),
+          lastError: target.health.isUp() === true ? undefined : target.health.lastError(),
+          tools: target.known.all('tool'),
+        })),
+      })),
     drain() {
       for (const session of sessions.all()) session.standalone.end()
       shared.endStreams()

@@ -8,7 +8,8 @@
  * Lines are put together by hand: this runs once per request.
  */
 import type { Exchange, LlmFacts, McpFacts } from '../core/exchange.ts'
-import { bareOrQuoted, jsonString, type LogFormat, redact, timestamp } from './logger-text.ts'
+import { redact } from '../core/redact.ts'
+import { bareOrQuoted, jsonString, type LogFormat, timestamp } from './logger-text.ts'
 
 /** Undefined values are left out. */
 interface Line {

@@ -1,5 +1,5 @@
 /**
- * What the access log and the application log share: time stamps, quoting, and the removal of secrets.
+ * What the access log and the application log share: time stamps and quoting.
  *
  * A value from outside can hold anything. Line ends and quotes forge log lines; C1 controls drive terminals;
  * U+2028 ends a line for some readers; bidirectional marks show a text in another order than it is in.
@@ -63,33 +63,4 @@ export function timestamp(epochMs: number): string {
   }
   const micros = Math.floor((epochMs - second * 1000) * 1000)
   return `${stampedPrefix}${micros.toString().padStart(6, '0')}Z`
-}
-
-// Each pattern starts at most once per word, so that no message can make them slow.
-const SECRETS: readonly (readonly [RegExp, string])[] = [
-  [/\b(bearer|basic)(\s+)(?:(?=\S*[\d.~+/=])[\w.~+/=-]{6,}|[\w.~+/=-]{20,})/gi, '$1$2[redacted]'],
-  // OpenAI, Anthropic; GitHub; Slack; Google; AWS; GitLab; Hugging Face; Groq; xAI.
-  [/(?<![A-Za-z0-9-])(?:sk|pk|rk)-[\w*.-]{6,}/g, '[redacted]'],
-  [
-    /(?<![A-Za-z0-9-])(?:gh[opusr]_|github_pat_|xox[a-z]-|AIza|AKIA|ASIA|glpat-|hf_|gsk_|xai-)[\w*-]{8,}/g,
-    '[redacted]',
-  ],
-  // JSON web tokens.
-  [/(?<![A-Za-z0-9-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?/g, '[redacted]'],
-  // `api_key=…`, `"x-api-key": "…"`, `?key=…`, `password: …`
-  [
-    /((?:api[-_]?key|access[-_]?token|auth[-_]?token|client[-_]?secret|signature|password|[?&](?:key|token|sig))["']?\s?[=:]\s?["']?)[^\s"'&,;)}]{4,}/gi,
-    '$1[redacted]',
-  ],
-  // `https://user:password@host`
-  [/(\/\/[^\s/:@]*:)[^\s/@]+@/g, '$1[redacted]@'],
-  // Any other long run of letters and digits. Ids of traces and requests are shorter.
-  [/(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{40,}/gi, '[redacted]'],
-]
-
-/** The text without what looks like a key, a token or a password. */
-export function redact(text: string): string {
-  let result = text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH - 1)}…` : text
-  for (const [pattern, replacement] of SECRETS) result = result.replace(pattern, replacement)
-  return result
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { redact } from '../core/redact.ts'
 import { createLogger, parseLevels } from './logger.ts'
-import { bareOrQuoted, type LogFormat, redact, timestamp } from './logger-text.ts'
+import { bareOrQuoted, type LogFormat, timestamp } from './logger-text.ts'
 
 const AT = Date.UTC(2026, 10, 23, 9, 5, 7, 42)
 

@@ -4,7 +4,8 @@
  * Messages and fields pass through `redact`, because they quote errors, and errors quote what came from outside.
  */
 import { ConfigProblem } from '../core/config-problem.ts'
-import { bareOrQuoted, jsonString, type LogFormat, redact, timestamp } from './logger-text.ts'
+import { redact } from '../core/redact.ts'
+import { bareOrQuoted, jsonString, type LogFormat, timestamp } from './logger-text.ts'
 import { LOG_LEVELS } from './schema.ts'
 
 export type LogLevel = Exclude<(typeof LOG_LEVELS)[number], 'off'>

@@ -4,7 +4,7 @@
  * A name that no server is known to have is the client's own string and no label: it reads `unknown`.
  */
 import type { Exchange, McpOperation } from '../core/exchange.ts'
-import { redact } from './logger-text.ts'
+import { redact } from '../core/redact.ts'
 import type { Families } from './metrics-families.ts'
 
 const UNKNOWN = 'unknown'

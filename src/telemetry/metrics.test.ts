@@ -271,7 +271,7 @@ describe('models', () => {
       const llm = llmFacts({ requestModel: `m${index}`, modelConfirmed: false, responseModel: undefined })
       metrics.finished(newExchange({ llm, status: 404, errorType: 'provider_not_found' }))
     }
-    expect(registry.families().every((family) => family.series().length <= 3)).toBe(true)
+    expect(registry.families().every((family) => family.series().length <= 4)).toBe(true)
   })
 })
 
@@ -488,12 +488,14 @@ test('dropped telemetry is zero until something is dropped', () => {
     traces: 0,
     logs: 0,
     metrics: 0,
+    requests: 0,
   })
   metrics.telemetryDropped('traces', 512)
   expect(samples('agentgateway_telemetry_dropped_total', 'signal')).toEqual({
     traces: 512,
     logs: 0,
     metrics: 0,
+    requests: 0,
   })
 })
 

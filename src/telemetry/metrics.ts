@@ -14,7 +14,7 @@ const CALL_SUBTYPES = { http: 'Http', llm: 'Llm', mcp: 'Mcp', tcp: 'Tcp' } as co
   Protocol,
   string
 >
-const SIGNALS = ['traces', 'logs', 'metrics'] as const
+const SIGNALS = ['traces', 'logs', 'metrics', 'requests'] as const
 export type Signal = (typeof SIGNALS)[number]
 
 /** A client's connection: what is known of it when it opens. */

@@ -62,3 +62,8 @@ export const metricsSchema = z.strictObject({
   remove: z.array(z.string()).optional(),
 })
 export type MetricsConfig = z.output<typeof metricsSchema>
+
+/** `frontendPolicies.accessLog`: whether prompts and completions are kept in the database. */
+export const accessLogSchema = z.strictObject({
+  database: z.strictObject({ llm: z.enum(['metadata', 'full']).optional() }).optional(),
+})

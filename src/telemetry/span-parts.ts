@@ -1,7 +1,7 @@
 /** What all spans are put together from: times, addresses, attributes without gaps. */
 import type { Attributes, AttributeValue, HrTime } from '@opentelemetry/api'
 import type { Exchange } from '../core/exchange.ts'
-import { redact } from './logger-text.ts'
+import { redact } from '../core/redact.ts'
 
 export interface SpanRecord {
   readonly name: string

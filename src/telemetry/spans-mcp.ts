@@ -4,7 +4,7 @@
  */
 import type { Attributes } from '@opentelemetry/api'
 import type { Exchange, McpCall, McpFacts, McpOperation } from '../core/exchange.ts'
-import { redact } from './logger-text.ts'
+import { redact } from '../core/redact.ts'
 import {
   clip,
   endOf,

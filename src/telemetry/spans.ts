@@ -10,7 +10,6 @@
 import type { Attributes } from '@opentelemetry/api'
 import { type ErrorType, errorTypeOfStatus, type Outcome } from '../core/errors.ts'
 import type { Attempt, Exchange, LlmFacts } from '../core/exchange.ts'
-import { newSpanId } from '../core/trace-context.ts'
 import {
   aboveZero,
   clip,
@@ -42,7 +41,7 @@ function modelCallOf({ llm, attempts }: Exchange): LlmFacts | undefined {
 export function spansOf(exchange: Exchange): SpanRecord[] {
   const { attempts, trace } = exchange
   const call = modelCallOf(exchange)
-  const callSpanId = call === undefined ? trace.spanId : newSpanId()
+  const callSpanId = call === undefined ? trace.spanId : callSpanIdOf(trace.spanId)
   const spans = [serverSpan(exchange)]
   if (call !== undefined) spans.push(callSpan(exchange, call, callSpanId))
   for (const [index, attempt] of attempts.entries()) {
@@ -51,6 +50,18 @@ export function spansOf(exchange: Exchange): SpanRecord[] {
   for (const call of exchange.mcp?.calls ?? []) spans.push(mcpCallSpan(exchange, call))
   return spans
 }
+
+/** The same whenever it is built: exported and looked at later. Of the SERVER span's random digits the last is another. */
+const callSpanIdOf = (spanId: string) =>
+  spanId.slice(0, -1) + (Number.parseInt(spanId.slice(-1), 16) ^ 1).toString(16)
+
+/** The SERVER span's name. */
+export const operationOf = (exchange: Exchange) =>
+  (exchange.mcp && mcpServerName(exchange.mcp)) ??
+  spanName(knownMethod(exchange.method) ?? 'HTTP', exchange.routePattern)
+
+/** The SERVER span's status is Error. */
+export const isFailedExchange = (exchange: Exchange) => serverError(exchange) !== undefined
 
 function serverSpan(exchange: Exchange): SpanRecord {
   const method = knownMethod(exchange.method)
@@ -91,7 +102,7 @@ function serverSpan(exchange: Exchange): SpanRecord {
   const { mcp } = exchange
   if (mcp !== undefined) Object.assign(attributes, mcpServerAttributes(mcp))
   return {
-    name: (mcp && mcpServerName(mcp)) ?? spanName(method ?? 'HTTP', exchange.routePattern),
+    name: operationOf(exchange),
     kind: 'server',
     traceId: exchange.trace.traceId,
     spanId: exchange.trace.spanId,

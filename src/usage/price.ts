@@ -4,7 +4,7 @@
  * Finding a model's prices costs some 30 microseconds in the table's library, more than a request may spend here,
  * so the found prices are kept per provider and model; the arithmetic on them is ours.
  */
-import { calcPrice, type ModelPrice } from '@pydantic/genai-prices'
+import { calcPrice, findProvider, type ModelPrice } from '@pydantic/genai-prices'
 import { z } from 'zod'
 import type { Cost, CostStatus, Usage } from '../core/usage.ts'
 
@@ -79,6 +79,17 @@ export interface Pricing {
     requestModel: string | undefined,
     usage: Usage,
   ) => Priced
+  /** Of those providers, and of all in the configuration's catalogs; USD per million tokens. */
+  readonly list: (providers: readonly string[]) => readonly ListedPrices[]
+}
+
+export interface ListedPrices {
+  readonly provider: string
+  readonly models: readonly {
+    readonly model: string
+    readonly input: number | undefined
+    readonly output: number | undefined
+  }[]
 }
 
 const CACHE_LIMIT = 2000
@@ -173,6 +184,22 @@ export function createPricing(catalogs: readonly Catalog[] = [], now: () => numb
         }
       }
       return { cost: undefined, status: priced ? 'Unpriced' : 'Missing' }
+    },
+    list(providers) {
+      const names = new Set(providers)
+      for (const key of own.keys()) names.add(key.slice(0, key.indexOf('\n')))
+      return [...names].map((provider) => {
+        const models = new Set(findProvider({ providerId: provider })?.models.map(({ id }) => id))
+        for (const key of own.keys())
+          if (key.startsWith(`${provider}\n`)) models.add(key.slice(provider.length + 1))
+        return {
+          provider,
+          models: [...models].map((model) => {
+            const rates = (fromCatalogs(provider, model) ?? fromBuiltIn(provider, model))?.(0)
+            return { model, input: rates?.input, output: rates?.output }
+          }),
+        }
+      })
     },
   }
 }
