@@ -1,0 +1,271 @@
+/** What can go wrong with a file, a disk, a thread, a process and a server. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, statSync, writeSync } from 'node:fs'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Database } from './database.ts'
+import { finished, httpExchange } from './exchanges.fixture.ts'
+import type { KeptStatus } from './keeper.ts'
+import { MIGRATIONS } from './migrations.ts'
+import { writeRecord } from './record.ts'
+import { openSqlite } from './sqlite.ts'
+import { startStore } from './store.ts'
+import { describePostgres, LONG, openKeeper, openStore } from './stores.fixture.ts'
+
+const now = Date.now()
+let folder: string
+let file: string
+let count = 0
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'store-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+beforeEach(() => {
+  count += 1
+  file = join(folder, `${count}`, 'deep', 'store.db')
+})
+
+const plain = (path = '/') => finished(httpExchange({ completedAt: now, path }))
+const many = (length: number) =>
+  Array.from({ length }, (_, index) =>
+    writeRecord(
+      finished(httpExchange({ completedAt: now - index * 1000 }), {
+        payload: { request: 'x'.repeat(2000), response: undefined },
+      }),
+    ),
+  )
+
+async function statusOf(keeper: Awaited<ReturnType<typeof openKeeper>>['keeper']): Promise<KeptStatus> {
+  return (await keeper.answer({ method: 'status', query: undefined })) as KeptStatus
+}
+
+describe('a store in a file', () => {
+  test('makes its folder and its file for the owner alone', async () => {
+    const { store } = await openStore(`sqlite://${file}`)
+    store.record(plain())
+    expect((await store.status()).requests).toBe(1)
+    expect((await stat(join(file, '..'))).mode & 0o777).toBe(0o700)
+    for (const name of [file, `${file}-wal`, `${file}-shm`])
+      expect((await stat(name)).mode & 0o777).toBe(0o600)
+    await store.close(10_000)
+  })
+
+  test('keeps what it has when it is opened again', async () => {
+    const first = await openStore(file)
+    first.store.record(plain())
+    await first.store.close(10_000)
+    const second = await openStore(`sqlite:${file}`)
+    expect((await second.store.status()).requests).toBe(1)
+    await second.store.close(10_000)
+  })
+
+  test.each([
+    ['a file that cannot be opened', '/dev/null/store.db', 'cannot be opened'],
+    ['a folder that cannot be made', '/proc/nowhere/deep/store.db', 'cannot be opened'],
+    ['an unknown scheme', 'mysql://host/db', 'neither sqlite: nor postgres:'],
+    ['a malformed URL', 'postgres://user:secret@host:port:1/db', 'malformed: postgres://user@host'],
+    ['a PostgreSQL URL without slashes', 'postgres:db', 'malformed'],
+    ['no file', 'sqlite:', 'names no file'],
+  ])('refuses %s', async (_, url, message) => {
+    await expect(openStore(url)).rejects.toThrow(message)
+  })
+
+  test('sets a file aside that is no database, and begins anew', async () => {
+    const { store: before } = await openStore(file)
+    await before.close(10_000)
+    await writeFile(file, 'this is no database, whatever its name says'.repeat(1000))
+    const { store, logs } = await openStore(file)
+    store.record(plain())
+    expect((await store.status()).requests).toBe(1)
+    const names = await readdir(join(file, '..'))
+    expect(names.some((name) => /^store\.db\.corrupt-\d{4}-\d\d-\d\dT/.test(name))).toBe(true)
+    expect(logs).toMatchObject([{ level: 'warn', message: expect.stringContaining('set aside') }])
+    await store.close(10_000)
+  })
+
+  test('sets a file aside that is damaged while it runs, and loses nothing new', async () => {
+    const { keeper, logs } = await openKeeper(file)
+    expect(await keeper.write({ records: many(2000), samples: [] })).toBe(0)
+    // Another connection writes, so that the first looks at the file again.
+    const other = new DatabaseSync(file)
+    other.exec(
+      'PRAGMA wal_checkpoint(TRUNCATE); UPDATE requests SET failed = 1 WHERE id = (SELECT min(id) FROM requests)',
+    )
+    other.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    other.close()
+    const damaged = openSync(file, 'r+')
+    const { size } = statSync(file)
+    for (let at = 8192; at < size; at += 4096) writeSync(damaged, Buffer.alloc(4096, 0x5a), 0, 4096, at)
+    closeSync(damaged)
+
+    expect(await keeper.write({ records: many(10), samples: [] })).toBe(0)
+    expect(await statusOf(keeper)).toMatchObject({ requests: 10, problem: undefined })
+    expect(logs).toMatchObject([{ level: 'warn', fields: { file } }])
+    await keeper.close()
+  })
+
+  test('lets the oldest go when the file is too large', async () => {
+    const bytes = 4 * 1024 * 1024
+    const { keeper } = await openKeeper(file, { retention: { ...LONG, bytes }, now: () => now })
+    await keeper.write({ records: many(4000), samples: [] })
+    const before = await statusOf(keeper)
+    expect(before.bytes).toBeGreaterThan(bytes)
+    await keeper.retain()
+    const after = await statusOf(keeper)
+    expect(after.bytes).toBeLessThanOrEqual(bytes)
+    expect(after.requests).toBeLessThan(4000)
+    expect(after.requests).toBeGreaterThan(500)
+    expect(after.oldest).toBeGreaterThan(before.oldest ?? 0)
+    await keeper.close()
+    expect((await stat(file)).size).toBeLessThanOrEqual(bytes)
+  })
+
+  test('empties a file that is too large whatever goes, and ends', async () => {
+    const { keeper } = await openKeeper(file, { retention: { ...LONG, bytes: 1 }, now: () => now })
+    await keeper.write({ records: many(100), samples: [] })
+    await keeper.retain()
+    expect((await statusOf(keeper)).requests).toBe(0)
+    await keeper.close()
+  })
+
+  test('says that the disk is full, once, and goes on when it is not', async () => {
+    let database: Database | undefined
+    const { keeper, logs } = await openKeeper(file, {
+      openDatabase() {
+        database = openSqlite(file)
+        return Promise.resolve(database)
+      },
+    })
+    await database?.all('PRAGMA max_page_count = 60')
+    expect(await keeper.write({ records: many(1000), samples: [] })).toBe(1000)
+    expect(await keeper.write({ records: many(1000), samples: [] })).toBe(1000)
+    expect((await statusOf(keeper)).problem).toContain('full')
+    expect(await keeper.answer({ method: 'search', query: { limit: 1 } })).toMatchObject({ requests: [] })
+
+    await database?.all('PRAGMA max_page_count = 1000000')
+    expect(await keeper.write({ records: many(1000), samples: [] })).toBe(0)
+    expect(await statusOf(keeper)).toMatchObject({ requests: 1000, problem: undefined })
+    expect(logs.map(({ level }) => level)).toEqual(['warn', 'info'])
+    await keeper.close()
+  })
+
+  test('loses no more than the last second when its process is killed', async () => {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'writing.fixture.ts'), file], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const said: { readonly path: string; readonly at: number }[] = []
+    for await (const line of createInterface(child.stdout)) {
+      const [path = '', at] = line.split(' ')
+      said.push({ path: `/${path}`, at: Number(at) })
+      if (said.length === 800) child.kill('SIGKILL')
+    }
+    const killedAt = said.at(-1)?.at ?? 0
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+
+    const { store, logs } = await openStore(file)
+    const { requests } = await store.search({ limit: 1000 })
+    const found = new Set(requests.map(({ exchange }) => exchange.path))
+    const due = said.filter(({ at }) => at < killedAt - 1000)
+    expect(due.length).toBeGreaterThan(10)
+    expect(due.filter(({ path }) => !found.has(path))).toEqual([])
+    expect(logs).toEqual([])
+    await store.close(10_000)
+    const database = new DatabaseSync(file)
+    expect(database.prepare('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }])
+    database.close()
+  })
+})
+
+describe('a store that nobody closes', () => {
+  test('does not keep its process alive', async () => {
+    const code = `
+      const { createStore } = await import('${new URL('./store.ts', import.meta.url)}')
+      const retention = { ageMs: 1e9, bytes: 0 }
+      const store = await createStore({ url: 'sqlite::memory:', maxConnections: 1, retention, onDropped() {}, log() {} })
+      store.sample({ at: Date.now(), instance: 'one', increments: [], levels: [] })
+      await store.status()
+    `
+    const program = join(folder, 'program.mjs')
+    await writeFile(program, code)
+    const child = spawn(process.execPath, [program], { stdio: 'inherit' })
+    expect(await once(child, 'exit')).toEqual([0, null])
+  })
+})
+
+describe("a store's worker that dies", () => {
+  test('is started again; what it had is counted, and who asked is told', async () => {
+    let dropped = 0
+    const logs: string[] = []
+    const store = await startStore(
+      {
+        url: file,
+        maxConnections: 1,
+        retention: LONG,
+        onDropped: (lost) => {
+          dropped += lost
+        },
+        log: (level, message, fields) => logs.push(`${level} ${message} ${fields.reason}`),
+      },
+      new URL('./crashing-worker.fixture.ts', import.meta.url),
+    )
+    store.record(plain())
+    await store.search({ limit: 1 })
+    store.record(plain('/crash-the-worker'))
+    store.record(plain())
+    await expect(store.search({ limit: 1 })).rejects.toThrow('worker thread stopped: it crashed')
+    expect(dropped).toBe(2)
+    expect(await store.status()).toMatchObject({ dropped: 2, problem: expect.stringContaining('it crashed') })
+    expect(logs).toEqual(["error The request store's worker thread stopped: it is started again it crashed"])
+
+    store.record(plain())
+    await expect.poll(async () => (await store.status()).problem).toBeUndefined()
+    expect(await store.status()).toMatchObject({ requests: 2, dropped: 2 })
+    expect(await store.close(10_000)).toBe(true)
+  })
+})
+
+describePostgres('a store whose server is away', (place) => {
+  test('loses what it cannot write, says so once, and goes on when the server is back', async () => {
+    const url = await place.newUrl()
+    await place.server().stop()
+    const { store, logs, dropped } = await openStore(url)
+    expect((await store.status()).problem).toContain('ECONNREFUSED')
+    store.record(plain())
+    store.record(plain())
+    await expect(store.search({ limit: 1 })).rejects.toThrow('ECONNREFUSED')
+    expect(dropped()).toBe(2)
+
+    await place.server().start()
+    await expect.poll(async () => (await store.status()).problem).toBeUndefined()
+    store.record(plain())
+    expect((await store.search({ limit: 10 })).requests).toHaveLength(1)
+
+    await place.server().stop()
+    store.record(plain())
+    await expect(store.search({ limit: 1 })).rejects.toThrow()
+    expect((await store.status()).problem).toBeDefined()
+    expect(dropped()).toBe(3)
+
+    await place.server().start()
+    store.record(plain())
+    expect((await store.search({ limit: 10 })).requests).toHaveLength(2)
+    expect(logs.map(({ level }) => level)).toEqual(['warn', 'info', 'warn', 'info'])
+    await store.close(10_000)
+  })
+
+  test('has its schema made by one of several gateways', async () => {
+    const url = await place.newUrl()
+    const all = await Promise.all(Array.from({ length: 5 }, () => openStore(url)))
+    for (const { store, logs } of all) {
+      expect(await store.status()).toMatchObject({ schemaVersion: MIGRATIONS.length, problem: undefined })
+      expect(logs).toEqual([])
+      await store.close(10_000)
+    }
+  })
+})

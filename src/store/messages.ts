@@ -1,0 +1,47 @@
+/** What the main thread and the store's worker say to each other. */
+import type { Location } from './location.ts'
+import type { HistoryQuery, Retention, Search, StoreOptions, SummaryQuery, TimeRange } from './types.ts'
+
+export interface WorkerSettings {
+  readonly location: Location
+  readonly maxConnections: number
+  readonly retention: Retention
+}
+
+/** Each is the JSON of a `WrittenRecord`, or of a `MetricSample`. */
+export interface Batch {
+  readonly records: readonly string[]
+  readonly samples: readonly string[]
+}
+
+export type Question =
+  | { readonly method: 'search'; readonly query: Search }
+  | { readonly method: 'get'; readonly query: string }
+  | { readonly method: 'trace'; readonly query: string }
+  | { readonly method: 'summary'; readonly query: SummaryQuery }
+  | { readonly method: 'values'; readonly query: TimeRange }
+  | { readonly method: 'history'; readonly query: HistoryQuery }
+  | { readonly method: 'status'; readonly query: undefined }
+
+export type ToWorker =
+  | { readonly type: 'write'; readonly batch: Batch }
+  | { readonly type: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly type: 'close' }
+
+export type FromWorker =
+  | { readonly type: 'ready' }
+  /** It cannot work with this store, and trying again will not help. */
+  | { readonly type: 'refused'; readonly message: string }
+  /** The oldest batches that were under way are done with. */
+  | { readonly type: 'written'; readonly batches: number; readonly lost: number }
+  /** JSON: it is read faster than a structured clone. */
+  | { readonly type: 'answer'; readonly id: number; readonly json: string | undefined }
+  | { readonly type: 'failed'; readonly id: number; readonly message: string }
+  | { readonly type: 'problem'; readonly problem: string | undefined }
+  | {
+      readonly type: 'log'
+      readonly level: Parameters<StoreOptions['log']>[0]
+      readonly message: string
+      readonly fields: Readonly<Record<string, string>>
+    }
+  | { readonly type: 'closed' }

@@ -1,0 +1,126 @@
+/**
+ * The schema, and the way to it from every older one.
+ *
+ * A step that has been released is never changed: what is wrong with it is put right by the next.
+ */
+import { type Database, type Dialect, numberOf } from './database.ts'
+import { COLUMNS } from './fields.ts'
+
+export type Migration = (dialect: Dialect) => readonly string[]
+
+const groupColumns = ({ text }: Dialect) =>
+  Object.values(COLUMNS).map((column) => `${column} ${column === 'http_status' ? 'INTEGER NOT NULL' : text}`)
+
+const rollupTable = (table: string, dialect: Dialect) =>
+  `CREATE TABLE ${table} (
+    width BIGINT NOT NULL,
+    bucket BIGINT NOT NULL,
+    dimension BIGINT NOT NULL,
+    requests BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    input_tokens BIGINT NOT NULL,
+    output_tokens BIGINT NOT NULL,
+    cache_read_tokens BIGINT NOT NULL,
+    cache_write_tokens BIGINT NOT NULL,
+    reasoning_tokens BIGINT NOT NULL,
+    cost DOUBLE PRECISION NOT NULL,
+    duration_sum DOUBLE PRECISION NOT NULL,
+    duration_max DOUBLE PRECISION NOT NULL,
+    first_token_sum DOUBLE PRECISION NOT NULL,
+    first_token_max DOUBLE PRECISION NOT NULL,
+    durations ${dialect.text} NOT NULL,
+    first_tokens ${dialect.text} NOT NULL,
+    PRIMARY KEY (width, bucket, dimension)
+  )${dialect.clustered}`
+
+const first: Migration = (dialect) => [
+  // Small rows, read by the ten thousand; an id begins with its time, so that their order is that of completion.
+  `CREATE TABLE requests (
+    id ${dialect.text} PRIMARY KEY,
+    completed_at BIGINT NOT NULL,
+    trace_id ${dialect.text} NOT NULL,
+    failed INTEGER NOT NULL,
+    has_payload INTEGER NOT NULL,
+    duration_ms DOUBLE PRECISION NOT NULL,
+    ${groupColumns(dialect).join(', ')},
+    search_text ${dialect.text} NOT NULL
+  )${dialect.clustered}`,
+  'CREATE INDEX requests_by_trace ON requests (trace_id, id)',
+  'CREATE INDEX requests_failed ON requests (id) WHERE failed = 1',
+  'CREATE INDEX requests_with_payload ON requests (id) WHERE has_payload = 1',
+  // Large rows, read one by one.
+  `CREATE TABLE request_facts (
+    id ${dialect.text} PRIMARY KEY,
+    facts ${dialect.text} NOT NULL,
+    request_payload ${dialect.text},
+    response_payload ${dialect.text}
+  )`,
+
+  // Days count from 1970.
+  `CREATE TABLE dimensions (
+    id BIGINT PRIMARY KEY,
+    first_day INTEGER NOT NULL,
+    last_day INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    ${groupColumns(dialect).join(', ')}
+  )`,
+  'CREATE INDEX dimensions_by_day ON dimensions (last_day)',
+  ...['rollups', 'rollup_totals'].map((table) => rollupTable(table, dialect)),
+
+  `CREATE TABLE metric_series (
+    id BIGINT PRIMARY KEY,
+    last_day INTEGER NOT NULL,
+    kind ${dialect.text} NOT NULL,
+    instance ${dialect.text} NOT NULL,
+    name ${dialect.text} NOT NULL,
+    labels ${dialect.text} NOT NULL
+  )`,
+  'CREATE INDEX metric_series_by_name ON metric_series (name)',
+  `CREATE TABLE metric_points (
+    series BIGINT NOT NULL,
+    width BIGINT NOT NULL,
+    bucket BIGINT NOT NULL,
+    total DOUBLE PRECISION NOT NULL,
+    samples BIGINT NOT NULL,
+    PRIMARY KEY (series, width, bucket)
+  )${dialect.clustered}`,
+]
+
+export const MIGRATIONS: readonly Migration[] = [first]
+
+/** A newer gateway has been here. */
+export class NewerSchemaError extends Error {
+  override readonly name = 'NewerSchemaError'
+
+  constructor(place: string, found: number, known: number) {
+    super(
+      `The request store ${place} has schema version ${found}, and this gateway knows versions up to ${known}: ` +
+        'a newer gateway wrote it. Start that version again, or name another store, or move this one away.',
+    )
+  }
+}
+
+/** Brings the database to the newest version, which it returns. `place` is for messages. */
+export async function migrate(
+  database: Database,
+  place: string,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Promise<number> {
+  const version = await database.transaction(async (sql) => {
+    await sql.run('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)')
+    return numberOf((await sql.all('SELECT max(version) AS version FROM schema_version'))[0], 'version')
+  }, 'migration')
+  if (version > migrations.length) throw new NewerSchemaError(place, version, migrations.length)
+
+  for (const [index, migration] of migrations.entries()) {
+    if (index < version) continue
+    await database.transaction(async (sql) => {
+      // Another gateway may have been faster.
+      const target = index + 1
+      if ((await sql.all('SELECT version FROM schema_version WHERE version = ?', [target])).length > 0) return
+      for (const statement of migration(database.dialect)) await sql.run(statement)
+      await sql.run('INSERT INTO schema_version (version) VALUES (?)', [target])
+    }, 'migration')
+  }
+  return migrations.length
+}

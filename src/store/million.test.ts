@@ -1,0 +1,210 @@
+/** How long the store takes when it is large: a million requests of thirty days. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { randomFinished, seeded } from './exchanges.fixture.ts'
+import { createStore } from './store.ts'
+import type { Finished, Store } from './types.ts'
+
+const REQUESTS = 1_000_000
+const DAY_MS = 86_400_000
+const DAYS = 30
+const MAX_MS = 200
+
+/** Drawn from again and again, each time with ids and a time of its own: making a million takes too long. */
+const TEMPLATES = 20_000
+/** So many wait to be written while more are made. */
+const AHEAD = 20_000
+
+const random = seeded(20)
+const until = Date.now()
+const from = until - DAYS * DAY_MS
+const RARE_TRACE = 'feedfacefeedfacefeedfacefeedface'
+
+let folder: string
+let store: Store
+let dropped = 0
+let middle: { readonly id: string; readonly completedAt: number } | undefined
+
+const hex = () =>
+  Math.floor(random() * 2 ** 52)
+    .toString(16)
+    .padStart(16, '0')
+
+function drawn({ exchange, ...rest }: Finished, index: number): Finished {
+  const durationMs = (exchange.endedAt ?? 0) - exchange.startedAt
+  return {
+    ...rest,
+    exchange: {
+      ...exchange,
+      startedAtEpochMs: from + (index / REQUESTS) * DAYS * DAY_MS - durationMs,
+      trace: { ...exchange.trace, traceId: index === 1234 ? RARE_TRACE : hex() + hex() },
+      user: index === 4321 ? 'rare' : exchange.user,
+    },
+    payload: index % 10_000 === 0 ? { request: '{"model":"gpt-4o"}', response: undefined } : undefined,
+  }
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'store-'))
+  store = await createStore({
+    url: join(folder, 'store.db'),
+    maxConnections: 1,
+    retention: { ageMs: 60 * DAY_MS, bytes: 0 },
+    onDropped: (count) => {
+      dropped += count
+    },
+    log: () => undefined,
+  })
+  const templates = Array.from({ length: TEMPLATES }, () => randomFinished(random, until))
+  const startedAt = performance.now()
+  let written: Promise<unknown> = Promise.resolve()
+  for (let index = 0; index < REQUESTS; index += 1) {
+    const template = templates[Math.floor(random() * TEMPLATES)]
+    if (template !== undefined) store.record(drawn(template, index))
+    if (index % AHEAD === AHEAD - 1) {
+      await written
+      // Answered when all before it is written.
+      written = store.get('')
+    }
+  }
+  await written
+  report('inserting', performance.now() - startedAt, `${REQUESTS} rows`)
+  const { requests } = await store.search({ limit: 1, range: { to: from + 15 * DAY_MS } })
+  middle = requests[0]
+  for (let at = until - 3_600_000; at < until; at += 10_000) store.sample(sampleAt(at))
+  await store.status()
+}, 180_000)
+
+afterAll(async () => {
+  await store.close(10_000)
+  await rm(folder, { recursive: true })
+})
+
+function sampleAt(at: number) {
+  const series = Array.from({ length: 300 }, (_, index) => ({
+    name: `metric_${index % 30}`,
+    labels: `route="route-${index}"`,
+    value: 1,
+  }))
+  return { at, instance: 'one', increments: series, levels: series.slice(0, 30) }
+}
+
+function report(name: string, milliseconds: number, detail: string): void {
+  process.stdout.write(`  ${name.padEnd(60)} ${milliseconds.toFixed(0).padStart(6)} ms  ${detail}\n`)
+}
+
+const month = { from, to: until }
+const day = { from: until - DAY_MS, to: until }
+
+const QUERIES: readonly (readonly [name: string, query: () => Promise<unknown>])[] = [
+  ['the newest', () => store.search({ limit: 100 })],
+  ['a page in the middle', () => store.search({ limit: 100, ...(middle && { before: middle }) })],
+  ['a range of a day', () => store.search({ limit: 100, range: { from, to: from + DAY_MS } })],
+  ['following', () => store.search({ limit: 100, ...(middle && { after: middle }) })],
+  ['failed ones', () => store.search({ limit: 100, filters: { failed: true } })],
+  [
+    'failed ones of a status that none has',
+    () => store.search({ limit: 100, filters: { failed: true, httpStatus: [599] } }),
+  ],
+  [
+    'failed ones with a payload',
+    () => store.search({ limit: 100, filters: { failed: true, hasPayload: true } }),
+  ],
+  ['those that did not fail', () => store.search({ limit: 100, filters: { failed: false } })],
+  ['those with a payload', () => store.search({ limit: 100, filters: { hasPayload: true } })],
+  ['those without a payload', () => store.search({ limit: 100, filters: { hasPayload: false } })],
+  ['a trace', () => store.search({ limit: 100, filters: { traceId: RARE_TRACE } })],
+  ['a trace that is not there', () => store.search({ limit: 100, filters: { traceId: 'f'.repeat(32) } })],
+  ['a rare user', () => store.search({ limit: 100, filters: { user: ['rare'] } })],
+  ['a common model', () => store.search({ limit: 100, filters: { requestModel: ['gpt-4o'] } })],
+  ['a model that is not there', () => store.search({ limit: 100, filters: { requestModel: ['gpt-none'] } })],
+  [
+    'many fields',
+    () =>
+      store.search({
+        limit: 100,
+        filters: { protocol: ['llm'], provider: ['openai'], user: ['user-7'], httpStatus: [429, 502] },
+      }),
+  ],
+  ['slow ones', () => store.search({ limit: 100, filters: { minDurationMs: 1e7 } })],
+  ['a text', () => store.search({ limit: 100, filters: { text: 'Overloaded' } })],
+  ['a text that is not there', () => store.search({ limit: 100, filters: { text: 'no such words' } })],
+  [
+    'a text while following',
+    () => store.search({ limit: 100, filters: { text: 'no such words' }, ...(middle && { after: middle }) }),
+  ],
+  ['one request', () => store.get(middle?.id ?? '')],
+  ['all of a trace', () => store.trace(RARE_TRACE)],
+  ['a month by days', () => store.summary({ range: month, bucketMs: DAY_MS, groupBy: [] })],
+  ['a month by hours', () => store.summary({ range: month, bucketMs: 3_600_000, groupBy: [] })],
+  [
+    'a week by hours and model',
+    () =>
+      store.summary({
+        range: { from: until - 7 * DAY_MS, to: until },
+        bucketMs: 3_600_000,
+        groupBy: ['requestModel'],
+      }),
+  ],
+  [
+    'a month by days and model',
+    () => store.summary({ range: month, bucketMs: DAY_MS, groupBy: ['provider', 'requestModel'] }),
+  ],
+  ['a month by days and user', () => store.summary({ range: month, bucketMs: DAY_MS, groupBy: ['user'] })],
+  [
+    'a month by user and model',
+    () => store.summary({ range: month, bucketMs: DAYS * DAY_MS, groupBy: ['user', 'requestModel'] }),
+  ],
+  [
+    'a month of one user',
+    () =>
+      store.summary({
+        range: month,
+        bucketMs: DAY_MS,
+        groupBy: ['requestModel'],
+        filters: { user: ['user-7'] },
+      }),
+  ],
+  [
+    'a month of failures by error',
+    () =>
+      store.summary({ range: month, bucketMs: DAY_MS, groupBy: ['errorType'], filters: { failed: true } }),
+  ],
+  ['a day by minutes', () => store.summary({ range: day, bucketMs: 60_000, groupBy: [] })],
+  [
+    'a day by five minutes and model',
+    () => store.summary({ range: day, bucketMs: 300_000, groupBy: ['requestModel'] }),
+  ],
+  ['values', () => store.values(month)],
+  [
+    'history',
+    () =>
+      store.history({
+        range: { from: until - 3_600_000, to: until },
+        stepMs: 10_000,
+        names: ['metric_1', 'metric_2', 'metric_3'],
+      }),
+  ],
+  ['status', () => store.status()],
+]
+
+describe('a store of a million requests', () => {
+  test('takes them all', async () => {
+    expect(dropped).toBe(0)
+    expect((await store.status()).requests).toBe(REQUESTS)
+  })
+
+  test.each(QUERIES)(`answers in less than ${MAX_MS} ms: %s`, async (name, query) => {
+    const took: number[] = []
+    for (let round = 0; round < 3; round += 1) {
+      const startedAt = performance.now()
+      await query()
+      took.push(performance.now() - startedAt)
+    }
+    const median = took.toSorted((one, other) => one - other)[1] ?? 0
+    report(name, median, took.map((one) => one.toFixed(0)).join(' '))
+    expect(median).toBeLessThan(MAX_MS)
+  })
+})

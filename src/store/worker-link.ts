@@ -1,0 +1,157 @@
+/**
+ * The store's worker as the main thread sees it: it is started again when it dies, and never keeps the process
+ * alive except while somebody waits for an answer.
+ */
+import { Worker } from 'node:worker_threads'
+import type { FromWorker, Question, ToWorker, WorkerSettings } from './messages.ts'
+
+const FIRST_RESTART_MS = 1000
+const LAST_RESTART_MS = 30_000
+
+export interface WorkerLink {
+  /** Rejects when the worker refuses. */
+  readonly ready: Promise<void>
+  /** False when there is no worker at the moment. */
+  readonly post: (message: ToWorker) => boolean
+  /** Rejects when the worker cannot answer, or dies before it does. */
+  readonly ask: (question: Question) => Promise<unknown>
+  /** Why there is no worker at the moment. */
+  readonly problem: () => string | undefined
+  readonly terminate: () => Promise<void>
+}
+
+export interface WorkerLinkOptions {
+  readonly workerUrl: URL
+  readonly settings: WorkerSettings
+  readonly onReady: () => void
+  readonly onMessage: (
+    message: Extract<FromWorker, { readonly type: 'written' | 'problem' | 'log' | 'closed' }>,
+  ) => void
+  /** It is gone, with all that was sent to it. */
+  readonly onStopped: (reason: string) => void
+}
+
+interface Asked {
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+export function linkWorker({
+  workerUrl,
+  settings,
+  onReady,
+  onMessage,
+  onStopped,
+}: WorkerLinkOptions): WorkerLink {
+  const asked = new Map<number, Asked>()
+  const ready = Promise.withResolvers<void>()
+  let nextId = 0
+  let worker: Worker | undefined
+  let isReady = false
+  let wasReady = false
+  let restartMs = FIRST_RESTART_MS
+  let restart: NodeJS.Timeout | undefined
+  let problem: string | undefined
+  let terminated = false
+
+  function refOnlyWhileAsked(): void {
+    if (!isReady || asked.size > 0) worker?.ref()
+    else worker?.unref()
+  }
+
+  function settle(id: number): Asked | undefined {
+    const one = asked.get(id)
+    asked.delete(id)
+    refOnlyWhileAsked()
+    return one
+  }
+
+  function receive(message: FromWorker): void {
+    switch (message.type) {
+      case 'ready':
+        isReady = true
+        wasReady = true
+        problem = undefined
+        restartMs = FIRST_RESTART_MS
+        refOnlyWhileAsked()
+        ready.resolve()
+        onReady()
+        break
+      case 'refused':
+        stopped(message.message)
+        break
+      case 'answer':
+        settle(message.id)?.resolve(message.json === undefined ? undefined : JSON.parse(message.json))
+        break
+      case 'failed':
+        settle(message.id)?.reject(new Error(message.message))
+        break
+      default:
+        onMessage(message)
+    }
+  }
+
+  function stopped(reason: string): void {
+    // What does not work at the start is for whoever starts it.
+    if (!wasReady) {
+      void worker?.terminate()
+      worker = undefined
+      ready.reject(new Error(reason))
+      return
+    }
+    void worker?.terminate()
+    worker = undefined
+    isReady = false
+    problem = `The request store's worker thread stopped: ${reason}`
+    for (const { reject } of asked.values()) reject(new Error(problem))
+    asked.clear()
+    if (terminated) return
+    onStopped(reason)
+    restart = setTimeout(start, restartMs).unref()
+    restartMs = Math.min(LAST_RESTART_MS, restartMs * 2)
+  }
+
+  function start(): void {
+    const started = new Worker(workerUrl, { workerData: settings })
+    let reason: string | undefined
+    worker = started
+    started.on('message', (message: FromWorker) => {
+      if (worker === started) receive(message)
+    })
+    started.on('error', (error) => {
+      reason = error instanceof Error ? error.message : String(error)
+    })
+    started.on('exit', (code) => {
+      if (worker === started) stopped(reason ?? `exit code ${code}`)
+    })
+  }
+
+  start()
+  return {
+    ready: ready.promise,
+    post(message) {
+      if (worker === undefined) return false
+      worker.postMessage(message)
+      return true
+    },
+    ask(question) {
+      return new Promise((resolve, reject) => {
+        if (worker === undefined) return reject(new Error(problem ?? 'The request store is closed'))
+        const id = nextId++
+        asked.set(id, { resolve, reject })
+        refOnlyWhileAsked()
+        worker.postMessage({ type: 'ask', id, question } satisfies ToWorker)
+      })
+    },
+    problem: () => problem,
+    async terminate() {
+      terminated = true
+      clearTimeout(restart)
+      const running = worker
+      worker = undefined
+      for (const { reject } of asked.values()) reject(new Error('The request store is closed'))
+      asked.clear()
+      await running?.terminate()
+    },
+  }
+}
