@@ -23,6 +23,8 @@ export interface AnswerOptions {
   readonly decorate: (headers: Headers) => void
   readonly onHead: () => void
   readonly onFault: (error: unknown) => void
+  /** The answer's text is asked for when all is over. */
+  readonly keepsText: boolean
 }
 
 export class Answer implements UpstreamHandler {
@@ -40,6 +42,8 @@ export class Answer implements UpstreamHandler {
   #decoder: Transform | undefined
   /** Text of an answer whose provider reported no usage. */
   #uncounted: string | undefined
+  /** Kept for whoever asks for its text. */
+  #whole: Buffer | undefined
   #isOver = false
   call: UpstreamCall | undefined
   /** Set when the bytes themselves say that this is no success. */
@@ -188,7 +192,14 @@ export class Answer implements UpstreamHandler {
     const headers = this.#headers
     if (answer.rewritten) headers['content-type'] = 'application/json'
     this.#options.decorate(headers)
+    if (this.#options.keepsText) this.#whole = answer.body
     this.#client.reply(this.#status, headers, answer.body)
+  }
+
+  /** What the client was told: a whole answer as it was, of a stream the text. Undefined where nothing was read. */
+  text(): string | undefined {
+    if (this.#whole !== undefined) return this.#whole.toString('utf8')
+    return this.#relay?.observer?.output().text
   }
 
   #endStream(): void {

@@ -40,6 +40,7 @@ import type { LlmBackend } from './llm/plan.ts'
 import { providerOf } from './llm/providers/registry.ts'
 import type { AiPolicy } from './llm/schema.ts'
 import type { McpSource } from './mcp/source.ts'
+import { outlineOf, type RouteOutline } from './outline.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
 import { cors } from './policies/cors.ts'
 import { directResponse } from './policies/direct-response.ts'
@@ -100,6 +101,7 @@ export interface Listener {
     | { readonly cert: string; readonly key: string; readonly hostname: string | undefined }
     | undefined
   readonly match: (head: RouteHead) => Matched<Route> | undefined
+  readonly outlines: readonly RouteOutline[]
 }
 
 export interface Bind {
@@ -320,6 +322,7 @@ function oneListener(context: Context, config: ListenerConfig, index: number, pa
     host: hostTest(config.hostname),
     tls,
     match: compileRoutes(routes),
+    outlines: routes.map(({ target: route }, position) => outlineOf(config.routes?.[position], route)),
   }
 }
 
@@ -363,7 +366,15 @@ function mcpBind(context: Context, config: McpSectionConfig): Bind {
   return {
     name: `bind/${port}`,
     port,
-    listeners: [{ name: 'mcp', host: hostTest(undefined), tls: undefined, match }],
+    listeners: [
+      {
+        name: 'mcp',
+        host: hostTest(undefined),
+        tls: undefined,
+        match,
+        outlines: [outlineOf(undefined, target)],
+      },
+    ],
   }
 }
 

@@ -7,6 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Answer } from './answer.ts'
 import type { Backend, Bind, FederatingBackend, ForwardingBackend, Route } from './compile.ts'
+import { credentialKey } from './core/credential-key.ts'
 import { type ErrorType, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
 import { type Attempt, beginExchange, type Exchange, type WireFormat } from './core/exchange.ts'
 import { type Headers, withoutHopByHop } from './core/headers.ts'
@@ -15,8 +16,10 @@ import type { Upstreams } from './core/upstream.ts'
 import { readBody } from './listen/body.ts'
 import { ClientResponse } from './listen/client-response.ts'
 import { errorBody } from './llm/error-body.ts'
+import { keptJson, keptText } from './llm/payload.ts'
 import { clientFormatOf, type LlmPlan, planLlm } from './llm/plan.ts'
 import type { RelayOptions } from './llm/relay.ts'
+import { endUserOf } from './llm/request-facts.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
 import { isObject } from './mcp/json-rpc.ts'
 import type { McpRequest, TraceOfCaller } from './mcp/request.ts'
@@ -38,11 +41,18 @@ export interface FlowDependencies {
   /** True once the process is told to end: responses close their connections. */
   readonly draining: () => boolean
   readonly started: () => void
-  readonly finished: (exchange: Exchange) => void
+  readonly finished: (exchange: Exchange, payload: Payload | undefined) => void
+  /** What models were asked and what they answered is wanted too. */
+  readonly keepsPayloads: () => boolean
   readonly debug: (message: string, fields: Readonly<Record<string, string>>) => void
   /** An error that should not have happened, with its stack. */
   readonly unexpected: (error: unknown) => void
   readonly random: () => number
+}
+
+export interface Payload {
+  readonly request: string | undefined
+  readonly response: string | undefined
 }
 
 export interface FlowEntry {
@@ -101,6 +111,8 @@ class Flow {
   #head: RequestHead | undefined
   /** How this client wants to hear of errors; undefined = plain text. */
   #errorFormat: WireFormat | 'mcp' | undefined
+  /** The client's request, where it is to be kept. */
+  #asked: Readonly<Record<string, unknown>> | undefined
   #answer: Answer | undefined
   #mcp: McpAnswer | undefined
   #requestTimer: NodeJS.Timeout | undefined
@@ -161,6 +173,7 @@ class Flow {
     this.#matched = matched
     exchange.route = matched.target.name
     exchange.routePattern = matched.pattern
+    exchange.key = credentialKey(headers)
     this.#armTimers(matched.target)
     this.#proceed(matched, headers)
   }
@@ -297,6 +310,8 @@ class Flow {
         const { method, path, query, headers } = head
         const plan = planLlm(llm, { method, path, query, headers, body })
         this.#exchange.llm = plan.facts
+        this.#exchange.user = plan.clientBody && endUserOf(plan.clientBody)
+        if (this.#deps.keepsPayloads()) this.#asked = plan.clientBody
         this.#noteDropped(plan)
         if (plan.countLocally) this.#countLocally(plan)
         else this.#send(backend, head, plan, plan, waitedMs)
@@ -355,6 +370,7 @@ class Flow {
         if (!this.#request.complete) this.#client.closeAfterwards()
       },
       onFault: (error) => this.#failUpstream(error),
+      keepsText: this.#asked !== undefined,
     })
     this.#answer = answer
     const upstreamRequest = { method: head.method, path, headers, body }
@@ -496,8 +512,15 @@ class Flow {
     } catch (error) {
       this.#deps.unexpected(error)
     } finally {
-      this.#deps.finished(this.#exchange)
+      this.#deps.finished(this.#exchange, this.#payload())
     }
+  }
+
+  #payload(): Payload | undefined {
+    const asked = this.#asked
+    if (asked === undefined) return undefined
+    const answered = this.#answer?.text()
+    return { request: keptJson(asked), response: answered === undefined ? undefined : keptText(answered) }
   }
 
   #price(): void {

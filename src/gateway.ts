@@ -5,16 +5,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type AdminSources, openSideServers, type SideServers } from './admin/servers.ts'
+import { adminPort, adminTokenFor, type Reload } from './admin-port.ts'
 import { type Bind, compile, type Snapshot } from './compile.ts'
 import type { ReadText } from './compile-upstream.ts'
-import { redactConfig } from './config/redact.ts'
 import type { Config } from './config/schema.ts'
 import type { Settings } from './config/settings.ts'
 import { FAULTS, type GatewayError } from './core/errors.ts'
 import { beginExchange, type Exchange } from './core/exchange.ts'
 import { newTraceId } from './core/trace-context.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
-import { createFlows } from './flow.ts'
+import { createFlows, type Payload } from './flow.ts'
+import { startKeeping } from './keeping.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
 import { createMcp } from './mcp/runtime.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
@@ -39,6 +40,11 @@ export interface GatewayOptions {
   readonly logger: Logger
   /** Where access lines go, beside the application's log. */
   readonly accessLog: LineSink
+  /** Where requests are kept unless the configuration says; `off` keeps nothing. */
+  readonly databaseUrl: string
+  /** What the console tells of where the configuration comes from. */
+  readonly source: string
+  readonly isDemo?: boolean
 }
 
 export interface LineSink {
@@ -60,8 +66,10 @@ export interface Gateway {
   readonly ports: () => GatewayPorts
   /** Takes the next configuration; throws `ConfigProblem`, and then nothing has changed. Static settings stay. */
   readonly reload: (config: Config) => Promise<void>
-  /** A configuration that could not even be read: the running one stays, and the gauge says so. */
-  readonly reloadFailed: () => void
+  /** A configuration that could not even be read: the running one stays, and gauge and console say so. */
+  readonly reloadFailed: (problems: Reload['problems']) => void
+  /** What the configuration's reader has to say beside it. */
+  readonly warned: (warnings: readonly string[]) => void
   /** Readiness says no from here on; then nothing new is accepted, what is under way may end, the rest is cut. */
   readonly close: () => Promise<void>
   /** Lines that the log could not take. */
@@ -97,6 +105,8 @@ function upstreamOfUrl(url: URL): UpstreamTarget {
 const FLUSH_MS = 2000
 /** What requests that are cut at the end get to be told so and recorded. */
 const CUT_MS = 1000
+/** Reloads that the console still knows. */
+const KEPT_RELOADS = 50
 
 const familyOf = (lookup: Settings['dnsLookupFamily']) =>
   lookup === 'V4Only' ? 4 : lookup === 'V6Only' ? 6 : undefined
@@ -120,6 +130,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       log: (message) => logger.warn('tracing', message),
     })
   const sampler = tracer?.sample ?? neverSample
+  const keeping = await startKeeping({
+    url: settings.database.url ?? options.databaseUrl,
+    settings: settings.database,
+    registry,
+    metrics,
+    logger,
+  })
   const line = accessLogLine(settings.logFormat)
 
   // 6 usage.
@@ -172,10 +189,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   /** Closed to new connections by a reload, and not done yet. */
   const retired = new Set<OpenBind>()
 
-  function finished(exchange: Exchange): void {
+  function finished(exchange: Exchange, payload?: Payload): void {
     metrics.finished(exchange)
     if (logger.isEnabled('request', 'info')) options.accessLog.write(line(exchange))
     if (exchange.trace.sampled) tracer?.export(exchange)
+    keeping.finished(exchange, payload)
     inFlight--
     for (const { server } of retired) server.closeIdle()
     if (!draining) return
@@ -213,6 +231,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       maxBytes: settings.maxBufferSize,
     },
     draining: () => draining,
+    keepsPayloads: () => keeping.store !== undefined && settings.keepsPayloads,
     started: () => {
       inFlight++
       metrics.started()
@@ -327,18 +346,65 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     for (const [key, entry] of added) open.set(key, entry)
   }
 
+  const adminToken = adminTokenFor(
+    settings.adminAddr,
+    typeof settings.adminToken === 'object'
+      ? options.readText(settings.adminToken.file).trim()
+      : settings.adminToken,
+  )
+  if (adminToken.isNew)
+    // In the message: a field of that name would be hidden, and nobody could sign in.
+    logger.warn(
+      'admin',
+      `the admin port is open to other machines and asks them for a token: ${adminToken.token} until the next start`,
+    )
+  let warnings: readonly string[] = []
+  const reloads: Reload[] = []
+  function reloaded(result: Reload['result'], problems: Reload['problems']): void {
+    metrics.configReloaded(result)
+    reloads.unshift({ at: Date.now(), result, problems })
+    reloads.splice(KEPT_RELOADS)
+  }
+
+  let side: SideServers | undefined
   const sources: AdminSources = {
     metrics(accept) {
       const format = negotiateFormat(accept)
       return { contentType: CONTENT_TYPES[format], pieces: renderMetrics(registry, format) }
     },
     notReady: () => (draining ? 'draining' : undefined),
-    configDump: () => ({ version, config: redactConfig(config) }),
+    admin: adminPort({
+      version,
+      settings,
+      token: adminToken.token,
+      source: options.source,
+      isDemo: options.isDemo ?? false,
+      logger,
+      registry,
+      keeping,
+      mcp,
+      tracing,
+      pricing: () => pricing,
+      config: () => config,
+      warnings: () => warnings,
+      reloads: () => reloads,
+      binds: () => {
+        const keys = keysOf(snapshot.binds)
+        return snapshot.binds.map((bind, index) => ({
+          bind,
+          port: open.get(keys[index] ?? '')?.server.port ?? 0,
+          tls: tlsListeners(bind) !== undefined,
+        }))
+      },
+      ports: () => side?.ports ?? {},
+      requestsInFlight: () => inFlight,
+    }),
   }
 
   async function closeEverything(side: SideServers | undefined): Promise<void> {
     await mcp.close()
     await tracer?.close(FLUSH_MS)
+    await keeping.close()
     await upstreams.close()
     await estimator.close()
     await side?.close()
@@ -347,7 +413,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 
   // 8 admin.
-  let side: SideServers | undefined
   try {
     const prepared = mcp.prepare(snapshot.mcp)
     side = await openSideServers(
@@ -382,9 +447,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await applyBinds(next.binds)
       adopt(next, nextConfig)
       mcp.adopt(prepared)
-      metrics.configReloaded('success')
+      reloaded('success', [])
     },
-    reloadFailed: () => metrics.configReloaded('failure'),
+    reloadFailed: (problems) => reloaded('failure', problems),
+    warned(next) {
+      warnings = next
+    },
     logDropped: (count) => metrics.telemetryDropped('logs', count),
     async close() {
       draining = true

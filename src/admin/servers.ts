@@ -1,11 +1,12 @@
 /**
- * The three side doors: metrics (:15020), readiness (:15021) and the admin API (:15000).
+ * The three side doors: metrics (:15020), readiness (:15021) and the admin port (:15000).
  *
- * None of them is on a request's way. They read what they are handed and answer GET only.
+ * None of them is on a request's way. They read what they are handed.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../core/schema.ts'
+import { type Handler, text } from './http.ts'
 
 export interface AdminSources {
   /** The exposition for an `Accept` header. */
@@ -15,8 +16,7 @@ export interface AdminSources {
   }
   /** undefined = ready; else why not. */
   readonly notReady: () => string | undefined
-  /** The effective configuration, redacted. */
-  readonly configDump: () => unknown
+  readonly admin: Handler
 }
 
 export interface SideServers {
@@ -29,18 +29,6 @@ export interface SideServers {
   readonly close: () => Promise<void>
 }
 
-type Handler = (request: IncomingMessage, response: ServerResponse) => void
-
-function text(
-  response: ServerResponse,
-  status: number,
-  body: string,
-  contentType = 'text/plain; charset=utf-8',
-): void {
-  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) })
-  response.end(body)
-}
-
 /** GET (and HEAD) on fixed paths; 405 for other methods, 404 for other paths. */
 function paths(handlers: Readonly<Record<string, Handler>>): Handler {
   return (request, response) => {
@@ -50,7 +38,7 @@ function paths(handlers: Readonly<Record<string, Handler>>): Handler {
     else if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD')
       text(response, 405, 'method not allowed\n')
-    } else handler(request, response)
+    } else void handler(request, response)
   }
 }
 
@@ -109,9 +97,6 @@ export async function openSideServers(
       reason === undefined ? 'ready\n' : `not ready: ${reason}\n`,
     )
   }
-  const dump: Handler = (_request, response) =>
-    text(response, 200, `${JSON.stringify(sources.configDump(), undefined, 2)}\n`, 'application/json')
-
   const servers: (Server | undefined)[] = []
   const close = async () => {
     await Promise.all(
@@ -128,7 +113,7 @@ export async function openSideServers(
   try {
     servers.push(await open(addresses.stats, paths({ '/metrics': metrics, '/stats/prometheus': metrics })))
     servers.push(await open(addresses.readiness, paths({ '/healthz/ready': ready })))
-    servers.push(await open(addresses.admin, paths({ '/config_dump': dump })))
+    servers.push(await open(addresses.admin, sources.admin))
   } catch (error) {
     await close()
     throw error

@@ -51,7 +51,7 @@ const COMMANDS: Readonly<Record<string, Syntax>> = {
   'demo traffic': { options: ['gateway', 'rate'], read: readDemoTraffic },
   doctor: {
     options: [
-      ...(['gateway', 'metrics', 'prometheus', 'collector', 'jaeger', 'grafana'] as const),
+      ...(['gateway', 'metrics', 'console', 'prometheus', 'collector', 'jaeger', 'grafana'] as const),
       ...(['skip', 'model', 'timeout', 'json'] as const),
     ],
     read: readDoctor,
@@ -140,7 +140,7 @@ function readDemoTraffic(values: Values): Command {
   return { name: 'demo-traffic', gatewayUrl: gateway.href.replace(/\/$/, ''), rate }
 }
 
-const PLACES = ['gateway', 'metrics', 'prometheus', 'jaeger', 'grafana'] as const
+const PLACES = ['gateway', 'metrics', 'console', 'prometheus', 'jaeger', 'grafana'] as const
 const HOST_AND_PORT = /^(\[[\da-f:.]+\]|[^\s:/@[\]]+):(\d{1,5})$/i
 const LONGEST_TIMEOUT_SECONDS = 3600
 
@@ -190,6 +190,7 @@ function parse(argv: readonly string[]) {
       gateway: { type: 'string' },
       rate: { type: 'string' },
       metrics: { type: 'string' },
+      console: { type: 'string' },
       prometheus: { type: 'string' },
       collector: { type: 'string' },
       jaeger: { type: 'string' },

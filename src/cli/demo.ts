@@ -67,6 +67,9 @@ async function startDemo(options: DemoOptions, ports: 'fixed' | 'free'): Promise
         format: 'text',
         write: (line) => options.stderr.write(line),
       }),
+      databaseUrl: 'sqlite::memory:',
+      source: '<demo>',
+      isDemo: true,
       accessLog: {
         write(line) {
           lines.push(line)
@@ -157,7 +160,7 @@ function welcome(demo: Demo): string {
   gateway      http://localhost:${binds[0]}
   metrics      http://localhost:${stats}/metrics
   readiness    http://localhost:${readiness}/healthz/ready
-  config       http://localhost:${admin}/config_dump
+  console      http://localhost:${admin}/ui/
   MCP          http://localhost:${binds[0]}/mcp
   providers    ${openAI?.url} (as OpenAI), ${anthropic?.url} (as Anthropic)
 

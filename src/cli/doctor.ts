@@ -33,6 +33,7 @@ export async function doctor(command: DoctorCommand): Promise<number> {
       user: value('GF_SECURITY_ADMIN_USER') ?? 'admin',
       password: value('GF_SECURITY_ADMIN_PASSWORD') ?? 'admin',
     },
+    adminToken: value('ADMIN_TOKEN'),
     onWait: (hop: HopName) => {
       if (terminal) stdout.write(`${erase}… ${hop}`)
     },

@@ -48,6 +48,7 @@ Options of demo traffic
 Options of doctor
       --gateway URL    default ${DEFAULT_ADDRESSES.gateway}
       --metrics URL    the gateway's, default ${DEFAULT_ADDRESSES.metrics}
+      --console URL    the gateway's, default ${DEFAULT_ADDRESSES.console}
       --prometheus URL, --jaeger URL, --grafana URL, --collector HOST:PORT
                        default ${DEFAULT_ADDRESSES.prometheus}, ${DEFAULT_ADDRESSES.jaeger}, ${DEFAULT_ADDRESSES.grafana},
                        ${DEFAULT_ADDRESSES.collector}. If none is there and none is named, none is missed
@@ -65,7 +66,7 @@ Options of doctor
 
 Ports (set by the configuration, or by STATS_ADDR, READINESS_ADDR, ADMIN_ADDR)
   :3000   the gateway          :15020  /metrics
-  :15021  /healthz/ready       :15000  /config_dump (loopback only)
+  :15021  /healthz/ready       :15000  /ui/ the console (loopback only)
 
 Exit status
   0  done    1  failed while running, or doctor found something broken    2  wrong usage or configuration

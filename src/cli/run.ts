@@ -12,6 +12,7 @@ import { type Gateway, startGateway } from '../gateway.ts'
 import { LogWriter } from '../telemetry/log-writer.ts'
 import { createLogger, type Logger, parseLevels } from '../telemetry/logger.ts'
 import type { ConfigChoice } from './arguments.ts'
+import { databaseUrl } from './data-directory.ts'
 
 export interface RunOptions {
   readonly source: ConfigChoice
@@ -88,6 +89,12 @@ function report(problems: readonly Problem[], text: string, options: RunOptions)
   }
 }
 
+const told = ({ file, line, column, path, message, hint }: Problem) => ({
+  place: `${file}:${line}:${column}`,
+  path,
+  message: hint === undefined ? message : `${message} (${hint})`,
+})
+
 const describe = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 function announce(gateway: Gateway, options: RunOptions, logger: Logger): void {
@@ -96,7 +103,7 @@ function announce(gateway: Gateway, options: RunOptions, logger: Logger): void {
     listening: binds.map((port) => `:${port}`).join(' ') || 'nowhere: the configuration has no binds',
     ...(stats !== undefined && { metrics: `http://localhost:${stats}/metrics` }),
     ...(readiness !== undefined && { readiness: `http://localhost:${readiness}/healthz/ready` }),
-    ...(admin !== undefined && { admin: `http://localhost:${admin}/config_dump` }),
+    ...(admin !== undefined && { console: `http://localhost:${admin}/ui/` }),
   })
 }
 
@@ -148,6 +155,8 @@ export async function run(options: RunOptions): Promise<number> {
       readText: reader.readText,
       logger,
       accessLog,
+      databaseUrl: databaseUrl(environment),
+      source: sourceName(source),
     })
   } catch (error) {
     watch.close()
@@ -160,6 +169,7 @@ export async function run(options: RunOptions): Promise<number> {
     return FAILED
   }
   const running = gateway
+  running.warned(loaded.warnings)
 
   const refuse = (problem: Problem) =>
     logger.error('config', 'the new configuration is not valid: the running one stays in force', {
@@ -175,18 +185,20 @@ export async function run(options: RunOptions): Promise<number> {
         const nextText = readSource(source)
         const next = load(nextText, options)
         if (!next.ok) {
-          running.reloadFailed()
+          running.reloadFailed(next.problems.map(told))
           for (const problem of next.problems) refuse(problem)
           return
         }
         placed = next.placed
         await running.reload(next.config)
         watch.update([...watched, ...next.files])
+        running.warned(next.warnings)
         for (const warning of next.warnings) logger.warn('config', warning)
         logger.info('config', 'configuration reloaded')
       } catch (error) {
-        running.reloadFailed()
-        if (error instanceof ConfigProblem && placed !== undefined) refuse(placed(error))
+        const problem = error instanceof ConfigProblem && placed !== undefined ? placed(error) : undefined
+        running.reloadFailed([problem === undefined ? { message: describe(error) } : told(problem)])
+        if (problem !== undefined) refuse(problem)
         else
           logger.error('config', 'the new configuration cannot be applied: the running one stays in force', {
             problem: describe(error),

@@ -36,8 +36,11 @@ function redact(value: unknown, path: readonly string[], context: Context): unkn
   if (typeof value === 'string') return scrub(value)
   if (Array.isArray(value)) return value.map((item: unknown) => redact(item, path, context))
   if (!isPlainObject(value)) return value
+  // `{name: authorization, value: {exact: …}}`: the name is a value here.
+  const isNamedSecret = typeof value.name === 'string' && 'value' in value && isSecret([value.name], context)
   const entries = Object.entries(value).map(([key, inner]): [string, unknown] => {
     const below = [...path, key]
+    if (isNamedSecret && key === 'value') return [key, hide(inner, below, context)]
     return [key, isSecret(below, context) ? hide(inner, below, context) : redact(inner, below, context)]
   })
   return Object.fromEntries(entries)

@@ -5,7 +5,7 @@
  * is refused by name (`unsupported.ts`), never ignored.
  */
 import { z } from 'zod'
-import { address, durationMs, endpoint, orEmpty } from '../core/schema.ts'
+import { address, byteSize, durationMs, endpoint, longDurationMs, orEmpty, secret } from '../core/schema.ts'
 import { frontendHttpSchema, listenerTlsSchema } from '../listen/schema.ts'
 import { aiBackendShape, aiPolicySchema } from '../llm/schema.ts'
 import { mcpAuthenticationSchema } from '../mcp/authentication/schema.ts'
@@ -18,7 +18,13 @@ import { headerModifierSchema } from '../policies/header-modifier.ts'
 import { timeoutSchema } from '../policies/timeout.ts'
 import { urlRewriteSchema } from '../policies/url-rewrite.ts'
 import { matchSchema } from '../route/schema.ts'
-import { frontendTracingSchema, loggingSchema, metricsSchema, tracingSchema } from '../telemetry/schema.ts'
+import {
+  accessLogSchema,
+  frontendTracingSchema,
+  loggingSchema,
+  metricsSchema,
+  tracingSchema,
+} from '../telemetry/schema.ts'
 import { backendTlsSchema, upstreamDefaultsSchema } from '../upstream/schema.ts'
 
 const routePoliciesSchema = z.strictObject({
@@ -166,6 +172,12 @@ const ignored = Object.fromEntries(IGNORED_CONFIG_KEYS.map((key) => [key, z.json
   z.ZodOptional<ReturnType<typeof z.json>>
 >
 
+const databaseSchema = z.strictObject({
+  url: z.string().min(1),
+  maxConnections: z.int().positive().optional(),
+  retention: z.strictObject({ age: longDurationMs.optional(), size: byteSize.optional() }).optional(),
+})
+
 const staticSchema = z.strictObject({
   enableIpv6: z.boolean().optional(),
   dns: z
@@ -175,6 +187,12 @@ const staticSchema = z.strictObject({
     })
     .optional(),
   adminAddr: address.optional(),
+  adminToken: secret
+    .refine((value) => typeof value !== 'string' || value.length >= 16, {
+      error: 'expected at least 16 characters',
+    })
+    .optional(),
+  database: databaseSchema.optional(),
   statsAddr: address.optional(),
   readinessAddr: address.optional(),
   modelCatalog: z.array(modelCatalogEntry).optional(),
@@ -197,7 +215,11 @@ export const configSchema = z.strictObject({
   backends: z.array(namedBackendSchema).optional(),
   mcp: mcpSectionSchema.optional(),
   frontendPolicies: z
-    .strictObject({ http: frontendHttpSchema.optional(), tracing: frontendTracingSchema.optional() })
+    .strictObject({
+      http: frontendHttpSchema.optional(),
+      tracing: frontendTracingSchema.optional(),
+      accessLog: accessLogSchema.optional(),
+    })
     .optional(),
 })
 

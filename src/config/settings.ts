@@ -2,12 +2,13 @@
  * The static settings of a process: `config` and `frontendPolicies.http`, with defaults and with the environment
  * variables that overrule the file. Read once at start; a reload does not change them.
  */
-import type { z } from 'zod'
+import { z } from 'zod'
 import { ConfigProblem } from '../core/config-problem.ts'
-import { type Address, address, durationMs } from '../core/schema.ts'
+import { type Address, address, durationMs, type Secret } from '../core/schema.ts'
 import { levelFault } from './log-level.ts'
 import { alternatives } from './problem.ts'
 import type { Config } from './schema.ts'
+import { isSecretKey } from './secret-keys.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -35,6 +36,19 @@ export interface Settings {
   readonly sensitiveHeaders: readonly string[]
   readonly upstream: UpstreamSettings
   readonly mcp: McpSettings
+  readonly database: DatabaseSettings
+  readonly adminToken: Secret | undefined
+  /** Prompts and completions are kept with their requests. */
+  readonly keepsPayloads: boolean
+}
+
+interface DatabaseSettings {
+  /** `off`: nothing is kept. Undefined: wherever the command keeps it. */
+  readonly url: string | undefined
+  readonly maxConnections: number
+  readonly retentionMs: number
+  /** Of the file; 0 = no limit. */
+  readonly retentionBytes: number
 }
 
 interface McpSettings {
@@ -67,6 +81,9 @@ const DEFAULTS = {
   keepaliveMs: 180_000,
   mcpSessionTtlMs: 1_800_000,
   mcpMaxSessions: 10_000,
+  databaseConnections: 5,
+  retentionMs: 30 * 86_400_000,
+  retentionBytes: 2 * 1024 ** 3,
 } as const
 
 type Reading<T> = { readonly value: T } | { readonly problem: string }
@@ -113,6 +130,7 @@ const READERS = {
   TERMINATION_GRACE_PERIOD_SECONDS: seconds,
   LOG_FORMAT: oneOf(LOG_FORMATS),
   RUST_LOG: levels,
+  ADMIN_TOKEN: withSchema(z.string().min(16, { error: 'expected at least 16 characters' })),
 } as const
 
 /** The variables that overrule the file. */
@@ -133,7 +151,8 @@ export function environmentFaults(environment: Environment): EnvironmentFault[] 
   return Object.entries<Reader<unknown>>(READERS).flatMap(([variable, reader]) => {
     const reading = read(reader, environment[variable])
     if (reading === undefined || 'value' in reading) return []
-    const found = reading.problem.includes('found ') ? '' : `, found "${environment[variable]}"`
+    const isSaid = reading.problem.includes('found ') || isSecretKey(variable)
+    const found = isSaid ? '' : `, found "${environment[variable]}"`
     return [{ variable, message: reading.problem + found }]
   })
 }
@@ -183,6 +202,14 @@ export function settings(config: Config, environment: Environment): Settings {
       sessionTtlMs: file.mcp?.sessionTtl ?? DEFAULTS.mcpSessionTtlMs,
       maxSessions: file.mcp?.maxSessions ?? DEFAULTS.mcpMaxSessions,
     },
+    database: {
+      url: file.database?.url,
+      maxConnections: file.database?.maxConnections ?? DEFAULTS.databaseConnections,
+      retentionMs: file.database?.retention?.age ?? DEFAULTS.retentionMs,
+      retentionBytes: file.database?.retention?.size ?? DEFAULTS.retentionBytes,
+    },
+    keepsPayloads: config.frontendPolicies?.accessLog?.database?.llm === 'full',
+    adminToken: from(READERS.ADMIN_TOKEN, 'ADMIN_TOKEN') ?? file.adminToken,
   }
 }
 

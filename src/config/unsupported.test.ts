@@ -28,7 +28,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: 'config',
     open: 'config: {',
     close: '}',
-    keys: ['database', 'session', 'standardAttributes', 'customFunctions'],
+    keys: ['session', 'standardAttributes', 'customFunctions'],
   },
   { place: 'mcp', open: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], ', close: '}', keys: ['gateways'] },
   {
@@ -55,16 +55,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: 'frontendPolicies',
     open: 'frontendPolicies: {',
     close: '}',
-    keys: [
-      'tls',
-      'tcp',
-      'accessLog',
-      'logging',
-      'networkAuthorization',
-      'networkExtAuthz',
-      'proxyProtocol',
-      'connect',
-    ],
+    keys: ['tls', 'tcp', 'logging', 'networkAuthorization', 'networkExtAuthz', 'proxyProtocol', 'connect'],
   },
   {
     place: 'frontendPolicies.http',
@@ -77,6 +68,18 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
       'http2KeepaliveTimeout',
       'maxConnectionDuration',
     ],
+  },
+  {
+    place: 'frontendPolicies.accessLog',
+    open: 'frontendPolicies: {accessLog: {',
+    close: '}}',
+    keys: ['filter', 'add', 'remove', 'fields', 'otlp'],
+  },
+  {
+    place: 'frontendPolicies.accessLog.database',
+    open: 'frontendPolicies: {accessLog: {database: {',
+    close: '}}}',
+    keys: ['add'],
   },
   {
     place: 'frontendPolicies.tracing',

@@ -37,7 +37,7 @@ const REFUSALS: readonly Refusal[] = [
 
   { at: at('mcp'), keys: ['gateways'], hint: 'listen with `port`' },
 
-  { at: at('config'), keys: ['database', 'session', 'standardAttributes', 'customFunctions'] },
+  { at: at('config'), keys: ['session', 'standardAttributes', 'customFunctions'] },
   {
     at: at('config'),
     keys: ['listener'],
@@ -53,16 +53,7 @@ const REFUSALS: readonly Refusal[] = [
 
   {
     at: at('frontendPolicies'),
-    keys: [
-      'tls',
-      'tcp',
-      'accessLog',
-      'logging',
-      'networkAuthorization',
-      'networkExtAuthz',
-      'proxyProtocol',
-      'connect',
-    ],
+    keys: ['tls', 'tcp', 'logging', 'networkAuthorization', 'networkExtAuthz', 'proxyProtocol', 'connect'],
   },
   {
     at: at('frontendPolicies\\.http'),
@@ -78,6 +69,11 @@ const REFUSALS: readonly Refusal[] = [
       'maxConnectionDuration',
     ],
   },
+  {
+    at: at('frontendPolicies\\.accessLog'),
+    keys: ['filter', 'add', 'remove', 'fields', 'otlp'],
+  },
+  { at: at('frontendPolicies\\.accessLog\\.database'), keys: ['add'] },
   { at: at('frontendPolicies\\.tracing'), keys: ['service', 'backend'], hint: 'use `host`' },
   { at: at('frontendPolicies\\.tracing'), keys: ['policies', 'filter'] },
 

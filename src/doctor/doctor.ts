@@ -8,6 +8,7 @@ import { newTraceId } from '../core/trace-context.ts'
 import { cleaner } from './clean.ts'
 import { collectorHop, identifyCollector } from './collector.ts'
 import { collectorCounters } from './collector-counters.ts'
+import { consoleHop } from './console.ts'
 import { BETWEEN_LOOKS_MS, type Examination, isExpected, type Keys, type Seen } from './examination.ts'
 import { scrape } from './exposition.ts'
 import { grafanaHop, identifyGrafana } from './grafana.ts'
@@ -42,6 +43,8 @@ export interface DoctorOptions {
   readonly startingMs?: number
   readonly keys: Keys
   readonly grafana: { readonly user: string; readonly password: string }
+  /** Of a console that asks for one. */
+  readonly adminToken?: string
   readonly version: string
   readonly now?: () => number
   /** Ends the run between two hops, and the wait of the one it is at. */
@@ -73,7 +76,7 @@ function begin({ addresses, named, skip, now = Date.now, ...options }: DoctorOpt
       : [{ user: decoded(username), password: decoded(password), written: password }]
   })
   const clean = cleaner([
-    ...[keys.openAI, keys.anthropic, grafana.password],
+    ...[keys.openAI, keys.anthropic, grafana.password, options.adminToken],
     ...logins.flatMap(({ password, written }) => [password, written]),
     // As they are sent, for servers that repeat what they got.
     ...[grafana, ...logins].map(({ user, password }) => basic(user, password)),
@@ -89,6 +92,7 @@ function begin({ addresses, named, skip, now = Date.now, ...options }: DoctorOpt
     keys,
     model: options.model,
     grafana,
+    adminToken: options.adminToken,
     isSkipped: (hop) => skip.has(hop),
     isNamed: (hop) => named.has(hop),
     seen: nothingSeen(),
@@ -116,6 +120,7 @@ const VISITS: Readonly<Record<HopName, Hop>> = {
   gateway: gatewayHop,
   provider: providerHop,
   metrics: metricsHop,
+  console: consoleHop,
   prometheus: prometheusHop,
   collector: collectorHop,
   jaeger: jaegerHop,

@@ -22,9 +22,10 @@ export interface Examination {
   readonly keys: Keys
   readonly model: string | undefined
   readonly grafana: { readonly user: string; readonly password: string }
+  readonly adminToken: string | undefined
   readonly isSkipped: (hop: StackPlace | 'metrics') => boolean
   /** Whether the address was given, rather than taken from the defaults. */
-  readonly isNamed: (hop: StackPlace) => boolean
+  readonly isNamed: (hop: StackPlace | 'console') => boolean
   readonly seen: Seen
 }
 

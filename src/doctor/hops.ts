@@ -8,6 +8,7 @@ export const HOPS = [
   'gateway',
   'provider',
   'metrics',
+  'console',
   'prometheus',
   'collector',
   'jaeger',
@@ -24,6 +25,7 @@ export type Addresses = Readonly<Record<Place, string>>
 export const DEFAULT_ADDRESSES: Addresses = {
   gateway: 'http://localhost:3000',
   metrics: 'http://localhost:15020',
+  console: 'http://localhost:15000',
   prometheus: 'http://localhost:9090',
   collector: 'localhost:4317',
   jaeger: 'http://localhost:16686',

@@ -61,7 +61,7 @@ const jaegerTrace = z.object({
   ),
 })
 
-const notFound = z.object({ error: z.object({}) })
+export const notFound = z.object({ error: z.object({}) })
 
 /** Jaeger lists its services; any other program does not. */
 export async function identifyJaeger(examination: Examination, signal: AbortSignal): Promise<Read<object>> {
@@ -99,7 +99,7 @@ export async function findTrace(
 }
 
 /** The answer is a stream: one object, or one per line. undefined when it is none of ours. */
-function otlpSpans(text: string): TraceSpan[] | undefined {
+export function otlpSpans(text: string): TraceSpan[] | undefined {
   const whole = parsed(text)
   const chunks =
     whole === undefined

@@ -1,5 +1,8 @@
 /** The real `agentgateway` command as a child process. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
@@ -28,7 +31,11 @@ export interface Ready {
   readonly adminUrl: string
 }
 
+const DATA = mkdtempSync(join(tmpdir(), 'agentgateway-data-'))
+process.on('exit', () => rmSync(DATA, { recursive: true, force: true }))
+
 const ENVIRONMENT = {
+  AGENTGATEWAY_DATA_DIR: DATA,
   PATH: process.env.PATH,
   HOME: process.env.HOME,
   NO_COLOR: '1',
@@ -116,7 +123,7 @@ export async function ready(command: Command): Promise<Ready> {
     url: `http://127.0.0.1${String(line.listening).split(' ')[0]}`,
     statsUrl: originOf(line.metrics),
     readinessUrl: originOf(line.readiness),
-    adminUrl: originOf(line.admin),
+    adminUrl: originOf(line.console),
   }
 }
 

@@ -27,6 +27,7 @@ export const CLOSED = 'http://127.0.0.1:1'
 export const NOWHERE: Addresses = {
   gateway: CLOSED,
   metrics: CLOSED,
+  console: CLOSED,
   prometheus: CLOSED,
   collector: '127.0.0.1:1',
   jaeger: CLOSED,

@@ -59,6 +59,8 @@ export async function runGateway(
     readText: (path) => readFileSync(path, 'utf8'),
     logger: createLogger({ levels: parseLevels(resolved.logLevel), format: resolved.logFormat, write }),
     accessLog: { write, flush: () => Promise.resolve(true) },
+    databaseUrl: 'off',
+    source: 'test.yaml',
   })
   const ports = gateway.ports()
   const records = () =>
