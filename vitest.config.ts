@@ -2,9 +2,9 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'dashboards/**/*.test.ts'],
-    // The real stack has a run of its own: `npm run test:stack`.
-    exclude: ['test/stack/**'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'dashboards/**/*.test.ts', 'ui/**/*.test.ts'],
+    // The real stack and the browser have runs of their own: `npm run test:stack`, `npm run test:ui`.
+    exclude: ['test/stack/**', 'test/ui/**'],
     reporters: ['default', './test/support/count-reporter.ts'],
     // Two cores are what the smallest machines have; most of a test's time is waiting.
     maxWorkers: 2,
