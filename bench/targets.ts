@@ -1,5 +1,5 @@
 /**
- * The candidates: the upstream itself, nginx in front of it, and the gateway with and without its telemetry.
+ * The candidates: the upstream itself, nginx in front of it, and the gateway with and without its store and telemetry.
  *
  * Each cell opens its own, so every measurement is of a fresh process that has served nothing but this cell's traffic.
  */
@@ -11,7 +11,8 @@ import { nginxProxy } from './nginx.ts'
 import { type Child, freePort, type Stage, waitFor } from './processes.ts'
 import { JSON_REQUEST, PATH } from './requests.ts'
 
-export type TargetName = 'direct' | 'nginx' | 'gateway' | 'gateway, telemetry off'
+type GatewayName = 'gateway' | 'gateway, store off' | 'gateway, telemetry off'
+export type TargetName = 'direct' | 'nginx' | GatewayName
 
 export interface Target {
   readonly name: TargetName
@@ -83,17 +84,24 @@ const chatRouting =
   })
 
 /** Not waited for: a cold start begins here. */
-export const spawnGateway = (setup: Setup, upstreamPort: number, telemetry = true) =>
-  spawnConfigured(setup, chatRouting(upstreamPort), telemetry)
+export const spawnGateway = (setup: Setup, upstreamPort: number, name?: GatewayName) =>
+  spawnConfigured(setup, chatRouting(upstreamPort), name)
 
-export async function spawnConfigured(setup: Setup, routing: Routing, telemetry = true): Promise<Target> {
+export async function spawnConfigured(
+  setup: Setup,
+  routing: Routing,
+  name: GatewayName = 'gateway',
+): Promise<Target> {
   const ports = { port: await freePort(), statsPort: await freePort() }
   const file = join(setup.stage.directory, `gateway-${ports.port}.yaml`)
   const config = {
     adminAddr: 'off',
     readinessAddr: 'off',
     statsAddr: `127.0.0.1:${ports.statsPort}`,
-    ...(telemetry
+    database: {
+      url: name === 'gateway' ? `sqlite:${join(setup.stage.directory, `${ports.port}.db`)}` : 'off',
+    },
+    ...(name !== 'gateway, telemetry off'
       ? { tracing: { otlpEndpoint: `http://127.0.0.1:${setup.collectorPort}`, randomSampling: 0.1 } }
       : { logging: { level: 'off' } }),
   }
@@ -103,7 +111,7 @@ export async function spawnConfigured(setup: Setup, routing: Routing, telemetry 
     command: [node, join(setup.stage.source, 'src/cli/main.ts'), '-f', file],
     on: 'proxy',
   })
-  return { name: telemetry ? 'gateway' : 'gateway, telemetry off', ...ports, proxy }
+  return { name, ...ports, proxy }
 }
 
 /** Asks until the first answer with status 200. */
@@ -130,7 +138,7 @@ export async function openTargets(
     else if (name === 'nginx') {
       const nginx = await nginxProxy(setup.stage, upstreamPort)
       if (nginx !== undefined) targets.push({ name, ...nginx, statsPort: undefined })
-    } else targets.push(await spawnGateway(setup, upstreamPort, name === 'gateway'))
+    } else targets.push(await spawnGateway(setup, upstreamPort, name))
   }
   for (const target of targets) await firstAnswer(target)
   return targets
