@@ -12,11 +12,12 @@ import { href, place } from './navigation/location.ts'
 import { Nav } from './navigation/nav.tsx'
 import { OverviewPage } from './overview/overview-page.tsx'
 import { useKeys } from './parts/keys.ts'
+import { NotKept } from './parts/not-kept.tsx'
 import { Page } from './parts/page.tsx'
 import { Empty, Failure } from './parts/states.tsx'
 import { PlaygroundPage } from './playground/playground-page.tsx'
 import { RequestsPage } from './requests/requests-page.tsx'
-import { loadSession, session, watchRuntime } from './session/session.ts'
+import { keepsRequests, loadSession, runtime, session, unreachable, watchRuntime } from './session/session.ts'
 import { SignIn } from './session/sign-in.tsx'
 import { TracePage } from './traces/trace-page.tsx'
 import { TracesPage } from './traces/traces-page.tsx'
@@ -47,6 +48,8 @@ export function App() {
     )
   }
   if (!isIn) return <SignIn />
+  // Pages ask for its ports, its store and its age.
+  if (runtime.value === undefined && unreachable.value === undefined) return null
 
   return (
     <>
@@ -63,7 +66,18 @@ export function App() {
   )
 }
 
+const PAGES_OF_REQUESTS: Readonly<Record<string, string>> = {
+  '/': 'Overview',
+  '/requests': 'Requests',
+  '/traces': 'Traces',
+  '/costs': 'Costs',
+}
+
 function CurrentPage({ path }: { readonly path: string }) {
+  if (!keepsRequests()) {
+    const title = path.startsWith('/traces/') ? 'Trace' : PAGES_OF_REQUESTS[path]
+    if (title !== undefined) return <NotKept title={title} />
+  }
   if (path.startsWith('/traces/')) {
     const traceId = decodeURIComponent(path.slice('/traces/'.length))
     return <TracePage key={traceId} traceId={traceId} />

@@ -20,10 +20,18 @@ export class ApiError extends Error {
 /** Asked for by the admin port of everything but GET: a form on another site cannot set it. */
 const WRITE_HEADERS = { 'content-type': 'application/json', 'x-agentgateway-csrf': '1' } as const
 
-const listeners = new Set<() => void>()
+type Listener = (message: string) => void
 
-export function onSignedOut(listener: () => void): void {
-  listeners.add(listener)
+const signedOut = new Set<Listener>()
+const unanswered = new Set<Listener>()
+
+export function onSignedOut(listener: Listener): void {
+  signedOut.add(listener)
+}
+
+/** Any call may be the first to find that the gateway has gone. */
+export function onUnanswered(listener: Listener): void {
+  unanswered.add(listener)
 }
 
 export function isAbort(error: unknown): boolean {
@@ -40,7 +48,9 @@ export async function send(path: string, init: RequestInit = {}): Promise<Respon
     return await fetch(path, { ...init, cache: 'no-store', credentials: 'same-origin' })
   } catch (error) {
     if (isAbort(error)) throw error
-    throw new ApiError(0, 'The gateway does not answer. Is it running?', { cause: error })
+    const message = 'The gateway does not answer. Is it running?'
+    for (const listener of unanswered) listener(message)
+    throw new ApiError(0, message, { cause: error })
   }
 }
 
@@ -48,10 +58,11 @@ export async function send(path: string, init: RequestInit = {}): Promise<Respon
 async function bodyOf<T>(response: Response): Promise<T> {
   const text = await response.text()
   if (!response.ok) {
-    if (response.status === 401) for (const listener of listeners) listener()
     const problem: unknown = parseJson(text)
     const said = isObject(problem) ? readText(problem, 'error' satisfies keyof Problem) : undefined
-    throw new ApiError(response.status, said ?? `The gateway answered ${response.status}.`)
+    const message = said ?? `The gateway answered ${response.status}.`
+    if (response.status === 401) for (const listener of signedOut) listener(message)
+    throw new ApiError(response.status, message)
   }
   const body = parseJson(text)
   if (body === undefined && text !== '')

@@ -7,6 +7,9 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import { isAbort } from './client.ts'
 
+/** After a failure; what came back should not be missed for long. */
+const RETRY_MS = 3000
+
 export interface Query<T> {
   readonly data: T | undefined
   readonly error: Error | undefined
@@ -49,6 +52,7 @@ export function useQuery<T>(
     let timer: ReturnType<typeof setTimeout> | undefined
 
     async function ask() {
+      let waitMs = pollMs ?? 0
       setState((before) => ({ ...before, isLoading: true }))
       try {
         const data = await latest.current(controller.signal)
@@ -58,8 +62,9 @@ export function useQuery<T>(
         if (isAbort(reason) || controller.signal.aborted) return
         const error = reason instanceof Error ? reason : new Error(String(reason))
         setState((before) => ({ ...before, error, isLoading: false }))
+        waitMs = Math.min(waitMs, RETRY_MS)
       }
-      if (pollMs !== undefined) timer = setTimeout(askWhenSeen, pollMs)
+      if (pollMs !== undefined) timer = setTimeout(askWhenSeen, waitMs)
     }
 
     function askWhenSeen() {

@@ -33,7 +33,10 @@ function openAiSdk(origin: string): Snippet {
         title: 'Python',
         text: `from openai import OpenAI
 
-client = OpenAI(base_url="${origin}/v1", api_key="sk-…")
+client = OpenAI(
+    base_url="${origin}/v1",
+    api_key="sk-…",
+)
 
 completion = client.chat.completions.create(
     model="gpt-4o-mini",
@@ -45,7 +48,10 @@ print(completion.choices[0].message.content)`,
         title: 'Node.js',
         text: `import OpenAI from 'openai'
 
-const client = new OpenAI({ baseURL: '${origin}/v1', apiKey: 'sk-…' })
+const client = new OpenAI({
+  baseURL: '${origin}/v1',
+  apiKey: 'sk-…',
+})
 
 const completion = await client.chat.completions.create({
   model: 'gpt-4o-mini',
@@ -68,7 +74,10 @@ function anthropicSdk(origin: string): Snippet {
         title: 'Python',
         text: `from anthropic import Anthropic
 
-client = Anthropic(base_url="${origin}", api_key="sk-ant-…")
+client = Anthropic(
+    base_url="${origin}",
+    api_key="sk-ant-…",
+)
 
 message = client.messages.create(
     model="claude-haiku-4-5",
@@ -81,7 +90,10 @@ print(message.content[0].text)`,
         title: 'Node.js',
         text: `import Anthropic from '@anthropic-ai/sdk'
 
-const client = new Anthropic({ baseURL: '${origin}', apiKey: 'sk-ant-…' })
+const client = new Anthropic({
+  baseURL: '${origin}',
+  apiKey: 'sk-ant-…',
+})
 
 const message = await client.messages.create({
   model: 'claude-haiku-4-5',

@@ -6,7 +6,8 @@ import { isObject } from '../format/json.ts'
 import { CopyButton } from '../parts/copy-button.tsx'
 import { filterJson } from './json-filter.ts'
 
-const OPEN_TO_DEPTH = 4
+/** As far as a listener's routes. */
+const OPEN_TO_DEPTH = 7
 
 interface JsonTreeProps {
   readonly title: string

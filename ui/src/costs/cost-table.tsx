@@ -5,7 +5,7 @@ import { href, place } from '../navigation/location.ts'
 import { type RangeId, readSpan, spanQuery } from '../navigation/ranges.ts'
 import { download } from '../parts/download.ts'
 import { Icon } from '../parts/icons.tsx'
-import { type CostRow, costCsv, costRows, type GROUPINGS, labelOf } from './groups.ts'
+import { type CostRow, costCsv, costRows, type GROUPINGS, isNamed, labelOf } from './groups.ts'
 
 const SHOWN_AT_FIRST = 100
 const DEFAULT_RANGE: RangeId = '24h'
@@ -116,11 +116,11 @@ function Row({ row, param }: { readonly row: CostRow; readonly param: string }) 
   return (
     <tr>
       <th scope="row" class="group-name">
-        {row.value === '' ? (
+        {!isNamed(row.value) ? (
           <span class="faint">{labelOf(row.value)}</span>
         ) : (
           <a href={href('/requests', { ...time, [param]: row.value })} title="Its requests">
-            {row.value}
+            <bdi>{row.value}</bdi>
           </a>
         )}{' '}
         {row.isUnpriced && (

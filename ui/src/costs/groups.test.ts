@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Analytics, ApiMeasures } from '../../../src/admin/api-types.ts'
-import { costCsv, costRows, costSeries } from './groups.ts'
+import { costCsv, costRows, costSeries, isNamed, labelOf } from './groups.ts'
 
 const measures = (changes: Partial<ApiMeasures>): ApiMeasures => ({
   requests: 0,
@@ -64,6 +64,14 @@ test('puts buckets where they belong, and zero where there are none', () => {
 
 test('has nothing to draw without buckets', () => {
   expect(costSeries(analytics({}), 'requests').series).toEqual([])
+})
+
+test.each([
+  ['gpt-4o', 'gpt-4o', true],
+  ['', '(none)', false],
+  ['…', '(all others)', false],
+])('calls the group %j %s', (value, label, named) => {
+  expect([labelOf(value), isNamed(value)]).toEqual([label, named])
 })
 
 test('names of models cannot become formulas', () => {

@@ -39,7 +39,13 @@ export interface CostRow {
 
 const groupValue = (group: Readonly<Record<string, string>>) => Object.values(group)[0] ?? ''
 
-export const labelOf = (value: string) => (value === '' ? '(none)' : value)
+/** What the API calls all groups beyond the largest ones. */
+const REST = '…'
+
+/** It stands for requests that can be looked for by it. */
+export const isNamed = (value: string) => value !== '' && value !== REST
+
+export const labelOf = (value: string) => (value === '' ? '(none)' : value === REST ? '(all others)' : value)
 
 export function costRows({ groups, total }: Analytics): readonly CostRow[] {
   return groups.map((group) => ({
@@ -102,7 +108,7 @@ export function costCsv(rows: readonly CostRow[], one: string): string {
     'priced',
   ]
   const lines = rows.map(({ value, measures, costPer1000, share, isUnpriced }) => [
-    value,
+    value === REST ? labelOf(value) : value,
     measures.requests,
     measures.failed,
     measures.inputTokens,

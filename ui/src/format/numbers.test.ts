@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formatBytes, formatCount, formatMs, formatShare, formatUsd, formatValue } from './numbers.ts'
+import { exact, formatBytes, formatCount, formatMs, formatShare, formatUsd, formatValue } from './numbers.ts'
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')
 
@@ -28,6 +28,14 @@ test.each([
   [12_345.6, '$12.3 k'],
 ])('writes %d dollars as %s', (value, text) => {
   expect(plain(formatUsd(value))).toBe(text)
+})
+
+test.each([
+  [1_234_567, '1,234,567'],
+  [0.000_042_000_000_000_000_004, '0.000042'],
+  [0.000_000_000_72, '0.00000000072'],
+])('writes %d exactly as %s', (value, text) => {
+  expect(exact(value)).toBe(text)
 })
 
 test.each([

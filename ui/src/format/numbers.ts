@@ -7,7 +7,8 @@ const NO_VALUE = '–'
 /** Keeps a number and its unit on one line. */
 const SPACE = '\u00a0'
 
-const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 20 })
+/** Sums of doubles are not exact beyond that: $0.000042, and not $0.000042000000000000004. */
+const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 12 })
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
 
 const COUNT_STEPS = ['', 'k', 'M', 'B', 'T'] as const

@@ -51,7 +51,12 @@ export function McpPage() {
                 />
               ))}
               {backend !== undefined && (
-                <ToolRunner key={keyOf(backend)} port={backend.port} path={backend.path} />
+                <ToolRunner
+                  key={keyOf(backend)}
+                  port={backend.port}
+                  path={backend.path}
+                  onOpen={query.refresh}
+                />
               )}
             </div>
           )

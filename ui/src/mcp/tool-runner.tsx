@@ -22,14 +22,19 @@ type State =
 interface ToolRunnerProps {
   readonly port: number
   readonly path: string
+  /** Sessions and targets are not what they were. */
+  readonly onOpen: () => void
 }
 
-export function ToolRunner({ port, path }: ToolRunnerProps) {
+export function ToolRunner({ port, path, onOpen }: ToolRunnerProps) {
   const [asked, setAsked] = useState(0)
   const state = useMcpSession(port, path, asked)
   const frame = useRef<HTMLElement>(null)
 
   useEffect(() => frame.current?.scrollIntoView({ block: 'nearest' }), [])
+  useEffect(() => {
+    if (state.kind !== 'connecting') onOpen()
+  }, [state.kind, onOpen])
 
   return (
     <section class="card" aria-label="Tool runner" ref={frame}>

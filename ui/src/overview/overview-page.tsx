@@ -1,7 +1,8 @@
 /**
  * The state of the gateway at a glance: the rows and panels that the gateway names, as on its Grafana dashboard.
  */
-import type { Overview, OverviewPanel } from '../../../src/admin/api-types.ts'
+import { useState } from 'preact/hooks'
+import type { Overview, OverviewPanel, Runtime } from '../../../src/admin/api-types.ts'
 import { get } from '../api/client.ts'
 import { useQuery } from '../api/use-query.ts'
 import { href, place } from '../navigation/location.ts'
@@ -10,9 +11,9 @@ import { CurlExample } from '../parts/curl-example.tsx'
 import { Page } from '../parts/page.tsx'
 import { RangePicker } from '../parts/range-picker.tsx'
 import { Empty, Loaded, Skeleton } from '../parts/states.tsx'
+import { runtime } from '../session/session.ts'
 import { OverviewPanelCard } from './panel.tsx'
 
-const DEFAULT_RANGE: RangeId = '1h'
 const POLL_MS: Readonly<Record<RangeId, number>> = {
   '15m': 5000,
   '1h': 5000,
@@ -22,9 +23,18 @@ const POLL_MS: Readonly<Record<RangeId, number>> = {
   '30d': 30_000,
 }
 
+const YOUNG_MS = 15 * 60_000
+
+/** An hour's chart of a gateway that has just begun would be empty but for its edge. */
+function usualRange(facts: Runtime | undefined): RangeId {
+  if (facts === undefined) return '1h'
+  return Date.parse(facts.now) - Date.parse(facts.startedAt) < YOUNG_MS ? '15m' : '1h'
+}
+
 export function OverviewPage() {
-  const span = readSpan(place.value.query, DEFAULT_RANGE)
-  const range = span.kind === 'moving' ? span.id : DEFAULT_RANGE
+  const [usual] = useState(() => usualRange(runtime.value))
+  const span = readSpan(place.value.query, usual)
+  const range = span.kind === 'moving' ? span.id : usual
   const query = useQuery(range, (signal) => get<Overview>(`/api/overview?range=${range}`, signal), {
     pollMs: POLL_MS[range],
   })
@@ -35,7 +45,7 @@ export function OverviewPage() {
       controls={
         <div class="row push">
           {query.data?.hasData && <RowLinks titles={query.data.rows.map((row) => row.title)} />}
-          <RangePicker otherwise={DEFAULT_RANGE} canBeFixed={false} />
+          <RangePicker otherwise={usual} canBeFixed={false} />
         </div>
       }
     >

@@ -8,6 +8,11 @@ function isTyping(target: EventTarget | null): boolean {
   return target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName)
 }
 
+/** Gives the focus to what is told apart by `data-row` or `data-span`. */
+export function focusOn(kind: 'row' | 'span', id: string): void {
+  document.querySelector<HTMLElement>(`[data-${kind}="${CSS.escape(id)}"]`)?.focus({ preventScroll: true })
+}
+
 type KeyActions = Readonly<Record<string, (event: KeyboardEvent) => void>>
 
 export function useKeys(actions: KeyActions): void {

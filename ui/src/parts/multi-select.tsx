@@ -56,7 +56,7 @@ function Options({ label, options, chosen, onChange }: MultiSelectProps) {
                 )
               }
             />
-            {option}
+            <bdi>{option}</bdi>
           </label>
         ))}
         {fitting.length > shown.length && (

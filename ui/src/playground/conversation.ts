@@ -3,6 +3,7 @@
  */
 import { computed, signal } from '@preact/signals'
 import type { LogEntry } from '../../../src/admin/api-types.ts'
+import { keepsRequests } from '../session/session.ts'
 import { askModel, findRecord, NO_REPLY, type Reply } from './ask.ts'
 import type { ChatSettings, ChatTurn } from './wire.ts'
 
@@ -63,7 +64,7 @@ export async function ask(port: number, chat: ChatSettings, question: string): P
     signal: controller.signal,
     onReply: (now) => change(id, { reply: now }),
   })
-  if (reply.traceId === undefined) return change(id, { record: null })
+  if (reply.traceId === undefined || !keepsRequests()) return change(id, { record: null })
   const record = await findRecord(reply.traceId, new AbortController().signal)
   change(id, { record: record ?? null })
 }

@@ -74,24 +74,23 @@ function factsOf({ reply, record }: Exchange): readonly Fact[] {
           },
         ]
       : []),
-    ...(reply.firstTokenMs !== undefined
-      ? [
-          {
-            name: 'first token',
-            value: formatMs(reply.firstTokenMs),
-            title: `${exact(reply.firstTokenMs)} ms`,
-          },
-        ]
-      : []),
-    ...(reply.totalMs !== undefined
-      ? [{ name: 'in all', value: formatMs(reply.totalMs), title: `${exact(reply.totalMs)} ms` }]
-      : []),
+    ...timeFact('first token', record?.firstTokenMs, reply.firstTokenMs),
+    ...timeFact('in all', record?.durationMs, reply.totalMs),
     ...(speed !== undefined ? [{ name: 'tokens/s', value: formatCount(Number(speed.toPrecision(3))) }] : []),
     ...(record?.cost !== undefined
       ? [{ name: 'cost', value: formatUsd(record.cost), title: `$${exact(record.cost)}` }]
       : []),
     ...(reply.stopReason !== undefined ? [{ name: 'end', value: reply.stopReason }] : []),
   ]
+}
+
+/** The gateway's time, as its record has it; until that is known, this browser's. */
+function timeFact(name: string, recorded: number | undefined, seen: number | undefined): readonly Fact[] {
+  const ms = recorded ?? seen
+  if (ms === undefined) return []
+  const here =
+    seen === undefined || recorded === undefined ? '' : `, ${exact(Math.round(seen))} ms in this browser`
+  return [{ name, value: formatMs(ms), title: `${exact(ms)} ms${here}` }]
 }
 
 function Facts({ exchange }: { readonly exchange: Exchange }) {

@@ -3,6 +3,7 @@ import { get, post } from '../api/client.ts'
 import { useQuery } from '../api/use-query.ts'
 import { setQuery } from '../navigation/location.ts'
 import { ClientKeyField } from '../session/client-key-field.tsx'
+import { keepsRequests } from '../session/session.ts'
 import { type Settings, settings } from './conversation.ts'
 
 const SUGGESTED_AT_MOST = 200
@@ -70,7 +71,8 @@ export function SettingsForm({ model }: { readonly model: string }) {
 
 /** Recent models first: they are known to work here. A failure of either list only means fewer suggestions. */
 function useModels(): readonly string[] {
-  const recent = useQuery('recent', (signal) => {
+  const recent = useQuery('recent', async (signal) => {
+    if (!keepsRequests()) return undefined
     const body: AnalyticsQuery = {
       timeRange: { from: new Date(Date.now() - WEEK_MS).toISOString() },
       bucketCount: 1,

@@ -1,24 +1,7 @@
 import type { LogEntry } from '../../../src/admin/api-types.ts'
-import { isObject, parseJson, prettyPrint, readText } from '../format/json.ts'
+import { parseJson, prettyPrint } from '../format/json.ts'
 import { CodeBlock } from '../parts/code-block.tsx'
-
-interface Turn {
-  readonly role: string
-  readonly text: string
-}
-
-/** Chat messages where the payload is a list of them, in OpenAI's or Anthropic's shape. */
-function turnsOf(text: string): readonly Turn[] | undefined {
-  const value = parseJson(text)
-  if (!Array.isArray(value) || value.length === 0) return undefined
-  if (!value.every((turn) => isObject(turn) && typeof turn.role === 'string')) return undefined
-  return value.map((turn) => ({
-    role: readText(turn, 'role') ?? '',
-    text:
-      readText(turn, 'content') ??
-      JSON.stringify(isObject(turn) ? (turn.content ?? turn) : turn, undefined, 2),
-  }))
-}
+import { readPrompt } from './prompt.ts'
 
 function plainText(text: string): string {
   const value = parseJson(text)
@@ -45,17 +28,20 @@ export function PayloadSection({ log }: { readonly log: LogEntry }) {
 }
 
 function Part({ title, text }: { readonly title: string; readonly text: string }) {
-  const turns = turnsOf(text)
+  const prompt = readPrompt(text)
   return (
     <details open>
       <summary>{title}</summary>
       <div class="stack payload">
-        {turns === undefined ? (
+        {prompt === undefined ? (
           <CodeBlock title={title} text={plainText(text)} isWrapped />
         ) : (
-          turns.map((turn, index) => (
-            <CodeBlock key={`${index}${turn.role}`} title={turn.role} text={turn.text} isWrapped />
-          ))
+          <>
+            {prompt.turns.map((turn, index) => (
+              <CodeBlock key={`${index}${turn.role}`} title={turn.role} text={turn.text} isWrapped />
+            ))}
+            <CodeBlock title="Parameters" text={JSON.stringify(prompt.others, undefined, 2)} isWrapped />
+          </>
         )}
       </div>
     </details>

@@ -9,8 +9,8 @@ import { StatusBadge } from './status-badge.tsx'
 interface RequestTableProps {
   readonly rows: readonly LogEntry[]
   readonly open: string | undefined
-  /** How many of the first rows came live. */
-  readonly fresh: number
+  /** Ids of those that came live. */
+  readonly fresh: ReadonlySet<string>
   readonly isStale: boolean
   readonly onOpen: (id: string) => void
 }
@@ -50,12 +50,12 @@ export function RequestTable({ rows, open, fresh, isStale, onOpen }: RequestTabl
           </tr>
         </thead>
         <tbody>
-          {rows.map((row, index) => (
+          {rows.map((row) => (
             <Row
               key={row.id}
               row={row}
               isOpen={row.id === open}
-              isNew={index < fresh}
+              isNew={fresh.has(row.id)}
               isReachable={row.id === keys.reachable}
               onFocus={keys.onFocus}
               onOpen={onOpen}
@@ -115,7 +115,7 @@ function Row({ row, isOpen, isNew, isReachable, onFocus, onOpen }: RowProps) {
         </a>
       </td>
       <td title={nameOf(row).join(' · ')}>
-        {nameOf(row)[0]} <span class="faint">{nameOf(row)[1]}</span>
+        <bdi>{nameOf(row)[0]}</bdi> <bdi class="faint">{nameOf(row)[1]}</bdi>
       </td>
       <td class="optional soft" title={row.backend}>
         {row.backend ?? '–'}

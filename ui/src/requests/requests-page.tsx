@@ -1,14 +1,14 @@
 /**
  * What came through the gateway, one row for each request.
  */
-import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { useEffect, useMemo } from 'preact/hooks'
 import type { LogEntry, LogsFound } from '../../../src/admin/api-types.ts'
 import { post } from '../api/client.ts'
-import { href, place, setQuery } from '../navigation/location.ts'
+import { place, setQuery } from '../navigation/location.ts'
 import type { RangeId } from '../navigation/ranges.ts'
 import { CurlExample } from '../parts/curl-example.tsx'
 import { Icon } from '../parts/icons.tsx'
-import { useKeys } from '../parts/keys.ts'
+import { focusOn, useKeys } from '../parts/keys.ts'
 import { Page } from '../parts/page.tsx'
 import { RangePicker } from '../parts/range-picker.tsx'
 import { Empty, Failure, Skeleton } from '../parts/states.tsx'
@@ -16,13 +16,14 @@ import { FilterBar } from '../search/filter-bar.tsx'
 import { hasFilters, readFilters, readSearch, searchKey, withoutFilters } from '../search/filters.ts'
 import { SearchFoot } from '../search/search-foot.tsx'
 import { type Search, useSearch } from '../search/use-search.ts'
-import { runtime } from '../session/session.ts'
 import { RequestPanel } from './request-panel.tsx'
 import { RequestTable } from './request-table.tsx'
 import type { TailState } from './tail.ts'
 import { KEPT_LIVE, useTail } from './use-tail.ts'
 
 const DEFAULT_RANGE: RangeId = '1h'
+/** By then the gateway has written what has ended. */
+const KEPT_AFTER_MS = 1000
 const FIRST_FILTERS = ['model', 'provider', 'status', 'outcome', 'backend', 'protocol'] as const
 
 export function RequestsPage() {
@@ -45,19 +46,25 @@ export function RequestsPage() {
     },
   })
   const tail = useTail(isLive, key, () => ({ filters: readFilters(query) }))
-  const wasLive = useRef(isLive)
+  const isFollowing = tail.state?.kind === 'live'
 
-  // What came while it was switched off belongs between what is shown and what will come.
+  // What ended before the connection belongs between what is shown and what will come.
   useEffect(() => {
-    if (isLive && !wasLive.current) search.refresh()
-    wasLive.current = isLive
-  }, [isLive, search.refresh])
+    if (!isFollowing) return
+    const timer = setTimeout(search.refresh, KEPT_AFTER_MS)
+    return () => clearTimeout(timer)
+  }, [isFollowing, search.refresh])
 
   const rows = useMemo(() => merge(tail.entries, search.rows, isLive), [tail.entries, search.rows, isLive])
+  const fresh = useMemo(() => new Set(tail.entries.map(({ id }) => id)), [tail.entries])
 
-  const show = (id: string | undefined) =>
-    setQuery({ open: id }, { replace: open !== undefined && id !== undefined })
-  useKeys({ Escape: () => open !== undefined && show(undefined) })
+  const show = (id: string) => setQuery({ open: id }, { replace: open !== undefined })
+  function close() {
+    if (open === undefined) return
+    setQuery({ open: undefined })
+    focusOn('row', open)
+  }
+  useKeys({ Escape: close })
 
   return (
     <Page
@@ -82,27 +89,29 @@ export function RequestsPage() {
       <FilterBar first={FIRST_FILTERS} otherwise={DEFAULT_RANGE} />
       <div class={`split${open === undefined ? '' : ' is-open'}`}>
         <section class="split-list" aria-label="Requests">
-          <Rows search={search} rows={rows} open={open} fresh={tail.entries.length} onOpen={show} />
+          <Rows search={search} rows={rows} open={open} fresh={fresh} onOpen={show} />
         </section>
-        {open !== undefined && <RequestPanel key={open} id={open} onClose={() => show(undefined)} />}
+        {open !== undefined && <RequestPanel key={open} id={open} onClose={close} />}
       </div>
     </Page>
   )
 }
 
-/** New ones on top; a request that both the search and the tail found is there once. */
+/** The newest first; a request that both the search and the tail found is there once. */
 function merge(fresh: readonly LogEntry[], found: readonly LogEntry[], isLive: boolean): readonly LogEntry[] {
   if (fresh.length === 0) return found
-  const ids = new Set(fresh.map((entry) => entry.id))
-  const all = [...fresh, ...found.filter((entry) => !ids.has(entry.id))]
+  const all = [...new Map([...found, ...fresh].map((entry) => [entry.id, entry])).values()]
+  all.sort((a, b) => (placeOf(a) < placeOf(b) ? 1 : -1))
   return isLive ? all.slice(0, KEPT_LIVE) : all
 }
+
+const placeOf = ({ completedAt, id }: LogEntry) => `${completedAt}|${id}`
 
 interface RowsProps {
   readonly search: Search<LogEntry>
   readonly rows: readonly LogEntry[]
   readonly open: string | undefined
-  readonly fresh: number
+  readonly fresh: ReadonlySet<string>
   readonly onOpen: (id: string) => void
 }
 
@@ -158,17 +167,6 @@ function NoRequests() {
             Search 30 days
           </button>
         </div>
-      </Empty>
-    )
-  }
-  const isKept = runtime.value === undefined || runtime.value.store !== undefined
-  if (!isKept) {
-    return (
-      <Empty title="Requests are not kept">
-        <p>
-          This gateway runs without a store. See <a href={href('/config')}>Configuration</a> for what it runs
-          with.
-        </p>
       </Empty>
     )
   }

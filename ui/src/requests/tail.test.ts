@@ -50,7 +50,7 @@ test('waits longer each time, and from the beginning after something came', asyn
 
 test('tells what is wrong', async () => {
   const { states } = await follow([
-    event('error', { error: 'the disk is full' }),
+    event('error', { message: 'the disk is full' }),
     new ApiError(503, 'no store'),
   ])
   expect(states).toEqual(['connecting', 'live', 'the disk is full', 'connecting', 'no store'])

@@ -34,7 +34,12 @@ export function useTail(isOn: boolean, key: string, search: () => LogsSearch): T
       timer = undefined
       const fresh = arrived
       arrived = []
-      setTail(({ entries, state }) => ({ entries: [...fresh, ...entries].slice(0, KEPT_LIVE), state }))
+      const ids = new Set(fresh.map(({ id }) => id))
+      setTail(({ entries, state }) => {
+        // A connection that is opened anew tells the last ones again.
+        const before = entries.filter(({ id }) => !ids.has(id))
+        return { entries: [...fresh, ...before].slice(0, KEPT_LIVE), state }
+      })
     }
 
     void followLogs({

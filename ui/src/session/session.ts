@@ -1,11 +1,13 @@
 /**
  * Whether somebody must sign in first, and what the gateway says about itself: the two facts that every page needs.
  */
-import { signal } from '@preact/signals'
+import { effect, signal } from '@preact/signals'
 import type { Runtime, SessionState } from '../../../src/admin/api-types.ts'
-import { get, messageOf, onSignedOut, post, remove } from '../api/client.ts'
+import { get, messageOf, onSignedOut, onUnanswered, post, remove } from '../api/client.ts'
 
 const POLL_MS = 15_000
+/** While it does not answer. */
+const RETRY_MS = 2000
 
 export const session = signal<SessionState | undefined>(undefined)
 export const runtime = signal<Runtime | undefined>(undefined)
@@ -14,6 +16,9 @@ export const unreachable = signal<string | undefined>(undefined)
 
 onSignedOut(() => {
   session.value = { signedIn: false, tokenRequired: true }
+})
+onUnanswered((message) => {
+  unreachable.value = message
 })
 
 export async function loadSession(): Promise<void> {
@@ -44,13 +49,23 @@ export function watchRuntime(): () => void {
   const look = () => {
     if (!document.hidden) void loadRuntime()
   }
+  let timer: ReturnType<typeof setInterval> | undefined
+  const stop = effect(() => {
+    clearInterval(timer)
+    timer = setInterval(look, unreachable.value === undefined ? POLL_MS : RETRY_MS)
+  })
   look()
-  const timer = setInterval(look, POLL_MS)
   document.addEventListener('visibilitychange', look)
   return () => {
+    stop()
     clearInterval(timer)
     document.removeEventListener('visibilitychange', look)
   }
+}
+
+/** False: there is nothing to be shown of the past. */
+export function keepsRequests(): boolean {
+  return runtime.value === undefined || runtime.value.store !== undefined
 }
 
 /** Where clients connect; 3000 until the gateway has said. */

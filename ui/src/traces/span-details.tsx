@@ -4,13 +4,16 @@ import { AttributesTable } from '../parts/attributes-table.tsx'
 import { CopyButton } from '../parts/copy-button.tsx'
 import { Time } from '../parts/time.tsx'
 
+const reasonOf = ({ error, attributes }: ApiSpan): string =>
+  error?.message ?? String(attributes['error.type'] ?? 'The span does not say why.')
+
 export function SpanDetails({ span, traceStart }: { readonly span: ApiSpan; readonly traceStart: number }) {
   return (
     <div class="stack">
       {span.error !== undefined && (
         <div class="notice bad">
           <p>
-            <strong>Status Error.</strong> {span.error.message ?? 'The span does not say why.'}
+            <strong>Status Error.</strong> {reasonOf(span)}
           </p>
         </div>
       )}

@@ -9,7 +9,7 @@ import { exact, formatMs, plural } from '../format/numbers.ts'
 import { href, place, setQuery } from '../navigation/location.ts'
 import { CopyButton } from '../parts/copy-button.tsx'
 import { Icon } from '../parts/icons.tsx'
-import { useKeys } from '../parts/keys.ts'
+import { focusOn, useKeys } from '../parts/keys.ts'
 import { Page } from '../parts/page.tsx'
 import { Empty, Loaded, Skeleton } from '../parts/states.tsx'
 import { Time } from '../parts/time.tsx'
@@ -78,7 +78,12 @@ function TraceBody({ trace }: { readonly trace: TraceGot }) {
   const selected = place.value.query.get('span') ?? first?.spanId
   const span = trace.spans.find((one) => one.spanId === selected)
   const select = (spanId: string) => setQuery({ span: spanId }, { replace: true })
-  useKeys({ Escape: () => span !== undefined && select(NO_SPAN) })
+  function close() {
+    if (span === undefined) return
+    select(NO_SPAN)
+    focusOn('span', span.spanId)
+  }
+  useKeys({ Escape: close })
 
   if (trace.spans.length === 0) {
     return <Empty title="This trace has no spans">{null}</Empty>
@@ -113,7 +118,7 @@ function TraceBody({ trace }: { readonly trace: TraceGot }) {
                 class="button quiet icon push"
                 aria-label="Close"
                 title="Close (Esc)"
-                onClick={() => select(NO_SPAN)}
+                onClick={close}
               >
                 <Icon name="close" />
               </button>

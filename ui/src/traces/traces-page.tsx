@@ -141,13 +141,13 @@ function TraceTable({ rows, isStale }: { readonly rows: readonly FoundTrace[]; r
             <th scope="col" class="w-model">
               Model
             </th>
-            <th scope="col" class="w-number">
+            <th scope="col" class="w-small">
               Status
             </th>
-            <th scope="col" class="w-number number optional">
+            <th scope="col" class="w-small number optional">
               Requests
             </th>
-            <th scope="col" class="w-number number">
+            <th scope="col" class="w-small number">
               Spans
             </th>
             <th scope="col" class="w-duration number">
