@@ -40,6 +40,12 @@ export function cpuMs(pid: number): number | undefined {
   )
 }
 
+/** Ids of a process's threads that have this priority. */
+export const threadsOfNiceness = (pid: number, niceness: number): readonly string[] =>
+  readdirSync(`/proc/${pid}/task`).filter(
+    (thread) => fieldsOf(`${pid}/task/${thread}`)?.[16] === String(niceness),
+  )
+
 /** Of this process and of all that it has started and seen end. */
 export function ownCpuMs(): number | undefined {
   const fields = fieldsOf('self')

@@ -28,7 +28,8 @@ function chatAims({ saturation, streams }: Results) {
   const nginx = rate('nginx')
   const share = gateway === undefined || nginx === undefined ? undefined : gateway / nginx
   const storeOff = rate('gateway, store off')
-  const withStore = gateway === undefined || storeOff === undefined ? undefined : gateway / storeOff
+  const storeApart = rate('gateway, store on another CPU')
+  const withStore = storeApart === undefined || storeOff === undefined ? undefined : storeApart / storeOff
   const added = streams?.find(({ name }) => name === 'gateway')?.addedP50Ms?.median
   return [
     {
@@ -39,7 +40,7 @@ function chatAims({ saturation, streams }: Results) {
     },
     {
       cell: 'saturation' as const,
-      aim: `at least ${SHARE_WITH_STORE} of the requests per second without the request store`,
+      aim: `at least ${SHARE_WITH_STORE} of the requests per second without the request store, whose thread has another CPU`,
       value: withStore,
       holds: withStore === undefined ? undefined : withStore >= SHARE_WITH_STORE,
     },

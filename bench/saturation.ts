@@ -55,7 +55,14 @@ export async function saturation(setup: Setup, settings: Settings): Promise<Satu
   if (nginx !== undefined) await provider.child.stop()
   const load: Load = stage.tools.wrk === undefined ? ownLoad : wrkLoad(stage, stage.tools.wrk)
 
-  const names = ['direct', 'nginx', 'gateway', 'gateway, store off', 'gateway, telemetry off'] as const
+  const names = [
+    'direct',
+    'nginx',
+    'gateway',
+    'gateway, store on another CPU',
+    'gateway, store off',
+    'gateway, telemetry off',
+  ] as const
   const targets = await openTargets(setup, upstreamPort, names)
   const rounds = new Map<TargetName, Round[]>(targets.map(({ name }) => [name, []]))
   for (const target of targets) {
