@@ -2,7 +2,7 @@
 import { createSecureContext } from 'node:tls'
 import type { BackendPolicies, Config, RoutePolicies } from './config/schema.ts'
 import { ConfigProblem } from './core/config-problem.ts'
-import { isHeaderValue } from './core/schema.ts'
+import { isHeaderValue, type Secret } from './core/schema.ts'
 import type { UpstreamTarget, UpstreamTls } from './core/upstream.ts'
 import type { McpAuthorizationConfig } from './mcp/authorization.ts'
 import type { McpSource } from './mcp/source.ts'
@@ -23,7 +23,7 @@ export interface Context {
   readonly mcp: McpSource[]
 }
 
-export function readAt(context: Context, path: KeyPath, file: string): string {
+export function readAt(context: Pick<Context, 'readText'>, path: KeyPath, file: string): string {
   try {
     return context.readText(file)
   } catch (cause) {
@@ -99,16 +99,21 @@ export function layer(outer: Layers, inner: BackendPolicies | undefined, path: K
   }
 }
 
+/** `path` is the secret's own. */
+export function secretAt(context: Context, path: KeyPath, secret: Secret): string {
+  if (typeof secret === 'string') return secret
+  const at = [...path, 'file']
+  const text = readAt(context, at, secret.file).trim()
+  if (!isHeaderValue(text)) throw new ConfigProblem(at, `${secret.file} does not hold a key on one line`)
+  return text
+}
+
 export function credentialOf(context: Context, layers: Layers): BackendAuth | undefined {
   const config = layers.policies.backendAuth
   if (config === undefined) return undefined
   const isPlaced = typeof config.key === 'object' && 'value' in config.key
-  const path = [...layers.pathOf('backendAuth'), 'key', ...(isPlaced ? ['value'] : []), 'file']
-  return backendAuth(config, (file) => {
-    const key = readAt(context, path, file).trim()
-    if (!isHeaderValue(key)) throw new ConfigProblem(path, `${file} does not hold a key on one line`)
-    return key
-  })
+  const path = [...layers.pathOf('backendAuth'), 'key', ...(isPlaced ? ['value'] : [])]
+  return backendAuth(config, (secret) => secretAt(context, path, secret))
 }
 
 export function backendTimeouts(layers: Layers): Timeouts {

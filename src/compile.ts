@@ -17,6 +17,7 @@ import {
   outermost,
   type ReadText,
   readAt,
+  secretAt,
   splitEndpoint,
   target,
   upstreamTls,
@@ -41,6 +42,7 @@ import { providerOf } from './llm/providers/registry.ts'
 import type { AiPolicy } from './llm/schema.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
+import { apiKey } from './policies/api-key.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
 import { cors } from './policies/cors.ts'
 import { directResponse } from './policies/direct-response.ts'
@@ -262,10 +264,14 @@ function oneBackend(
   return hostBackend(context, host, name ?? host, layers, own, weight)
 }
 
-/** The route phase, in upstream's order: cors, header modifiers, rewrite, direct response. */
-function routePolicies(config: RoutePolicies | undefined): Policy[] {
+/** The route phase, in upstream's order: cors, keys, header modifiers, rewrite, direct response. */
+function routePolicies(context: Context, config: RoutePolicies | undefined, path: KeyPath): Policy[] {
   const compiled: Policy[] = []
   if (config?.cors !== undefined) compiled.push(cors(config.cors))
+  if (config?.apiKey !== undefined) {
+    const at = [...path, 'apiKey', 'keys']
+    compiled.push(apiKey(config.apiKey, (key, index) => secretAt(context, [...at, index, 'key'], key)))
+  }
   if (config?.requestHeaderModifier !== undefined)
     compiled.push(requestHeaderModifier(config.requestHeaderModifier))
   if (config?.responseHeaderModifier !== undefined)
@@ -299,7 +305,7 @@ function oneRoute(
   )
   const target: Route = {
     name: `default/${config.name ?? `route${index}`}`,
-    policies: routePolicies(config.policies),
+    policies: routePolicies(context, config.policies, policiesPath),
     backends,
     totalWeight: backends.reduce((sum, backend) => sum + backend.weight, 0),
     timeouts: timeouts(config.policies?.timeout),
@@ -357,7 +363,7 @@ function mcpBind(context: Context, config: McpSectionConfig): Bind {
   const backend: Backend = { name: mcp.name, mcp, llm: undefined, policies: [], weight: 1 }
   const target: Route = {
     name: 'internal/default',
-    policies: routePolicies(config.policies),
+    policies: routePolicies(context, config.policies, ['mcp', 'policies']),
     backends: [backend],
     totalWeight: 1,
     timeouts: timeouts(config.policies?.timeout),

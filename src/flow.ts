@@ -310,7 +310,7 @@ class Flow {
         const { method, path, query, headers } = head
         const plan = planLlm(llm, { method, path, query, headers, body })
         this.#exchange.llm = plan.facts
-        this.#exchange.user = plan.clientBody && endUserOf(plan.clientBody)
+        this.#exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
         if (this.#deps.keepsPayloads()) this.#asked = plan.clientBody
         this.#noteDropped(plan)
         if (plan.countLocally) this.#countLocally(plan)
@@ -446,6 +446,7 @@ class Flow {
     const format = this.#errorFormat
     const headers: Headers = {}
     if (fault.code === 'method_not_allowed') headers.allow = fault.message.endsWith('GET') ? 'GET' : 'POST'
+    if (fault.code === 'unauthenticated') headers['www-authenticate'] = 'Bearer'
     headers['content-type'] = format === undefined ? 'text/plain; charset=utf-8' : 'application/json'
     const { status, message, code } = fault
     const body =

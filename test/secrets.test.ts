@@ -35,6 +35,7 @@ const CANARY = {
   query: 'canary-5Lp7query',
   proxy: 'canary-0Gs9proxy',
   userinfo: 'canary-2Be8userinfo',
+  client: 'canary-8Jq4client',
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'agentgateway-secrets-'))
@@ -71,6 +72,11 @@ beforeAll(async () => {
           matches: under('/plain'),
           policies: { requestHeaderModifier: { set: { authorization: `Bearer ${CANARY.setHeader}` } } },
           backends: [hostBackend(openAI)],
+        },
+        {
+          matches: under('/guarded'),
+          policies: { apiKey: { keys: [{ key: CANARY.client, metadata: { user: 'ann' } }] } },
+          backends: [openAIBackend(openAI)],
         },
         { matches: under('/closed'), backends: [{ host: '127.0.0.1:1' }] },
       ],
@@ -123,13 +129,18 @@ test('it sends keys where they belong, and only there', async () => {
   await ask('/inline', chatBody())
   await ask('/environment', chatBody())
   await ask('/plain/v1/chat/completions', chatBody())
+  const guarded = `${gateway.url}/guarded/v1/chat/completions`
+  await sendJson(guarded, chatBody(), { authorization: `Bearer ${CANARY.client}` })
+  replies.push(await sendJson(guarded, chatBody(), { authorization: `Bearer ${CANARY.bearer}` }))
   const sent = openAI.calls.map(({ headers }) => headers.authorization)
   expect(sent).toEqual([
     `Bearer ${CANARY.bearer}`,
     `Bearer ${CANARY.inline}`,
     `Bearer ${CANARY.environment}`,
     `Bearer ${CANARY.setHeader}`,
+    undefined,
   ])
+  expect(replies.map(({ status }) => status)).toEqual([401])
   const [toAnthropic] = anthropic.calls
   expect(toAnthropic?.headers['x-api-key']).toBe(CANARY.file)
   expect(JSON.stringify(toAnthropic?.headers)).not.toContain(CANARY.bearer)
@@ -169,7 +180,7 @@ test('it meets every kind of failure with keys in hand', async () => {
   await ask('/v1/chat/completions', chatBody(), echo(CANARY.bearer))
   await ask('/v1/chat/completions', chatBody({ stream: true }), { ...echo(CANARY.bearer), status: 403 })
   await ask('/v1/messages', messagesBody(), { ...echo(CANARY.file) })
-  await gateway.recorded(20)
+  await gateway.recorded(22)
   expect(gateway.records().some(({ 'http.status': status }) => status === 401)).toBe(true)
 })
 

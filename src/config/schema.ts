@@ -11,6 +11,7 @@ import { aiBackendShape, aiPolicySchema } from '../llm/schema.ts'
 import { mcpAuthenticationSchema } from '../mcp/authentication/schema.ts'
 import { mcpAuthorizationSchema } from '../mcp/authorization.ts'
 import { mcpBackendShape, mcpSettingsSchema, mcpTargetShape } from '../mcp/schema.ts'
+import { apiKeySchema } from '../policies/api-key.ts'
 import { backendAuthSchema } from '../policies/backend-auth.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
@@ -28,6 +29,7 @@ import {
 import { backendTlsSchema, upstreamDefaultsSchema } from '../upstream/schema.ts'
 
 const routePoliciesSchema = z.strictObject({
+  apiKey: apiKeySchema.optional(),
   backendAuth: backendAuthSchema.optional(),
   backendTLS: orEmpty(backendTlsSchema).optional(),
   cors: corsSchema.optional(),
@@ -173,7 +175,7 @@ const ignored = Object.fromEntries(IGNORED_CONFIG_KEYS.map((key) => [key, z.json
 >
 
 const databaseSchema = z.strictObject({
-  url: z.string().min(1),
+  url: z.string().min(1).optional(),
   maxConnections: z.int().positive().optional(),
   retention: z.strictObject({ age: longDurationMs.optional(), size: byteSize.optional() }).optional(),
 })

@@ -105,7 +105,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {',
     close: '}}]}]}]',
     keys: [
-      ...['requestRedirect', 'requestMirror', 'authorization', 'jwtAuth', 'apiKey', 'basicAuth'],
+      ...['requestRedirect', 'requestMirror', 'authorization', 'jwtAuth', 'basicAuth'],
       ...['oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'localRateLimit', 'remoteRateLimit'],
       ...['transformations', 'csrf', 'buffer', 'retry', 'delay', 'backendTunnel', 'a2a'],
     ],
@@ -143,6 +143,18 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {backendAuth: {key: {value: x, location: {',
     close: '}}}}}]}]}]',
     keys: ['queryParameter', 'cookie', 'expression'],
+  },
+  {
+    place: `${ROUTE}.policies.apiKey.location`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {apiKey: {keys: [{key: x}], location: {',
+    close: '}}}}]}]}]',
+    keys: ['queryParameter', 'cookie', 'expression'],
+  },
+  {
+    place: `${ROUTE}.policies.apiKey.keys[0]`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {apiKey: {keys: [{key: x, ',
+    close: '}]}}}]}]}]',
+    keys: ['allowedModels'],
   },
   {
     place: `${ROUTE}.backends[0]`,

@@ -97,7 +97,6 @@ const REFUSALS: readonly Refusal[] = [
       'requestMirror',
       'authorization',
       'jwtAuth',
-      'apiKey',
       'basicAuth',
       'oidc',
       'mcpGuardrails',
@@ -114,6 +113,8 @@ const REFUSALS: readonly Refusal[] = [
       'a2a',
     ],
   },
+  { at: at(`${ROUTE_POLICIES}\\.apiKey\\.location`), keys: ['queryParameter', 'cookie', 'expression'] },
+  { at: at(`${ROUTE_POLICIES}\\.apiKey\\.keys\\[\\]`), keys: ['allowedModels'] },
   { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['bodyExpression', 'headers', 'conditional'] },
   {
     at: at(BACKEND_POLICIES),

@@ -99,6 +99,12 @@ export const FAULTS = {
     errorType: 'caller_invalid_request',
     outcome: 'rejected',
   },
+  unauthenticated: {
+    status: 401,
+    reason: 'Authorization',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
   listener_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   route_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   method_not_allowed: {

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
+import type { Secret } from '../core/schema.ts'
 import { backendAuth, backendAuthSchema } from './backend-auth.ts'
 
 const files: Record<string, string> = { 'key.txt': 'sk-file' }
-const read = (file: string) => files[file] ?? ''
+const read = (secret: Secret) => (typeof secret === 'string' ? secret : (files[secret.file] ?? ''))
 const BEARER = { header: 'authorization', value: 'Bearer sk-1', key: 'sk-1', explicit: false }
 
 test.each([

@@ -1,6 +1,6 @@
 /** The credential that the gateway itself presents to a backend; it replaces the client's. */
 import { z } from 'zod'
-import { headerName, headerValue, secret } from '../core/schema.ts'
+import { headerName, headerValue, type Secret, secret } from '../core/schema.ts'
 
 const keyLocation = z.strictObject({
   header: z.strictObject({ name: headerName, prefix: headerValue.optional() }),
@@ -21,13 +21,12 @@ export interface BackendAuth {
   readonly explicit: boolean
 }
 
-/** `readSecret` returns a file's trimmed content. */
-export function backendAuth(config: BackendAuthConfig, readSecret: (file: string) => string): BackendAuth {
+export function backendAuth(config: BackendAuthConfig, read: (secret: Secret) => string): BackendAuth {
   const outer =
     typeof config.key === 'object' && 'value' in config.key
       ? config.key
       : { value: config.key, location: undefined }
-  const key = typeof outer.value === 'string' ? outer.value : readSecret(outer.value.file)
+  const key = read(outer.value)
   const header = outer.location?.header
   return {
     header: header?.name.toLowerCase() ?? 'authorization',
