@@ -177,6 +177,25 @@ describe('the command', () => {
     expect(stdout).not.toContain(KEY)
   })
 
+  test('it takes Prometheus’ password from the environment, unless the address has one', async () => {
+    const asked = new Set<string | undefined>()
+    const locked = await serve((request, response) => {
+      asked.add(request.headers.authorization)
+      response.writeHead(401).end()
+    })
+    const gateway = await run()
+    const skip = ['--skip', 'provider,metrics,console,collector,jaeger,grafana']
+    for (const prometheus of [locked.url, locked.url.replace('//', '//me:mine@')]) {
+      const { stdout } = await startCommand(
+        ['doctor', '--gateway', gateway.url, '--prometheus', prometheus, ...skip],
+        { environment: { OPENAI_API_KEY: KEY, PROMETHEUS_PASSWORD: 'pa/ss@word' } },
+      ).exited
+      expect(stdout).not.toMatch(/pa.{1,3}ss|mine/)
+    }
+    const basic = (login: string) => `Basic ${Buffer.from(login).toString('base64')}`
+    expect([...asked]).toEqual([basic('admin:pa/ss@word'), basic('me:mine')])
+  })
+
   test('it reports what is broken as JSON, and ends with 1', async () => {
     const gateway = await run()
     const skip = ['--skip', 'collector,jaeger,grafana']

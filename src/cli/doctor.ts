@@ -22,7 +22,14 @@ export async function doctor(command: DoctorCommand): Promise<number> {
   const terminal = stdout.isTTY === true && !json
   const colours = terminal && environment.NO_COLOR === undefined
   const erase = terminal ? '\r\u001b[K' : ''
-  const addresses = { ...DEFAULT_ADDRESSES, ...command.addresses }
+  const chosen = { ...DEFAULT_ADDRESSES, ...command.addresses }
+  const addresses = {
+    ...chosen,
+    prometheus: withLogin(chosen.prometheus, {
+      user: value('PROMETHEUS_USER') ?? 'admin',
+      password: value('PROMETHEUS_PASSWORD'),
+    }),
+  }
   const run = examine({
     ...command,
     addresses,
@@ -49,6 +56,16 @@ export async function doctor(command: DoctorCommand): Promise<number> {
     stdout.write(`${JSON.stringify(report, undefined, 2)}\n`)
   } else stdout.write(`\n${conclusion(hops, run.traceId, addresses.jaeger)}`)
   return broken === undefined ? 0 : 1
+}
+
+/** What the address itself says is stronger. */
+function withLogin(
+  address: string,
+  { user, password }: { readonly user: string; readonly password: string | undefined },
+): string {
+  const url = new URL(address)
+  if (password === undefined || url.username !== '') return address
+  return Object.assign(url, { username: user, password }).href
 }
 
 function lineOf({ hop, status, detail, advice }: HopResult, colours: boolean): string {

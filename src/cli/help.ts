@@ -58,7 +58,8 @@ Options of doctor
                        for each hop (default 30)
       --json           report as JSON
                        OPENAI_API_KEY, ANTHROPIC_API_KEY: sent with the request. GF_SECURITY_ADMIN_USER,
-                       GF_SECURITY_ADMIN_PASSWORD: Grafana's login (default admin, admin)
+                       GF_SECURITY_ADMIN_PASSWORD: Grafana's login (default admin, admin). PROMETHEUS_PASSWORD,
+                       ADMIN_TOKEN: of Prometheus and of the console, where they ask
 
   -h, --help           this text
   -V                   version
