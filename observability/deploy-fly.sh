@@ -8,7 +8,16 @@ set -euo pipefail
 DEFAULT_APP=agentgateway
 INSTALL='install it: https://fly.io/docs/flyctl/install/'
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# The script may be called through a link: its files lie beside it, not beside the link.
+self=${BASH_SOURCE[0]}
+while [ -L "$self" ]; do
+  link=$(readlink "$self")
+  case $link in
+    /*) self=$link ;;
+    *) self=$(dirname "$self")/$link ;;
+  esac
+done
+here=$(CDPATH='' cd -P -- "$(dirname "$self")" >/dev/null && pwd)
 root=$(dirname "$here")
 
 usage() {
@@ -23,7 +32,7 @@ given: as an argument, in the environment, by --env-file, or by an earlier run.
 Options:
   --env-file FILE   lines NAME=VALUE with any of the variables below; what the environment has is stronger
   --region CODE     where, for a new app (default: fly.toml's primary_region; \`fly platform regions\` lists them)
-  --org NAME        whose, for a new app (default: your personal organization)
+  --org NAME        whose, for a new app (default: personal)
   --open            let anybody use the gateway, without a key: they spend your tokens
   --dry-run         print every command and run none; secrets are masked
   --destroy         delete the app with all its data; asks twice
@@ -55,18 +64,7 @@ die() {
   say "${red}deploy-fly: $1${plain}"
   [ $# -lt 2 ] || say "  → $2"
   say "  $left"
-  tell_made_up
   exit 1
-}
-
-# Names of the secrets that were made up in this run; whether Fly has them by now.
-made_up='' imported=''
-tell_made_up() {
-  local name
-  if [ -z "$imported" ] || [ -z "$made_up" ]; then return 0; fi
-  say ''
-  say "${bold}Made up just now, and not shown again:${plain}"
-  for name in $made_up; do say "  $name=${!name}"; done
 }
 
 misused() {
@@ -76,16 +74,15 @@ misused() {
 }
 
 interrupted() {
-  trap - INT TERM
+  trap - INT TERM HUP
   # The answer to a question may be hidden.
   if [ -t 0 ]; then stty echo 2>/dev/null || true; fi
   say ''
   say "${red}deploy-fly: interrupted${plain}"
   say "  $left"
-  tell_made_up
   exit 130
 }
-trap interrupted INT TERM
+trap interrupted INT TERM HUP
 
 # --- what is asked for -----------------------------------------------------------------------------------------------
 
@@ -162,12 +159,18 @@ read_env_file() {
     esac
     name=${line%%=*}
     value=${line#*=}
+    case $name in *[!A-Za-z0-9_]*) die "$1, line $number: expected NAME=VALUE, without spaces" ;; esac
     case $value in
       '"'*'"' | "'"*"'") value=${value#?}; value=${value%?} ;;
     esac
     case " $SECRETS " in
-      *" $name "*) [ -n "${!name:-}" ] || printf -v "$name" '%s' "$value" ;;
+      *" $name "*) ;;
+      *) continue ;;
     esac
+    case $value in
+      *[[:space:]]*) die "$1, line $number: the value of $name has spaces in it; a comment needs a line of its own" ;;
+    esac
+    [ -n "${!name:-}" ] || printf -v "$name" '%s' "$value"
   done <"$1"
 }
 
@@ -181,7 +184,7 @@ valid_app() {
 # One line of visible characters: everything else would end, or change, what `fly secrets import` reads.
 valid_secret() {
   case $1 in
-    *[![:graph:]]* | *'"'* | *"'"* | '') return 1 ;;
+    *[![:graph:]]* | *'"'* | *"'"* | *\\* | '') return 1 ;;
   esac
 }
 
@@ -228,7 +231,8 @@ log_in() {
 app_exists() {
   local names
   names=$(look apps list --quiet) || die 'fly could not list your apps' 'see what it says above, then run this again'
-  printf '%s\n' "$names" | sed 's/^[[:space:]]*//; s/[[:space:]]*$//' | grep -qxF -- "$app"
+  # grep reads to the end: with -q, `pipefail` would take its leaving for a failure.
+  printf '%s\n' "$names" | sed 's/^[[:space:]]*//; s/[[:space:]]*$//' | grep -xF -- "$app" >/dev/null
 }
 
 # --- --destroy -------------------------------------------------------------------------------------------------------
@@ -259,9 +263,14 @@ destroy_app() {
 # 24 random bytes, in characters that no shell, YAML or URL minds.
 random() { head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 
+# Names of the secrets that were made up in this run.
+made_up=''
 make_up() { # VARIABLE PREFIX
+  local value
   is_set "$1" && return
-  printf -v "$1" '%s' "$2$(random)"
+  value=$(random) || value=''
+  [ ${#value} -eq 48 ] || die 'no random numbers could be read from /dev/urandom'
+  printf -v "$1" '%s' "$2$value"
   made_up="$made_up $1"
 }
 
@@ -309,6 +318,16 @@ ask_for_keys() {
   fi
 }
 
+# Shown before the long part begins: whatever happens to that, they are known.
+tell_made_up() {
+  local name
+  if [ -z "$made_up" ]; then return 0; fi
+  say ''
+  say "${bold}Made up just now, and not shown again:${plain}"
+  for name in $made_up; do say "  $name=${!name}"; done
+  say ''
+}
+
 import_secrets() {
   step "Setting secrets: $(new_secrets | cut -d= -f1 | tr '\n' ' ')"
   printed secrets import --app "$app" --stage
@@ -316,17 +335,54 @@ import_secrets() {
     new_secrets | sed 's/=.*/=***/; s/^/    /' >&2
     return
   fi
-  new_secrets | "$fly" secrets import --app "$app" --stage ||
+  new_secrets | "$fly" secrets import --app "$app" --stage || {
+    # It may have taken them all the same, and then the next run takes them for known.
+    tell_made_up
     die 'fly could not set the secrets' 'see what it says above, then run this again'
-  imported=1
+  }
+  tell_made_up
 }
+
+least() { case $1 in *PASSWORD) echo 8 ;; *) echo 16 ;; esac; }
+long_enough() { [ ${#2} -ge "$(least "$1")" ]; }
 
 check_secrets() {
   local name
   for name in $SECRETS; do
-    [ -z "${!name:-}" ] || valid_secret "${!name}" || die "$name is not one line of visible characters without quotes"
+    [ -z "${!name:-}" ] || valid_secret "${!name}" ||
+      die "$name is not one line of visible characters without quotes and backslashes"
   done
-  [ -z "${ADMIN_TOKEN:-}" ] || [ ${#ADMIN_TOKEN} -ge 16 ] || die 'ADMIN_TOKEN needs 16 characters at least'
+  for name in GATEWAY_API_KEY GF_SECURITY_ADMIN_PASSWORD PROMETHEUS_PASSWORD ADMIN_TOKEN; do
+    [ -z "${!name:-}" ] || long_enough "$name" "${!name}" || die "$name needs $(least "$name") characters at least: it is all that keeps others out"
+  done
+  case ${OPENAI_API_KEY:-} in
+    sk-xxx*) say 'Note: that OpenAI API key looks like an example; OpenAI will refuse it.' ;;
+  esac
+}
+
+# A machine and its volume stay where they are.
+keep_place() {
+  local machines
+  if [ -z "$region" ]; then return 0; fi
+  machines=$(look machine list --app "$app" --quiet) ||
+    die "fly could not list the machines of $app" 'see what it says above, then run this again'
+  if [ -z "$machines" ]; then return 0; fi
+  say "Note: $app has a machine, which stays where it is: --region is for new ones."
+  region=''
+}
+
+# Without addresses nobody reaches it. `fly deploy` would ask whether to pay for one of its own, for ports other than
+# 80 and 443; with TLS the shared one does.
+give_addresses() {
+  local addresses
+  addresses=$(look ips list --app "$app" --json) ||
+    die "fly could not list the addresses of $app" 'see what it says above, then run this again'
+  case $addresses in *'"'*) return 0 ;; esac
+  step "Giving $app its addresses"
+  run ips allocate-v6 --app "$app" ||
+    die "fly could not give $app an IPv6 address" 'see what it says above, then run this again'
+  run ips allocate-v4 --shared --app "$app" ||
+    die "fly could not give $app an IPv4 address" 'see what it says above, then run this again'
 }
 
 deploy() {
@@ -334,12 +390,11 @@ deploy() {
   find_fly
   log_in
 
-  local is_new='' options=()
+  local is_new='' options
   if app_exists; then
     left="The app $app is as it was."
     find_known_secrets
-    if [ -n "$region$org" ]; then say "Note: $app exists and stays where it is: --region and --org are for new apps."; fi
-    region=''
+    keep_place
   else
     is_new=1
   fi
@@ -353,12 +408,12 @@ deploy() {
 
   if [ -n "$is_new" ]; then
     step "Creating the app $app"
-    [ -z "$org" ] || options=(--org "$org")
-    run apps create "$app" ${options[@]+"${options[@]}"} --yes || die "fly could not create the app $app" \
-      'if the name is taken (names are shared by everybody on Fly.io), choose another: ./deploy-fly.sh OTHER-NAME'
+    run apps create "$app" --org "${org:-personal}" --yes || die "fly could not create the app $app" \
+      'names are shared by everybody on Fly.io: if this one is taken, choose another: ./deploy-fly.sh OTHER-NAME'
     left="The app $app exists, with no machine: run this again to go on, or with --destroy to delete it."
   fi
 
+  give_addresses
   if [ -n "$(new_secrets)" ]; then import_secrets; fi
 
   step 'Building the image and starting the machine (some minutes)'
@@ -382,7 +437,7 @@ tell() {
   say "  Prometheus   https://$app.fly.dev:9090   user admin, PROMETHEUS_PASSWORD"
   say "  Jaeger       $fly proxy 16686 --app $app, then http://localhost:16686"
   say "  Console      $fly proxy 15000 --app $app, then http://localhost:15000/ui, with ADMIN_TOKEN"
-  tell_made_up
+  [ -z "$made_up" ] || say "  The secrets that were made up are shown above."
   say ''
   say "${bold}Try it:${plain}"
   say "  curl https://$app.fly.dev/v1/chat/completions -H 'Content-Type: application/json'$authorization \\
@@ -406,6 +461,11 @@ if [ -z "$app" ]; then
   fi
   app=${app:-$DEFAULT_APP}
 fi
+[ -f "$here/fly/fly.toml" ] || die "there is no $here/fly/fly.toml" 'run the script where it is, in the folder observability of the repository'
+case $app in
+  # It may well be a key in the wrong place, and names of apps are public.
+  sk-*) misused 'the first argument is the name of the app, and a name does not begin with sk-' ;;
+esac
 valid_app "$app" || misused "an app's name is 2 to 63 lower-case letters, digits and hyphens, not $app"
 
 if [ -n "$destroy" ]; then destroy_app; else deploy; fi

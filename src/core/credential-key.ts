@@ -6,8 +6,11 @@ import type { Headers } from './headers.ts'
 export function credentialKey(headers: Readonly<Headers>): string | undefined {
   const { authorization } = headers
   const credential = authorization ?? headers['x-api-key'] ?? headers['api-key']
-  return credential === undefined ? undefined : hash('sha256', secretIn(String(credential))).slice(0, 8)
+  return credential === undefined ? undefined : fingerprint(hash('sha256', secretIn(String(credential))))
 }
+
+/** Of a credential's SHA-256, in hexadecimal. */
+export const fingerprint = (hashed: string) => hashed.slice(0, 8)
 
 /** The same key is the same however it is sent. */
 const secretIn = (text: string) => text.replace(/^bearer\s+/i, '').trim()

@@ -25,7 +25,8 @@ function ask(headers: Headers, config: Partial<Config> = {}) {
     if (!(error instanceof GatewayError)) throw error
     return { refused: error.message, code: error.code }
   }
-  return { headers: head.headers, user: head.exchange.user, group: head.exchange.group }
+  const { user, group, key } = head.exchange
+  return { headers: head.headers, user, group, key }
 }
 
 const invalid = { code: 'unauthenticated', refused: 'api key authentication failure: invalid credentials' }
@@ -59,6 +60,14 @@ describe('a key that is known', () => {
     expect(ask({ authorization: 'Basic eDp5', 'x-api-key': 'gw-ann' }).headers).toEqual({
       authorization: 'Basic eDp5',
     })
+  })
+
+  test('is what tells its requests apart, whatever else they bring', () => {
+    const { key } = ask({ 'x-api-key': 'gw-ann' })
+    expect(key).toMatch(/^[0-9a-f]{8}$/)
+    expect(ask({ authorization: 'Bearer gw-ann' }).key).toBe(key)
+    expect(ask({ authorization: 'Bearer made-up', 'x-api-key': 'gw-ann' }).key).toBe(key)
+    expect(ask({ 'x-api-key': 'gw-bob' }).key).not.toBe(key)
   })
 
   test('names the group', () => {

@@ -1,6 +1,7 @@
 /** Who may call: clients present one of the keys that the configuration lists. */
 import { hash } from 'node:crypto'
 import { z } from 'zod'
+import { fingerprint } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
@@ -55,7 +56,8 @@ const digest = (key: string) => hash('sha256', key)
 
 const textOf = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
 
-function identify(exchange: Exchange, { user, name, owner, group }: Metadata): void {
+function identify(exchange: Exchange, hashed: string, { user, name, owner, group }: Metadata): void {
+  exchange.key = fingerprint(hashed)
   exchange.user = textOf(user) ?? textOf(name) ?? textOf(owner)
   exchange.group = textOf(group)
 }
@@ -84,20 +86,24 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
   return {
     onRequest({ headers, exchange }) {
       let isPresent = false
-      let metadata: Metadata | undefined
+      let found: { readonly hashed: string; readonly metadata: Metadata } | undefined
       for (const place of places) {
         const key = keyAt(headers, place)
         if (key === undefined) continue
         isPresent = true
-        const found = known.get(digest(key))
-        if (found === undefined) continue
-        metadata ??= found
+        const hashed = digest(key)
+        const metadata = known.get(hashed)
+        if (metadata === undefined) continue
+        found ??= { hashed, metadata }
         // What was checked is for us alone.
         delete headers[place.header]
       }
-      if (metadata !== undefined) identify(exchange, metadata)
-      else if (config.mode === 'strict' || (config.mode === 'optional' && isPresent))
+      // Only what was checked says who it is: another credential of the request is the client's own word.
+      if (found !== undefined) identify(exchange, found.hashed, found.metadata)
+      else if (config.mode === 'strict' || (config.mode === 'optional' && isPresent)) {
+        exchange.key = undefined
         throw new GatewayError('unauthenticated', isPresent ? WRONG : `${MISSING}, expected ${expected}`)
+      }
       return undefined
     },
   }

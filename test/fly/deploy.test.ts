@@ -23,8 +23,13 @@ const DEPLOY = [
 ]
 const deployOf = (app: string, ...more: string[]) => ['deploy', ROOT, '--app', app, ...DEPLOY, ...more]
 
+const ADDRESSES = (app: string) => [
+  ['ips', 'list', '--app', app, '--json'],
+  ['ips', 'allocate-v6', '--app', app],
+  ['ips', 'allocate-v4', '--shared', '--app', app],
+]
+
 const argumentsOf = (calls: readonly Call[]) => calls.map(({ args }) => args)
-const namesIn = (stdin = '') => stdin.split('\n').flatMap((line) => line.split('=')[0] || [])
 
 function secretsOf(calls: readonly Call[]): Readonly<Record<string, string>> {
   const stdin = calls.find(({ args }) => args[1] === 'import')?.stdin ?? ''
@@ -44,7 +49,8 @@ describe('a new app', () => {
     expect(argumentsOf(calls())).toEqual([
       ['auth', 'whoami'],
       ['apps', 'list', '--quiet'],
-      ['apps', 'create', 'my-gateway', '--yes'],
+      ['apps', 'create', 'my-gateway', '--org', 'personal', '--yes'],
+      ...ADDRESSES('my-gateway'),
       ['secrets', 'import', '--app', 'my-gateway', '--stage'],
       deployOf('my-gateway'),
     ])
@@ -80,8 +86,8 @@ describe('a new app', () => {
     const environment = {
       OPENAI_API_KEY: KEY,
       ANTHROPIC_API_KEY: 'sk-ant-1',
-      GATEWAY_API_KEY: 'mine',
-      GF_SECURITY_ADMIN_PASSWORD: 'a&b;$(c)`d`\\e#f=g',
+      GATEWAY_API_KEY: 'mine-0123456789ab',
+      GF_SECURITY_ADMIN_PASSWORD: 'a&b;$(c)`d`e#f=g',
     }
     const { code, stdout, stderr } = await run([], { environment })
     expect(code).toBe(0)
@@ -105,7 +111,7 @@ describe('a new app', () => {
     const { run, calls } = rehearse({ command: 'flyctl' })
     const { code, stderr } = await run(['my-gateway', KEY])
     expect(code).toBe(0)
-    expect(calls()).toHaveLength(5)
+    expect(calls()).toHaveLength(8)
     expect(stderr).toContain('flyctl logs --app my-gateway')
   })
 })
@@ -120,7 +126,7 @@ describe('a file with variables', () => {
         '',
         `export OPENAI_API_KEY="${KEY}"\r`,
         "ANTHROPIC_API_KEY='sk-ant-1'",
-        'GATEWAY_API_KEY=$(id)`id`',
+        'GATEWAY_API_KEY=$(id)`id`0123456789',
         '  OTHER=1',
         'PROMETHEUS_PASSWORD=without-newline',
       ].join('\n'),
@@ -130,7 +136,7 @@ describe('a file with variables', () => {
     expect(secretsOf(calls())).toMatchObject({
       OPENAI_API_KEY: KEY,
       ANTHROPIC_API_KEY: 'sk-ant-1',
-      GATEWAY_API_KEY: '$(id)`id`',
+      GATEWAY_API_KEY: '$(id)`id`0123456789',
       PROMETHEUS_PASSWORD: 'without-newline',
     })
     expect(Object.keys(secretsOf(calls()))).not.toContain('OTHER')
@@ -146,13 +152,23 @@ describe('a file with variables', () => {
   test.each([
     { name: 'not there', text: undefined, says: /cannot read .*nowhere/ },
     { name: 'no variables', text: 'OPENAI_API_KEY=a\nwhat is this\n', says: /line 2: expected NAME=VALUE/ },
+    {
+      name: 'spaces',
+      text: 'OPENAI_API_KEY = sk-hidden\n',
+      says: /line 1: expected NAME=VALUE, without spaces/,
+    },
+    {
+      name: 'a comment behind a value',
+      text: '\nOPENAI_API_KEY=sk-hidden # mine\n',
+      says: /line 2: the value of OPENAI_API_KEY has spaces in it; a comment needs a line of its own/,
+    },
   ])('$name: nothing happens', async ({ text, says }) => {
     const { run, calls, file } = rehearse()
     const path = text === undefined ? '/nowhere' : file('env', text)
     const { code, stderr } = await run(['my-gateway', KEY, '--env-file', path])
     expect({ code, calls: calls() }).toEqual({ code: 1, calls: [] })
     expect(stderr).toMatch(says)
-    expect(stderr).not.toContain('what is this')
+    expect(stderr).not.toMatch(/what is this|sk-hidden/)
   })
 })
 
@@ -170,36 +186,55 @@ describe('a second run', () => {
       ['auth', 'whoami'],
       ['apps', 'list', '--quiet'],
       ['secrets', 'list', '--app', 'my-gateway', '--json'],
+      ['ips', 'list', '--app', 'my-gateway', '--json'],
       ['secrets', 'import', '--app', 'my-gateway', '--stage'],
       deployOf('my-gateway'),
     ])
-    expect(second[3]?.stdin).toBe('ANTHROPIC_API_KEY=sk-ant-1\n')
+    expect(second[4]?.stdin).toBe('ANTHROPIC_API_KEY=sk-ant-1\n')
     expect(stdout + stderr).not.toMatch(/Made up/)
   })
 
   test('without anything to set, sets nothing', async () => {
-    const { run, calls } = rehearse({ apps: ['my-gateway'], secrets: ALL })
-    const { code } = await run(['my-gateway', '--region', 'fra'])
+    const { run, calls } = rehearse({ apps: ['my-gateway'], secrets: ALL, machines: ['17811'], ips: ['v6'] })
+    const { code, stderr } = await run(['my-gateway', '--region', 'fra'])
     expect(code).toBe(0)
     expect(argumentsOf(calls())).toEqual([
       ['auth', 'whoami'],
       ['apps', 'list', '--quiet'],
       ['secrets', 'list', '--app', 'my-gateway', '--json'],
+      ['machine', 'list', '--app', 'my-gateway', '--quiet'],
+      ['ips', 'list', '--app', 'my-gateway', '--json'],
       deployOf('my-gateway'),
     ])
+    expect(calls().flatMap(({ args }) => unknownIn(args))).toEqual([])
+    expect(stderr).toMatch(/has a machine, which stays where it is/)
   })
 
   test('goes on where the first one failed', async () => {
     const { run, calls } = rehearse({ apps: ['other', 'my-gateway'] })
     const { code } = await run(['my-gateway', KEY])
     expect(code).toBe(0)
-    expect(namesIn(calls()[3]?.stdin)).toEqual(ALL)
+    expect(Object.keys(secretsOf(calls()))).toEqual(ALL)
+  })
+
+  test('goes on in the region that was asked for', async () => {
+    const { run, calls } = rehearse({ apps: ['my-gateway'], secrets: ALL })
+    await run(['my-gateway', '--region', 'fra'])
+    expect(argumentsOf(calls()).at(-1)).toEqual(deployOf('my-gateway', '--primary-region', 'fra'))
+  })
+
+  test('finds its app among thousands', async () => {
+    const others = Array.from({ length: 5000 }, (_, index) => `app-of-somebody-${index}`)
+    const { run, calls } = rehearse({ apps: ['my-gateway', ...others], secrets: ALL })
+    const { code } = await run(['my-gateway'])
+    expect(code).toBe(0)
+    expect(argumentsOf(calls()).some((args) => args[1] === 'create')).toBe(false)
   })
 
   test('is not fooled by an app with a longer name', async () => {
     const { run, calls } = rehearse({ apps: ['my-gateway-2', 'x-my-gateway'] })
     await run(['my-gateway', KEY])
-    expect(argumentsOf(calls())[2]).toEqual(['apps', 'create', 'my-gateway', '--yes'])
+    expect(argumentsOf(calls())[2]).toEqual(['apps', 'create', 'my-gateway', '--org', 'personal', '--yes'])
   })
 })
 
@@ -210,10 +245,10 @@ describe('what goes wrong', () => {
     { fail: 'apps create', calls: 3, says: [/could not create the app/, /Nothing has been created/] },
     {
       fail: 'secrets import',
-      calls: 4,
+      calls: 7,
       says: [/could not set the secrets/, /exists, with no machine/, /--destroy/],
     },
-    { fail: 'deploy', calls: 5, says: [/the deployment failed/, /fly status --app my-gateway/, /--destroy/] },
+    { fail: 'deploy', calls: 8, says: [/the deployment failed/, /fly status --app my-gateway/, /--destroy/] },
   ])('$fail: it stops there, and says what is left', async ({ fail, calls: count, says }) => {
     const { run, calls } = rehearse({ fail })
     const { code, stderr } = await run(['my-gateway', KEY])
@@ -224,10 +259,45 @@ describe('what goes wrong', () => {
     expect(stderr).not.toContain(KEY)
   })
 
-  test('secrets that were made up are told although the deployment failed', async () => {
-    const { run, calls } = rehearse({ fail: 'deploy' })
-    const { stderr } = await run(['my-gateway', KEY])
-    expect(stderr).toContain(`GF_SECURITY_ADMIN_PASSWORD=${secretsOf(calls()).GF_SECURITY_ADMIN_PASSWORD}`)
+  test.each(['deploy', 'secrets import'])(
+    'secrets that were made up are told although %s failed',
+    async (fail) => {
+      const { run, calls } = rehearse({ fail })
+      const { stderr } = await run(['my-gateway', KEY])
+      const told = /GF_SECURITY_ADMIN_PASSWORD=([0-9a-f]{48})\n/.exec(stderr)?.[1]
+      expect(told).toBeDefined()
+      if (fail === 'deploy') expect(told).toBe(secretsOf(calls()).GF_SECURITY_ADMIN_PASSWORD)
+    },
+  )
+
+  test('no random numbers: nothing is made up', async () => {
+    const { run, calls } = rehearse({ without: ['od'] })
+    const { code, stderr } = await run(['my-gateway', KEY])
+    expect({ code, calls: calls().length }).toEqual({ code: 1, calls: 2 })
+    expect(stderr).toMatch(/no random numbers/)
+  })
+
+  test.each(['sk-Proj_abc', 'sk-abc'])(
+    'a key in the place of the name is refused, and not repeated: %s',
+    async (key) => {
+      const { run, calls } = rehearse()
+      const { code, stderr } = await run([key])
+      expect({ code, calls: calls() }).toEqual({ code: 2, calls: [] })
+      expect(stderr).not.toContain(key)
+    },
+  )
+
+  test.each([
+    { name: 'GATEWAY_API_KEY', value: 'fifteen-letters', least: 16 },
+    { name: 'GF_SECURITY_ADMIN_PASSWORD', value: 'admin', least: 8 },
+    { name: 'PROMETHEUS_PASSWORD', value: 'x', least: 8 },
+    // The gateway itself would refuse it.
+    { name: 'ADMIN_TOKEN', value: 'short', least: 16 },
+  ])('a short $name is refused', async ({ name, value, least }) => {
+    const { run } = rehearse()
+    const { code, stderr } = await run(['my-gateway', KEY], { environment: { [name]: value } })
+    expect(code).toBe(1)
+    expect(stderr).toContain(`${name} needs ${least} characters at least`)
   })
 
   test('secrets list: an app that runs stays as it is', async () => {
@@ -287,6 +357,7 @@ describe('what goes wrong', () => {
     { name: 'a newline', secret: 'sk-a\nEVIL=1' },
     { name: 'a space', secret: 'sk a' },
     { name: 'a quote', secret: 'sk"a' },
+    { name: 'a backslash', secret: 'sk\\a' },
     { name: 'letters that headers cannot have', secret: 'sk-ä\u0007' },
   ])('a key with $name is refused, and not repeated', async ({ secret }) => {
     const { run, calls } = rehearse()
@@ -295,13 +366,6 @@ describe('what goes wrong', () => {
     expect(calls().map(({ args }) => args[0])).toEqual(['auth', 'apps'])
     expect(stderr).toMatch(/OPENAI_API_KEY is not one line of visible characters/)
     expect(stderr).not.toContain(secret)
-  })
-
-  test('a console token that the gateway would refuse', async () => {
-    const { run } = rehearse()
-    const { code, stderr } = await run(['my-gateway', KEY], { environment: { ADMIN_TOKEN: 'short' } })
-    expect(code).toBe(1)
-    expect(stderr).toMatch(/ADMIN_TOKEN needs 16 characters/)
   })
 
   test.each([
@@ -329,7 +393,8 @@ describe('--dry-run', () => {
     expect(printed).toEqual([
       '+ fly auth whoami',
       '+ fly apps list --quiet',
-      '+ fly apps create my-gateway --yes',
+      '+ fly apps create my-gateway --org personal --yes',
+      ...ADDRESSES('my-gateway').map((args) => `+ fly ${args.join(' ')}`),
       '+ fly secrets import --app my-gateway --stage',
       `+ fly ${deployOf('my-gateway').join(' ')}`,
     ])
@@ -341,7 +406,7 @@ describe('--dry-run', () => {
     const { run } = rehearse({ command: undefined })
     const { code, stderr } = await run(['--dry-run'])
     expect(code).toBe(0)
-    expect(stderr).toMatch(/\+ fly apps create agentgateway --yes/)
+    expect(stderr).toMatch(/\+ fly apps create agentgateway --org personal --yes/)
     expect(stderr).toMatch(/there is no OpenAI API key/)
   })
 
@@ -351,6 +416,19 @@ describe('--dry-run', () => {
     expect({ code, calls: calls() }).toEqual({ code: 0, calls: [] })
     expect(stderr).toBe('+ fly apps destroy my-gateway --yes\n')
   })
+})
+
+test('a link leads to it', async () => {
+  const { run, calls, link } = rehearse()
+  const { code } = await run(['my-gateway', KEY], { script: link('deploy', SCRIPT) })
+  expect(code).toBe(0)
+  expect(argumentsOf(calls()).at(-1)).toEqual(deployOf('my-gateway'))
+})
+
+test('CDPATH leads nobody astray', async () => {
+  const { run, calls } = rehearse()
+  await run(['my-gateway', KEY], { environment: { CDPATH: ROOT } })
+  expect(argumentsOf(calls()).at(-1)).toEqual(deployOf('my-gateway'))
 })
 
 test('--help says everything, on standard output', async () => {
@@ -504,7 +582,10 @@ test.skipIf(!hasShellcheck)('shellcheck has nothing to say about the scripts', (
     'start',
     'stop',
     'doctor',
+    'grafana-password',
     'lib.sh',
+    'grafana.sh',
+    'services/watchdog/run',
     ...['agentgateway', 'jaeger', 'prometheus', 'grafana'].flatMap((service) => [
       `services/${service}/run`,
       `services/${service}/check`,

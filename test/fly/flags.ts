@@ -8,6 +8,10 @@ export const FLAGS: Readonly<Record<string, Readonly<Record<string, boolean>>>> 
   'apps list': { '--quiet': false },
   'apps create': { '--org': true, '--yes': false },
   'apps destroy': { '--yes': false },
+  'ips list': { '--app': true, '--json': false },
+  'ips allocate-v6': { '--app': true },
+  'ips allocate-v4': { '--app': true, '--shared': false },
+  'machine list': { '--app': true, '--quiet': false },
   'secrets list': { '--app': true, '-a': true, '--json': false },
   'secrets import': { '--app': true, '--stage': false },
   'secrets unset': { '--app': true },
@@ -29,6 +33,7 @@ export const FLAGS: Readonly<Record<string, Readonly<Record<string, boolean>>>> 
   proxy: { '--app': true },
   'platform regions': {},
   'machine restart': { '--app': true },
+  'scale memory': { '--app': true },
 }
 
 /** What is wrong with a call, in words; empty when the documentation knows all of it. */

@@ -20,7 +20,9 @@ export const SCRIPT = fromHere('../../observability/deploy-fly.sh')
 
 /** Programs that the script may use: nothing else is on its path. */
 const PROGRAMS =
-  'bash sh cat cut dirname env find grep head od sed sleep stty tee tr wc script rm printf'.split(' ')
+  'bash sh cat cut dirname env find grep head od readlink sed sleep stty tee tr wc script rm printf'.split(
+    ' ',
+  )
 
 export interface Call {
   readonly args: readonly string[]
@@ -35,6 +37,8 @@ export interface Result {
 }
 
 export interface RunOptions {
+  /** Instead of the script's own place. */
+  readonly script?: string
   readonly environment?: Readonly<Record<string, string>>
 }
 
@@ -52,6 +56,7 @@ export interface Rehearsal {
   readonly onTerminal: (args: readonly string[], options?: RunOptions) => Terminal
   readonly calls: () => readonly Call[]
   readonly file: (name: string, text: string) => string
+  readonly link: (name: string, to: string) => string
 }
 
 export interface RehearsalOptions {
@@ -60,6 +65,11 @@ export interface RehearsalOptions {
   readonly secrets?: readonly string[]
   /** By somebody else. */
   readonly taken?: readonly string[]
+  /** Their ids. */
+  readonly machines?: readonly string[]
+  readonly ips?: readonly string[]
+  /** Programs that are not there. */
+  readonly without?: readonly string[]
   readonly fail?: string
   readonly hang?: string
   /** What `fly` is called; undefined: it is not installed. */
@@ -68,8 +78,8 @@ export interface RehearsalOptions {
 
 const lines = (words: readonly string[]) => words.map((word) => `${word}\n`).join('')
 
-function programs(folder: string): void {
-  for (const name of PROGRAMS) {
+function programs(folder: string, without: readonly string[]): void {
+  for (const name of PROGRAMS.filter((one) => !without.includes(one))) {
     for (const place of ['/usr/bin', '/bin']) {
       try {
         symlinkSync(join(place, readdirSync(place).find((one) => one === name) ?? ''), join(folder, name))
@@ -82,14 +92,14 @@ function programs(folder: string): void {
 }
 
 export function rehearse(options: RehearsalOptions = {}): Rehearsal {
-  const { apps = [], secrets = [], taken = [], fail = '', hang = '' } = options
+  const { apps = [], secrets = [], taken = [], machines = [], ips = [], fail = '', hang = '' } = options
   const command = 'command' in options ? options.command : 'fly'
   const state = mkdtempSync(join(tmpdir(), 'deploy-fly-'))
   onTestFinished(() => rmSync(state, { recursive: true, force: true }))
   for (const folder of ['bin', 'calls', 'stdin']) mkdirSync(join(state, folder))
-  programs(join(state, 'bin'))
+  programs(join(state, 'bin'), options.without ?? [])
   if (command !== undefined) copyFileSync(fromHere('fly'), join(state, 'bin', command))
-  for (const [name, words] of Object.entries({ apps, secrets, taken }))
+  for (const [name, words] of Object.entries({ apps, secrets, taken, machines, ips }))
     writeFileSync(join(state, name), lines(words))
   const base = { PATH: join(state, 'bin'), FLY_STATE: state, FLY_FAIL: fail, FLY_HANG: hang, NO_COLOR: '1' }
 
@@ -109,8 +119,8 @@ export function rehearse(options: RehearsalOptions = {}): Rehearsal {
   }
 
   return {
-    run(args, { environment = {} } = {}) {
-      const child = spawn('bash', [SCRIPT, ...args], {
+    run(args, { environment = {}, script = SCRIPT } = {}) {
+      const child = spawn('bash', [script, ...args], {
         env: { ...base, ...environment },
         stdio: ['ignore', 'pipe', 'pipe'],
       })
@@ -166,6 +176,11 @@ export function rehearse(options: RehearsalOptions = {}): Rehearsal {
             .slice(0, -1)
           return { args, stdin }
         })
+    },
+    link(name, to) {
+      const path = join(state, name)
+      symlinkSync(to, path)
+      return path
     },
     file(name, text) {
       const path = join(state, name)
