@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'dashboards/**/*.test.ts', 'ui/**/*.test.ts'],
-    // The real stack and the browser have runs of their own: `npm run test:stack`, `npm run test:ui`.
-    exclude: ['test/stack/**', 'test/ui/**'],
+    // They have runs of their own: `npm run test:stack`, `test:ui`, `test:large`.
+    exclude: ['test/stack/**', 'test/ui/**', 'test/large/**'],
     reporters: ['default', './test/support/count-reporter.ts'],
     // Two cores are what the smallest machines have; most of a test's time is waiting.
     maxWorkers: 2,

@@ -13,6 +13,7 @@ import { adminHandler, type Route } from './admin/routes.ts'
 import { sessionRoutes, stateRoutes } from './admin/state-api.ts'
 import { tracesRoutes } from './admin/traces-api.ts'
 import type { Bind } from './compile.ts'
+import { type ReadText, readAt } from './compile-upstream.ts'
 import { redactConfig } from './config/redact.ts'
 import type { Config } from './config/schema.ts'
 import type { Settings } from './config/settings.ts'
@@ -65,12 +66,16 @@ const SHORTEST_TOKEN = 16
 
 /**
  * The token that is asked for where the port is not on loopback; made up and told once when none is configured. Throws
- * `ConfigProblem` on one that could be guessed.
+ * `ConfigProblem` on one that cannot be read or could be guessed.
  */
 export function adminTokenFor(
-  address: Settings['adminAddr'],
-  configured: string | undefined,
+  { adminAddr: address, adminToken }: Pick<Settings, 'adminAddr' | 'adminToken'>,
+  readText: ReadText,
 ): { readonly token: string | undefined; readonly isNew: boolean } {
+  const configured =
+    typeof adminToken === 'object'
+      ? readAt({ readText }, ['config', 'adminToken', 'file'], adminToken.file).trim()
+      : adminToken
   if (configured !== undefined) {
     if (configured.length < SHORTEST_TOKEN)
       throw new ConfigProblem(['config', 'adminToken'], `expected at least ${SHORTEST_TOKEN} characters`)

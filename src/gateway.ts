@@ -10,6 +10,7 @@ import { type Bind, compile, type Snapshot } from './compile.ts'
 import type { ReadText } from './compile-upstream.ts'
 import type { Config } from './config/schema.ts'
 import type { Settings } from './config/settings.ts'
+import { staticChanges } from './config/static-changes.ts'
 import { FAULTS, type GatewayError } from './core/errors.ts'
 import { beginExchange, type Exchange } from './core/exchange.ts'
 import { newTraceId } from './core/trace-context.ts'
@@ -42,6 +43,8 @@ export interface GatewayOptions {
   readonly accessLog: LineSink
   /** Where requests are kept unless the configuration says; `off` keeps nothing. */
   readonly databaseUrl: string
+  /** The variable that led to it. */
+  readonly databaseFrom?: string | undefined
   /** What the console tells of where the configuration comes from. */
   readonly source: string
   readonly isDemo?: boolean
@@ -116,6 +119,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { settings, logger, environment, version } = options
   let { config } = options
   let snapshot = compile(config, options.readText)
+  const adminToken = adminTokenFor(settings, options.readText)
 
   // 7 telemetry first: every stage below reports to it.
   const registry = createRegistry()
@@ -132,6 +136,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const sampler = tracer?.sample ?? neverSample
   const keeping = await startKeeping({
     url: settings.database.url ?? options.databaseUrl,
+    from: options.databaseFrom,
     settings: settings.database,
     registry,
     metrics,
@@ -189,11 +194,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   /** Closed to new connections by a reload, and not done yet. */
   const retired = new Set<OpenBind>()
 
+  /** Prompts and completions are kept with their requests: as the configuration says now, not as it did at the start. */
+  const keepsPayloads = () =>
+    keeping.store !== undefined && config.frontendPolicies?.accessLog?.database?.llm === 'full'
+
   function finished(exchange: Exchange, payload?: Payload): void {
     metrics.finished(exchange)
     if (logger.isEnabled('request', 'info')) options.accessLog.write(line(exchange))
     if (exchange.trace.sampled) tracer?.export(exchange)
-    keeping.finished(exchange, payload)
+    keeping.finished(exchange, keepsPayloads() ? payload : undefined)
     inFlight--
     for (const { server } of retired) server.closeIdle()
     if (!draining) return
@@ -231,7 +240,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       maxBytes: settings.maxBufferSize,
     },
     draining: () => draining,
-    keepsPayloads: () => keeping.store !== undefined && settings.keepsPayloads,
+    keepsPayloads,
     started: () => {
       inFlight++
       metrics.started()
@@ -346,12 +355,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     for (const [key, entry] of added) open.set(key, entry)
   }
 
-  const adminToken = adminTokenFor(
-    settings.adminAddr,
-    typeof settings.adminToken === 'object'
-      ? options.readText(settings.adminToken.file).trim()
-      : settings.adminToken,
-  )
   if (adminToken.isNew)
     // In the message: a field of that name would be hidden, and nobody could sign in.
     logger.warn(
@@ -364,6 +367,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     metrics.configReloaded(result)
     reloads.unshift({ at: Date.now(), result, problems })
     reloads.splice(KEPT_RELOADS)
+  }
+
+  let waitsForRestart = ''
+  /** What the configuration says of static settings that differ from those that run. In the log once, not at every reload. */
+  function afterRestart(next: Config): Reload['problems'] {
+    const paths = staticChanges(options.config, next)
+    const keys = paths.join(', ')
+    if (keys !== waitsForRestart && paths.length > 0)
+      logger.warn('config', 'changed settings take effect at the next start only', { keys })
+    waitsForRestart = keys
+    return paths.map((path) => ({ path, message: 'changed, which takes effect at the next start only' }))
   }
 
   let side: SideServers | undefined
@@ -447,7 +461,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await applyBinds(next.binds)
       adopt(next, nextConfig)
       mcp.adopt(prepared)
-      reloaded('success', [])
+      reloaded('success', afterRestart(nextConfig))
     },
     reloadFailed: (problems) => reloaded('failure', problems),
     warned(next) {

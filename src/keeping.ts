@@ -1,11 +1,12 @@
 /** The request store beside the metrics: what is handed to it, and when. */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import { KEPT_METRICS } from './admin/overview/metrics.ts'
 import type { Settings } from './config/settings.ts'
 import { ConfigProblem } from './core/config-problem.ts'
 import type { Exchange } from './core/exchange.ts'
 import { createStore } from './store/store.ts'
-import type { Payload, Store } from './store/types.ts'
+import type { Payload, Store, StoreOptions } from './store/types.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { watchGrowth } from './telemetry/metric-history.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -24,6 +25,8 @@ export interface Keeping {
 export interface KeepingOptions {
   /** `off` keeps nothing. */
   readonly url: string
+  /** The variable that led to the URL where the configuration has none; without either nobody has chosen it. */
+  readonly from?: string | undefined
   readonly settings: Settings['database']
   readonly registry: Registry
   readonly metrics: Metrics
@@ -31,31 +34,20 @@ export interface KeepingOptions {
 }
 
 const SAMPLE_MS = 10_000
-const CLOSE_MS = 2000
+/** As long as what is waiting is being written. */
+const CLOSE_MS = 10_000
 /** What is kept in memory is not to fill it. */
 const MAX_IN_MEMORY = 128 * 1024 * 1024
 
 const NOTHING: Keeping = { store: undefined, finished() {}, sampleNow() {}, close: () => Promise.resolve() }
 
-/** Rejects with `ConfigProblem` on a database that cannot be one. */
+/** Rejects on a database that cannot be one: with `ConfigProblem` when the configuration names it. */
 export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
-  const { url, settings, registry, metrics, logger } = options
+  const { url, registry } = options
   if (url === 'off') return NOTHING
-  let store: Store
-  try {
-    store = await createStore({
-      url,
-      maxConnections: settings.maxConnections,
-      retention: { ageMs: settings.retentionMs, bytes: bytesFor(url, settings.retentionBytes) },
-      onDropped: (count) => metrics.telemetryDropped('requests', count),
-      log: (level, message, fields) => logger[level]('store', message, fields),
-    })
-  } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause)
-    throw new ConfigProblem(['config', 'database', 'url'], detail, { cause })
-  }
+  const store = await openStore(options)
   const instance = `${hostname()} ${randomUUID()}`
-  const growth = watchGrowth(registry)
+  const growth = watchGrowth(registry, KEPT_METRICS)
   const sampleNow = () => store.sample({ at: Date.now(), instance, ...growth() })
   const timer = setInterval(sampleNow, SAMPLE_MS)
   timer.unref()
@@ -71,6 +63,32 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
       sampleNow()
       await store.close(CLOSE_MS)
     },
+  }
+}
+
+const IN_MEMORY = 'sqlite::memory:'
+
+async function openStore(options: KeepingOptions): Promise<Store> {
+  const { url, from, settings, logger } = options
+  try {
+    return await createStore(storeOptions(url, options))
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    if (settings.url !== undefined) throw new ConfigProblem(['config', 'database', 'url'], detail, { cause })
+    if (from !== undefined)
+      throw new Error(`${from} names a folder that cannot be used: ${detail}`, { cause })
+    logger.warn('store', 'requests are kept in memory, and gone at the end', { problem: detail })
+    return createStore(storeOptions(IN_MEMORY, options))
+  }
+}
+
+function storeOptions(url: string, { settings, metrics, logger }: KeepingOptions): StoreOptions {
+  return {
+    url,
+    maxConnections: settings.maxConnections,
+    retention: { ageMs: settings.retentionMs, bytes: bytesFor(url, settings.retentionBytes) },
+    onDropped: (count) => metrics.telemetryDropped('requests', count),
+    log: (level, message, fields) => logger[level]('store', message, fields),
   }
 }
 

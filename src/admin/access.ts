@@ -35,6 +35,17 @@ const WRONG_TOKEN_MS = 500
 const LOOPBACK = /^(?:localhost|(?:[\w-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i
 export const isLoopbackHost = (host: string) => /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i.test(host)
 
+/**
+ * A link somewhere else to a page of the console. Its file tells nothing, and no other page may frame it; what it goes
+ * on to ask for comes from this origin.
+ */
+const isVisit = ({ method, url = '', headers }: IncomingMessage) =>
+  (method === 'GET' || method === 'HEAD') &&
+  /^\/(?:ui(?:[/?]|$)|(?:\?|$))/.test(url) &&
+  headers['sec-fetch-mode'] === 'navigate' &&
+  headers['sec-fetch-dest'] === 'document' &&
+  headers.origin === undefined
+
 const digest = (text: string) => createHash('sha256').update(text).digest()
 const isEqual = (one: string, other: string) => timingSafeEqual(digest(one), digest(other))
 
@@ -65,10 +76,12 @@ export function createAccess({ token, now }: AccessOptions): Access {
   return {
     isTokenRequired: token !== undefined,
     isSignedIn,
-    checkOrigin({ headers }) {
+    checkOrigin(request) {
+      const { headers } = request
       const { host = '', origin } = headers
       if (token === undefined && !LOOPBACK.test(host))
         throw new ApiError(403, `Host ${host} is not this machine: use http://localhost`)
+      if (isVisit(request)) return
       const site = headers['sec-fetch-site']
       const isForeign =
         (typeof origin === 'string' && origin.replace(/^https?:\/\//, '') !== host) ||

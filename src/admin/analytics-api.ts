@@ -14,7 +14,7 @@ export function analyticsRoutes({ store }: { readonly store: () => Store }): Rou
     {
       method: 'POST',
       path: '/api/logs/analytics/summary',
-      async handler(request, response) {
+      async handler(request, response, left) {
         const asked = await readJson(request, analyticsSchema)
         const { from, to = Date.now() } = rangeOf(asked.timeRange)
         const range = { from: from ?? to - DAY_MS, to }
@@ -28,13 +28,16 @@ export function analyticsRoutes({ store }: { readonly store: () => Store }): Rou
         )
         const keys = groupKeysOf(asked.groupBy)
         const [summary, values] = await Promise.all([
-          store().summary({
-            range,
-            bucketMs,
-            filters: summaryFiltersOf(asked.filters),
-            groupBy: keys.map(({ field }) => field),
-          }),
-          store().values(range),
+          store().summary(
+            {
+              range,
+              bucketMs,
+              filters: summaryFiltersOf(asked.filters),
+              groupBy: keys.map(({ field }) => field),
+            },
+            left,
+          ),
+          store().values(range, left),
         ])
         const told: Analytics = {
           timeRange: { from: iso(summary.range.from), to: iso(summary.range.to) },

@@ -363,6 +363,7 @@ export interface ConfigState {
   readonly reloads: readonly {
     readonly at: string
     readonly result: 'success' | 'failure'
+    /** Why it was refused; of one that was not, what of it takes effect at the next start only. */
     readonly problems: readonly {
       readonly place?: string
       readonly path?: string

@@ -27,10 +27,13 @@ export function text(
   response.end(body)
 }
 
+export const json = (response: ServerResponse, status: number, body: unknown): void =>
+  jsonText(response, status, JSON.stringify(body))
+
 /** Never kept by a browser or a proxy: it tells of requests. */
-export function json(response: ServerResponse, status: number, body: unknown): void {
+export function jsonText(response: ServerResponse, status: number, body: string): void {
   response.setHeader('cache-control', 'no-store')
-  text(response, status, `${JSON.stringify(body)}\n`, 'application/json')
+  text(response, status, `${body}\n`, 'application/json')
 }
 
 const MAX_BODY = 1024 * 1024

@@ -1,6 +1,7 @@
 /** `/api/logs/…`: requests, found, followed and opened. */
 import type { ServerResponse } from 'node:http'
-import type { Cursor, Found, Store, StoredRequest } from '../store/types.ts'
+import { StoreBusyError } from '../store/questions.ts'
+import type { Follow, Followed, Store, StoredRequest } from '../store/types.ts'
 import type { LogEntry, LogGot, LogsFound, TailLog } from './api-types.ts'
 import { ApiError, json, readJson } from './http.ts'
 import { type AttributesOf, cursorOf, cursorText, logEntry, withPayload } from './log-entry.ts'
@@ -28,14 +29,17 @@ export function logsRoutes({ store, spansOf, attributesOf }: LogsSources): Route
     {
       method: 'POST',
       path: '/api/logs/search',
-      async handler(request, response) {
+      async handler(request, response, left) {
         const asked = await readJson(request, searchSchema)
-        const { requests, next } = await store().search({
-          limit: asked.limit ?? DEFAULT_LIMIT,
-          range: rangeOf(asked.timeRange),
-          filters: filtersOf(asked.filters),
-          ...(asked.cursor !== undefined && { before: cursorOf(asked.cursor) }),
-        })
+        const { requests, next } = await store().search(
+          {
+            limit: asked.limit ?? DEFAULT_LIMIT,
+            range: rangeOf(asked.timeRange),
+            filters: filtersOf(asked.filters),
+            ...(asked.cursor !== undefined && { before: cursorOf(asked.cursor) }),
+          },
+          left,
+        )
         const found: LogsFound = {
           logs: requests.map((one) => entryOf(one, asked.includeAttributes === true)),
           nextCursor: next === undefined ? null : cursorText(next),
@@ -46,9 +50,9 @@ export function logsRoutes({ store, spansOf, attributesOf }: LogsSources): Route
     {
       method: 'POST',
       path: '/api/logs/get',
-      async handler(request, response) {
+      async handler(request, response, left) {
         const { id, includePayload } = await readJson(request, getSchema)
-        const found = await store().get(id)
+        const found = await store().get(id, left)
         const got: LogGot =
           found === undefined
             ? { log: null, spans: [] }
@@ -65,16 +69,14 @@ export function logsRoutes({ store, spansOf, attributesOf }: LogsSources): Route
     {
       method: 'POST',
       path: '/api/logs/tail',
-      async handler(request, response) {
+      async handler(request, response, left) {
         const asked = await readJson(request, searchSchema)
         const filters = filtersOf(asked.filters)
         const range = rangeOf(asked.timeRange)
         const from = asked.cursor === undefined ? undefined : cursorOf(asked.cursor)
-        const look = (after: Cursor) =>
-          store().search({ limit: asked.limit ?? DEFAULT_LIMIT, range, filters, after })
-        await tail(response, from ?? { completedAt: Date.now(), id: '' }, look, (one) =>
-          entryOf(one, asked.includeAttributes === true),
-        )
+        const look = (after: Follow['after']) =>
+          store().follow({ limit: asked.limit ?? DEFAULT_LIMIT, range, filters, after }, left)
+        await tail(response, from, look, (one) => entryOf(one, asked.includeAttributes === true))
       },
     },
   ]
@@ -85,33 +87,33 @@ const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.str
 /** Until the client leaves. */
 async function tail(
   response: ServerResponse,
-  from: Cursor,
-  look: (after: Cursor) => Promise<Found>,
+  from: Follow['after'],
+  look: (after: Follow['after']) => Promise<Followed>,
   entryOf: (request: StoredRequest) => LogEntry,
 ): Promise<void> {
   // What cannot be looked up at all is told before the stream begins.
   let found = await look(from)
-  let after = from
   let quietSince = Date.now()
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
   response.flushHeaders()
   while (!response.destroyed) {
     for (const request of found.requests) {
-      after = { completedAt: request.completedAt, id: request.id }
-      const told: TailLog = { entry: entryOf(request), cursor: cursorText(after) }
+      const told: TailLog = { entry: entryOf(request), cursor: cursorText(request) }
       if (!response.write(event('log', told))) await written(response)
       quietSince = Date.now()
     }
-    if (found.next !== undefined) after = found.next
     if (Date.now() - quietSince >= HEARTBEAT_MS) {
       response.write(event('heartbeat', {}))
       quietSince = Date.now()
     }
-    if (found.next === undefined) await pause(response, POLL_MS)
+    if (!found.more) await pause(response, POLL_MS)
     if (response.destroyed) return
     try {
-      found = await look(after)
+      found = await look(found.after)
     } catch (error) {
+      // It is asked again soon enough.
+      found = { ...found, requests: [], more: false }
+      if (error instanceof StoreBusyError) continue
       const message = error instanceof ApiError || error instanceof Error ? error.message : String(error)
       response.end(event('error', { message }))
       return

@@ -6,7 +6,12 @@ import { ApiError } from './http.ts'
 const time = z.iso.datetime({ offset: true, error: 'expected a time such as 2026-01-31T12:00:00Z' })
 /** More values than anybody chooses, and fewer than a statement may have. */
 const MAX_VALUES = 1000
-const texts = z.array(z.string()).max(MAX_VALUES)
+/** PostgreSQL has no text with the character 0. */
+const text = z
+  .string()
+  .refine((value) => !value.includes('\0'), { error: 'a text may not hold the character 0' })
+const texts = z.array(text).max(MAX_VALUES)
+const status = z.int().min(0).max(999)
 
 export const timeRangeSchema = z.strictObject({ from: time.optional(), to: time.optional() })
 
@@ -22,7 +27,7 @@ const isAttribute = (name: string): name is AttributeName => Object.hasOwn(ATTRI
 const UNKNOWN_ATTRIBUTE = `expected one of ${Object.keys(ATTRIBUTES).join(', ')}`
 
 const summaryShape = {
-  httpStatus: z.array(z.int()).max(MAX_VALUES).optional(),
+  httpStatus: z.array(status).max(MAX_VALUES).optional(),
   provider: texts.optional(),
   requestModel: texts.optional(),
   responseModel: texts.optional(),
@@ -37,29 +42,30 @@ const summaryShape = {
   attributes: z
     .partialRecord(
       z.enum(Object.keys(ATTRIBUTES) as AttributeName[], { error: UNKNOWN_ATTRIBUTE }),
-      z.union([z.string(), texts]),
+      // One value, or several.
+      z.preprocess((value) => [value].flat(), texts),
     )
     .optional(),
 }
 const searchShape = {
   ...summaryShape,
-  traceId: z.string().optional(),
+  traceId: text.optional(),
   hasPayload: z.boolean().optional(),
   minDurationMs: z.number().nonnegative().optional(),
   maxDurationMs: z.number().nonnegative().optional(),
-  text: z.string().max(500).optional(),
+  text: text.max(500).optional(),
 }
 const filtersSchema = z.strictObject(searchShape)
 const summaryFiltersSchema = z.strictObject(summaryShape)
 
 export const searchSchema = z.strictObject({
   limit: z.int().min(1).max(500).optional(),
-  cursor: z.string().optional(),
+  cursor: text.optional(),
   timeRange: timeRangeSchema.optional(),
   filters: filtersSchema.optional(),
   includeAttributes: z.boolean().optional(),
 })
-export const getSchema = z.strictObject({ id: z.string().min(1), includePayload: z.boolean().optional() })
+export const getSchema = z.strictObject({ id: text.min(1), includePayload: z.boolean().optional() })
 
 const groupSchema = z
   .strictObject({
@@ -97,7 +103,7 @@ type AskedFilters = z.output<typeof filtersSchema>
 function attributeFilters(attributes: AskedFilters['attributes'] = {}): Filters {
   return Object.fromEntries(
     Object.entries(attributes).flatMap(([name, value]) =>
-      isAttribute(name) ? [[ATTRIBUTES[name], [value].flat()]] : [],
+      isAttribute(name) && value !== undefined ? [[ATTRIBUTES[name], value]] : [],
     ),
   )
 }

@@ -1,7 +1,7 @@
-import { createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Address } from '../core/schema.ts'
-import { type AdminSources, openSideServers, type SideServers } from './servers.ts'
+import { type AdminSources, openSideServers, type SideLimits, type SideServers } from './servers.ts'
 
 const opened: SideServers[] = []
 afterEach(() => Promise.all(opened.splice(0).map((servers) => servers.close())))
@@ -9,7 +9,11 @@ afterEach(() => Promise.all(opened.splice(0).map((servers) => servers.close())))
 const FREE: Address = { host: '127.0.0.1', port: 0 }
 const ALL = { admin: FREE, stats: FREE, readiness: FREE }
 
-async function open(change: Partial<AdminSources> = {}, addresses: Partial<typeof ALL> = {}) {
+async function open(
+  change: Partial<AdminSources> = {},
+  addresses: Partial<typeof ALL> = {},
+  limits?: SideLimits,
+) {
   const servers = await openSideServers(
     { ...ALL, ...addresses },
     {
@@ -18,6 +22,7 @@ async function open(change: Partial<AdminSources> = {}, addresses: Partial<typeo
       admin: (_request, response) => void response.end('admin\n'),
       ...change,
     },
+    limits,
   )
   opened.push(servers)
   return servers
@@ -135,6 +140,72 @@ describe.each([
     const { ports } = await open({}, { [door]: 'off' })
     expect(ports[door]).toBeUndefined()
     expect(Object.values(ports).filter((port) => port !== undefined)).toHaveLength(2)
+  })
+})
+
+describe('connections that ask for nothing', () => {
+  const sockets: Socket[] = []
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy()
+  })
+
+  /** Connects and sends the beginning of a request. */
+  async function begin(port = 0, head = 'GET / HTTP/1.1\r\nHost: loc'): Promise<Socket> {
+    const socket = connect(port, '127.0.0.1')
+    sockets.push(socket)
+    socket.on('error', () => {}).resume()
+    await new Promise((resolve) => socket.once('connect', resolve))
+    socket.write(head)
+    return socket
+  }
+  const SHORT: SideLimits = {
+    maxConnections: { admin: 5, stats: 5, readiness: 5 },
+    headersTimeoutMs: 100,
+    requestTimeoutMs: 200,
+    checkingMs: 20,
+  }
+  const closed = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve))
+
+  test.each([
+    { door: 'admin', most: 200 },
+    { door: 'stats', most: 100 },
+    { door: 'readiness', most: 100 },
+  ] as const)('it holds no more than $most of them on the $door port', async ({ door, most }) => {
+    const { ports } = await open()
+    const all = await Promise.all(Array.from({ length: most + 20 }, () => begin(ports[door])))
+    await expect.poll(() => all.filter(({ destroyed }) => destroyed).length).toBe(20)
+  })
+
+  test.each([
+    { name: 'half a head', head: 'GET / HTTP/1.1\r\nHost: loc' },
+    { name: 'nothing', head: '' },
+    { name: 'half a body', head: 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc' },
+  ])('it closes one that sends $name, and takes others again', async ({ head }) => {
+    const admin: AdminSources['admin'] = (request, response) => {
+      request.resume().on('end', () => response.end('admin\n'))
+    }
+    const { ports } = await open({ admin }, {}, SHORT)
+    await Promise.all(
+      (await Promise.all(Array.from({ length: 5 }, () => begin(ports.admin, head)))).map(closed),
+    )
+    expect((await ask(ports.admin, '/')).status).toBe(200)
+  })
+
+  test('it lets an answer take its time', async () => {
+    const { ports } = await open(
+      {
+        async admin(_request, response) {
+          for (let index = 0; index < 10; index++) {
+            response.write('x')
+            await new Promise((resolve) => setTimeout(resolve, 60))
+          }
+          response.end()
+        },
+      },
+      {},
+      SHORT,
+    )
+    expect((await ask(ports.admin, '/')).body).toBe('xxxxxxxxxx')
   })
 })
 

@@ -62,9 +62,38 @@ async function writePieces(response: ServerResponse, pieces: Iterable<string>): 
   response.end()
 }
 
-async function open(address: Address, handler: Handler): Promise<Server | undefined> {
+export interface SideLimits {
+  readonly maxConnections: { readonly admin: number; readonly stats: number; readonly readiness: number }
+  /** Until the head of a request must be there, and the whole of it. How long its answer takes has no limit. */
+  readonly headersTimeoutMs: number
+  readonly requestTimeoutMs: number
+  /** How often that is looked at. */
+  readonly checkingMs: number
+}
+
+/** So few that they leave the process's file descriptors to the gateway's clients. */
+const LIMITS: SideLimits = {
+  maxConnections: { admin: 200, stats: 100, readiness: 100 },
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  checkingMs: 2000,
+}
+
+async function open(
+  address: Address,
+  handler: Handler,
+  limits: Omit<SideLimits, 'maxConnections'> & { readonly maxConnections: number },
+): Promise<Server | undefined> {
   if (address === 'off') return undefined
-  const server = createServer(handler)
+  const server = createServer(
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: limits.checkingMs,
+    },
+    handler,
+  )
+  server.maxConnections = limits.maxConnections
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ port: address.port, host: address.host }, () => {
@@ -82,6 +111,7 @@ const portOf = (server: Server | undefined) =>
 export async function openSideServers(
   addresses: { readonly admin: Address; readonly stats: Address; readonly readiness: Address },
   sources: AdminSources,
+  limits: SideLimits = LIMITS,
 ): Promise<SideServers> {
   const metrics: Handler = (request, response) => {
     const { contentType, pieces } = sources.metrics(request.headers.accept)
@@ -110,10 +140,14 @@ export async function openSideServers(
       ),
     )
   }
+  const add = async (door: keyof typeof addresses, handler: Handler) =>
+    servers.push(
+      await open(addresses[door], handler, { ...limits, maxConnections: limits.maxConnections[door] }),
+    )
   try {
-    servers.push(await open(addresses.stats, paths({ '/metrics': metrics, '/stats/prometheus': metrics })))
-    servers.push(await open(addresses.readiness, paths({ '/healthz/ready': ready })))
-    servers.push(await open(addresses.admin, sources.admin))
+    await add('stats', paths({ '/metrics': metrics, '/stats/prometheus': metrics }))
+    await add('readiness', paths({ '/healthz/ready': ready }))
+    await add('admin', sources.admin)
   } catch (error) {
     await close()
     throw error

@@ -6,20 +6,46 @@ import { makeFolder } from '../core/make-folder.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** `AGENTGATEWAY_DATA_DIR`, else as the XDG base directory specification has it. */
-function dataDirectory({ AGENTGATEWAY_DATA_DIR, XDG_DATA_HOME }: Environment): string {
-  if (AGENTGATEWAY_DATA_DIR) return AGENTGATEWAY_DATA_DIR
+const DATA_DIR = 'AGENTGATEWAY_DATA_DIR'
+
+export interface DefaultDatabase {
+  readonly url: string
+  /** The variable that names its folder; undefined where nobody has chosen it. */
+  readonly from: string | undefined
+  /** Why it is in memory. */
+  readonly problem: string | undefined
+}
+
+/**
+ * In the folder that `AGENTGATEWAY_DATA_DIR` names: throws when nothing can be written there. Else as the XDG base
+ * directory specification has it, and in memory where that cannot be, as in a container that is read-only.
+ */
+export function defaultDatabase(environment: Environment): DefaultDatabase {
+  const named = environment[DATA_DIR]
+  if (named) {
+    try {
+      return { url: databaseIn(named), from: DATA_DIR, problem: undefined }
+    } catch (cause) {
+      throw new Error(`${DATA_DIR} is ${named}, where nothing can be kept: ${reasonOf(cause)}`, { cause })
+    }
+  }
+  try {
+    return { url: databaseIn(dataDirectory(environment)), from: undefined, problem: undefined }
+  } catch (error) {
+    return { url: 'sqlite::memory:', from: undefined, problem: reasonOf(error) }
+  }
+}
+
+/** Throws where a process has no home. */
+function dataDirectory({ XDG_DATA_HOME }: Environment): string {
   return join(XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'agentgateway')
 }
 
-/** In memory where nothing can be written, as in a container that is read-only. */
-export function databaseUrl(environment: Environment): string {
-  const directory = dataDirectory(environment)
-  try {
-    makeFolder(resolve(directory))
-    accessSync(directory, constants.W_OK)
-    return `sqlite:${join(directory, 'requests.db')}`
-  } catch {
-    return 'sqlite::memory:'
-  }
+/** Throws when it cannot be written. */
+function databaseIn(directory: string): string {
+  makeFolder(resolve(directory))
+  accessSync(directory, constants.W_OK)
+  return `sqlite:${join(directory, 'requests.db')}`
 }
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

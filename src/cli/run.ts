@@ -12,7 +12,7 @@ import { type Gateway, startGateway } from '../gateway.ts'
 import { LogWriter } from '../telemetry/log-writer.ts'
 import { createLogger, type Logger, parseLevels } from '../telemetry/logger.ts'
 import type { ConfigChoice } from './arguments.ts'
-import { databaseUrl } from './data-directory.ts'
+import { defaultDatabase } from './data-directory.ts'
 
 export interface RunOptions {
   readonly source: ConfigChoice
@@ -147,6 +147,9 @@ export async function run(options: RunOptions): Promise<number> {
   const watched = source.kind === 'file' && source.file !== '-' ? [source.file] : []
   const watch = watchFiles([...watched, ...loaded.files], () => void reload())
   try {
+    const database = resolved.database.url === undefined ? defaultDatabase(environment) : undefined
+    if (database?.problem !== undefined)
+      logger.warn('store', 'requests are kept in memory, and gone at the end', { problem: database.problem })
     gateway = await startGateway({
       config: loaded.config,
       settings: resolved,
@@ -155,7 +158,8 @@ export async function run(options: RunOptions): Promise<number> {
       readText: reader.readText,
       logger,
       accessLog,
-      databaseUrl: databaseUrl(environment),
+      databaseUrl: database?.url ?? 'off',
+      databaseFrom: database?.from,
       source: sourceName(source),
     })
   } catch (error) {

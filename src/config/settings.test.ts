@@ -37,7 +37,6 @@ test('has a default for everything', () => {
       retentionMs: 2_592_000_000,
       retentionBytes: 2_147_483_648,
     },
-    keepsPayloads: false,
   })
 })
 
@@ -86,7 +85,6 @@ frontendPolicies: {http: {maxBufferSize: 100, http1IdleTimeout: 7s}, accessLog: 
       retentionMs: 129_600_000,
       retentionBytes: 500_000_000,
     },
-    keepsPayloads: true,
   })
 })
 

@@ -38,8 +38,6 @@ export interface Settings {
   readonly mcp: McpSettings
   readonly database: DatabaseSettings
   readonly adminToken: Secret | undefined
-  /** Prompts and completions are kept with their requests. */
-  readonly keepsPayloads: boolean
 }
 
 interface DatabaseSettings {
@@ -208,7 +206,6 @@ export function settings(config: Config, environment: Environment): Settings {
       retentionMs: file.database?.retention?.age ?? DEFAULTS.retentionMs,
       retentionBytes: file.database?.retention?.size ?? DEFAULTS.retentionBytes,
     },
-    keepsPayloads: config.frontendPolicies?.accessLog?.database?.llm === 'full',
     adminToken: from(READERS.ADMIN_TOKEN, 'ADMIN_TOKEN') ?? file.adminToken,
   }
 }

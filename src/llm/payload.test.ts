@@ -28,6 +28,53 @@ test('it is bounded', () => {
   expect(keptJson(body)?.length).toBeLessThan(262_144 + 40)
 })
 
+test('it reads no further when it is full', () => {
+  let read = 0
+  const messages = Array.from({ length: 2000 }, () => ({
+    role: 'user',
+    get content() {
+      read++
+      return 'ab1-'.repeat(4000)
+    },
+  }))
+  const kept = keptJson({ messages }) ?? ''
+  expect(kept).toMatch(/^\{"messages":\[\{"role":"user","content":".*… \[cut\]$/)
+  expect(read).toBeLessThan(20)
+})
+
+test('it reads no answer as JSON that is larger than all that is kept', () => {
+  const text = JSON.stringify({ output: Array.from({ length: 200_000 }, () => `${KEY} and more`) })
+  const kept = keptText(text)
+  expect(kept).toMatch(/^\{"output":\["\[redacted\] and more",/)
+  expect(kept.length).toBeLessThan(262_144 + 40)
+  expect(kept).not.toContain(KEY.slice(0, 12))
+})
+
+test.each<{ name: string; body: unknown; kept: unknown }>([
+  { name: 'under the key of a file', body: { data: KEY }, kept: { data: '[redacted]' } },
+  { name: 'after the beginning of a file', body: [`data:${KEY}`], kept: ['data:[redacted]'] },
+  {
+    name: 'at the beginning of a large file',
+    body: { data: `${KEY} ${'B'.repeat(500)}` },
+    kept: {
+      data: `[redacted] ${'B'.repeat(64 - KEY.length - 1)}… [${500 + KEY.length + 1 - 64} more characters]`,
+    },
+  },
+  { name: 'in a key', body: { a: { [KEY]: 1 } }, kept: { a: { '[redacted]': 1 } } },
+])('it keeps no secret $name', ({ body, kept }) => {
+  expect(JSON.parse(keptJson(body) ?? '')).toEqual(kept)
+})
+
+test('it writes what is small as JSON does', () => {
+  const body = {
+    a: [1, -0.5, 1e300, null, true, [], {}],
+    'b"\n': '\u0000 "\\ \ud800 ü🗼',
+    c: undefined,
+    d: [undefined],
+  }
+  expect(keptJson(body)).toBe(JSON.stringify(body))
+})
+
 test('it gives up on what is nested deeper than the stack is', () => {
   let body: unknown = 1
   for (let depth = 0; depth < 100_000; depth++) body = [body]

@@ -43,6 +43,12 @@ export interface Database extends Sql {
   readonly transaction: <T>(work: (sql: Sql) => Promise<T>, lock?: Lock) => Promise<T>
   /** `free` is the part of `total` that nothing lies in. */
   readonly bytes: () => Promise<{ readonly total: number; readonly free: number }>
+  /** What the tables and their indexes take. SQLite only. */
+  readonly bytesOf: (names: readonly string[]) => Promise<number>
+  /** The server's clock; the caller's where there is no server. */
+  readonly now: () => Promise<number>
+  /** False when somebody has deleted or replaced the file that is open. */
+  readonly isInPlace: () => boolean
   /** Gives a part of what is free back to the file system, so little that it takes no time. */
   readonly shrink: () => Promise<void>
   readonly close: () => Promise<void>

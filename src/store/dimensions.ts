@@ -4,7 +4,7 @@
  * The number is a hash of the values, so that gateways which share a database agree without asking. Clients
  * choose some of the values: once a day has seen too many combinations, those fields become `…`.
  */
-import { createHash } from 'node:crypto'
+import { hash as digestOf } from 'node:crypto'
 import { type Insert, numberOf, type Sql, type SqlValue } from './database.ts'
 import { REST } from './fields.ts'
 import { FIELD_COLUMNS, fieldValues, type RequestRecord } from './record.ts'
@@ -14,8 +14,8 @@ export const DAY_MS = 86_400_000
 
 /** From how many combinations a day on which fields are folded. What is left is what the configuration says. */
 const FOLDS: readonly { readonly from: number; readonly fields: readonly GroupField[] }[] = [
-  { from: 10_000, fields: ['user', 'key', 'userAgentName', 'operation', 'errorType'] },
-  { from: 12_000, fields: ['requestModel', 'responseModel', 'target', 'group'] },
+  { from: 4000, fields: ['user', 'key', 'userAgentName', 'operation', 'errorType'] },
+  { from: 5000, fields: ['requestModel', 'responseModel', 'target', 'group'] },
 ]
 
 /** Combinations of a day that are remembered to be in the table. */
@@ -35,21 +35,30 @@ const INSERT: Insert = {
 interface Day {
   /** All that it has. */
   readonly ids: Set<number>
-  /** Those that are known to be in the table, by their values. */
-  readonly written: Map<string, number>
+  /** Those that are known to be in the table, by all their values. */
+  readonly written: Map<string, Combinations>
+}
+
+/** Fields that tell people apart. Without them there are few combinations. */
+export const PERSONAL: readonly GroupField[] = ['user', 'key']
+
+/** The numbers of a record's combination: of all fields, and of all but the personal ones. */
+export interface Combinations {
+  readonly all: number
+  readonly common: number
 }
 
 export interface Dimensions {
-  /** The number of each record's combination. `kept` is to be called when the transaction has succeeded. */
+  /** For each record. `kept` is to be called when the transaction has succeeded. */
   readonly write: (
     sql: Sql,
     records: readonly RequestRecord[],
-  ) => Promise<{ readonly ids: readonly number[]; readonly kept: () => void }>
+  ) => Promise<{ readonly combinations: readonly Combinations[]; readonly kept: () => void }>
 }
 
 /** 53 bits: with a million combinations the chance that any two meet is 1 in 18,000. */
 export function hash(text: string): number {
-  return Number(createHash('sha1').update(text).digest().readBigUInt64BE() >> 11n)
+  return Number(digestOf('sha1', text, 'buffer').readBigUInt64BE() >> 11n)
 }
 
 export function createDimensions(): Dimensions {
@@ -68,31 +77,38 @@ export function createDimensions(): Dimensions {
 
   return {
     async write(sql, records) {
-      const fresh: { readonly day: Day; readonly key: string; readonly id: number }[] = []
+      const fresh: { readonly day: Day; readonly key: string; readonly numbers: Combinations }[] = []
       const rows = new Map<string, readonly SqlValue[]>()
-      const ids: number[] = []
-      for (const record of records) {
-        const number = Math.floor(record.completedAt / DAY_MS)
-        const day = await load(sql, number)
-        const key = keyOf(record.failed, fieldValues(record.fields))
-        const written = day.written.get(key)
-        if (written !== undefined) {
-          ids.push(written)
-          continue
-        }
-        const { id, values } = place(day, record)
+
+      function numberOfNew(day: Day, number: number, { failed, fields }: Combination): number {
+        const { id, values } = place(day, { failed, fields })
         day.ids.add(id)
-        ids.push(id)
-        fresh.push({ day, key, id })
-        rows.set(`${id} ${number}`, [id, number, number, record.failed ? 1 : 0, ...values])
+        rows.set(`${id} ${number}`, [id, number, number, failed ? 1 : 0, ...values])
+        return id
+      }
+
+      const combinations: Combinations[] = []
+      for (const { completedAt, failed, fields } of records) {
+        const number = Math.floor(completedAt / DAY_MS)
+        const day = await load(sql, number)
+        const key = keyOf(failed, fieldValues(fields))
+        let numbers = day.written.get(key)
+        if (numbers === undefined) {
+          numbers = {
+            all: numberOfNew(day, number, { failed, fields }),
+            common: numberOfNew(day, number, { failed, fields: { ...fields, ...NOBODY } }),
+          }
+          fresh.push({ day, key, numbers })
+        }
+        combinations.push(numbers)
       }
       await upsert(sql, [...rows.values()])
       return {
-        ids,
+        combinations,
         kept() {
-          for (const { day, key, id } of fresh) {
+          for (const { day, key, numbers } of fresh) {
             // What was folded is not remembered one by one: it has no bound.
-            if (day.written.size < MAX_REMEMBERED) day.written.set(key, id)
+            if (day.written.size < MAX_REMEMBERED) day.written.set(key, numbers)
           }
         },
       }
@@ -100,11 +116,15 @@ export function createDimensions(): Dimensions {
   }
 }
 
+type Combination = Pick<RequestRecord, 'failed' | 'fields'>
+
+const NOBODY = Object.fromEntries(PERSONAL.map((field) => [field, null]))
+
 // No value is empty or has the character 0 in it.
 const keyOf = (failed: boolean, values: readonly SqlValue[]) => `${failed}\0${values.join('\0')}`
 
 /** The record's combination, folded as far as the day demands. */
-function place(day: Day, { failed, fields }: RequestRecord) {
+function place(day: Day, { failed, fields }: Combination) {
   let folded = fields
   let id = hash(keyOf(failed, fieldValues(folded)))
   for (const fold of FOLDS) {

@@ -2,20 +2,21 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, statSync, writeSync } from 'node:fs'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
+import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Database } from './database.ts'
-import { finished, httpExchange } from './exchanges.fixture.ts'
-import type { KeptStatus } from './keeper.ts'
+import { finished, httpExchange, llmExchange } from './exchanges.fixture.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { writeRecord } from './record.ts'
 import { openSqlite } from './sqlite.ts'
 import { startStore } from './store.ts'
 import { describePostgres, LONG, openKeeper, openStore } from './stores.fixture.ts'
+import type { Summary } from './types.ts'
 
 const now = Date.now()
 let folder: string
@@ -41,8 +42,19 @@ const many = (length: number) =>
     ),
   )
 
-async function statusOf(keeper: Awaited<ReturnType<typeof openKeeper>>['keeper']): Promise<KeptStatus> {
-  return (await keeper.answer({ method: 'status', query: undefined })) as KeptStatus
+/** All but the first page. */
+function damage(name: string): void {
+  // Another connection writes, so that the first looks at the file again.
+  const other = new DatabaseSync(name)
+  other.exec(
+    'PRAGMA wal_checkpoint(TRUNCATE); UPDATE requests SET failed = 1 WHERE id = (SELECT min(id) FROM requests)',
+  )
+  other.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  other.close()
+  const damaged = openSync(name, 'r+')
+  const { size } = statSync(name)
+  for (let at = 8192; at < size; at += 4096) writeSync(damaged, Buffer.alloc(4096, 0x5a), 0, 4096, at)
+  closeSync(damaged)
 }
 
 describe('a store in a file', () => {
@@ -69,17 +81,20 @@ describe('a store in a file', () => {
     ['a file that cannot be opened', '/dev/null/store.db', 'cannot be opened'],
     ['a folder that cannot be made', '/proc/nowhere/deep/store.db', 'cannot be opened'],
     ['an unknown scheme', 'mysql://host/db', 'neither sqlite: nor postgres:'],
-    ['a malformed URL', 'postgres://user:secret@host:port:1/db', 'malformed: postgres://user@host'],
+    ['a malformed URL', 'postgres://user:secret@host:port:1/db', 'malformed: postgres:…'],
     ['a PostgreSQL URL without slashes', 'postgres:db', 'malformed'],
     ['no file', 'sqlite:', 'names no file'],
   ])('refuses %s', async (_, url, message) => {
     await expect(openStore(url)).rejects.toThrow(message)
   })
 
-  test('sets a file aside that is no database, and begins anew', async () => {
-    const { store: before } = await openStore(file)
-    await before.close(10_000)
-    await writeFile(file, 'this is no database, whatever its name says'.repeat(1000))
+  test.each([
+    ['half a header', 'SQLite for'],
+    ['zeros', '\0'.repeat(1000)],
+    ['a header without a database', `SQLite format 3\0${'x'.repeat(10_000)}`],
+  ])('begins anew where there is nothing but %s', async (_, text) => {
+    await mkdir(join(file, '..'), { recursive: true })
+    await writeFile(file, text)
     const { store, logs } = await openStore(file)
     store.record(plain())
     expect((await store.status()).requests).toBe(1)
@@ -89,35 +104,85 @@ describe('a store in a file', () => {
     await store.close(10_000)
   })
 
-  test('sets a file aside that is damaged while it runs, and loses nothing new', async () => {
-    const { keeper, logs } = await openKeeper(file)
-    expect(await keeper.write({ records: many(2000), samples: [] })).toBe(0)
-    // Another connection writes, so that the first looks at the file again.
-    const other = new DatabaseSync(file)
-    other.exec(
-      'PRAGMA wal_checkpoint(TRUNCATE); UPDATE requests SET failed = 1 WHERE id = (SELECT min(id) FROM requests)',
-    )
-    other.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-    other.close()
-    const damaged = openSync(file, 'r+')
-    const { size } = statSync(file)
-    for (let at = 8192; at < size; at += 4096) writeSync(damaged, Buffer.alloc(4096, 0x5a), 0, 4096, at)
-    closeSync(damaged)
+  test.each(['binds: [] # a configuration', 'x'])('refuses a file that is no database: %s', async (text) => {
+    await mkdir(join(file, '..'), { recursive: true })
+    await writeFile(file, text)
+    await expect(openStore(file)).rejects.toThrow(`${file} cannot be opened: it is no SQLite database`)
+    expect(await readFile(file, 'utf8')).toBe(text)
+    expect(await readdir(join(file, '..'))).toEqual(['store.db'])
+  })
 
-    expect(await keeper.write({ records: many(10), samples: [] })).toBe(0)
-    expect(await statusOf(keeper)).toMatchObject({ requests: 10, problem: undefined })
+  test.each([
+    ['deleted', () => Promise.all(['', '-wal', '-shm'].map((suffix) => rm(file + suffix)))],
+    ['moved away', () => rename(file, `${file}.old`)],
+  ])('notices that its file was %s, and begins another', async (_, remove) => {
+    const { keeper, write, logs } = await openKeeper(file)
+    await write({ records: many(3) })
+    await remove()
+    expect(await write({ records: many(1) })).toBe('kept')
+    expect(await keeper.status()).toMatchObject({ requests: 1, problem: undefined })
+    expect(logs).toMatchObject([{ level: 'warn', message: expect.stringContaining('opened anew') }])
+    await keeper.close()
+  })
+
+  test('leaves the file alone that another process has begun anew', async () => {
+    const one = await openKeeper(file, { now: () => now })
+    const other = await openKeeper(file, { now: () => now + 5000 })
+    await one.write({ records: many(2000) })
+    await other.write({ records: many(1) })
+    damage(file)
+    expect(await one.write({ records: many(10) })).toBe('kept')
+    expect(await other.write({ records: many(1) })).toBe('kept')
+    expect(await one.write({ records: many(10) })).toBe('kept')
+    for (const { keeper } of [one, other]) {
+      expect(await keeper.status()).toMatchObject({ requests: 21 })
+      await keeper.close()
+    }
+    const names = await readdir(join(file, '..'))
+    expect(names.filter((name) => name.endsWith('Z'))).toHaveLength(1)
+  })
+
+  test('keeps what it could not write while the file was locked', async () => {
+    const { store, logs, dropped } = await openStore(file)
+    const locker = new DatabaseSync(file)
+    locker.exec('BEGIN IMMEDIATE')
+    store.record(plain())
+    store.sample({
+      at: now,
+      instance: 'one',
+      increments: [{ name: 'x_total', labels: '', value: 5 }],
+      levels: [],
+    })
+    expect((await store.status()).problem).toContain('locked')
+    locker.exec('ROLLBACK')
+    locker.close()
+    await expect.poll(async () => (await store.status()).requests, { timeout: 10_000 }).toBe(1)
+    const range = { from: now - 60_000, to: now + 60_000 }
+    const [history] = await store.history({ range, stepMs: 60_000, metrics: { x_total: [] } })
+    expect(history?.points.map(([, value]) => value)).toEqual([5])
+    expect(dropped()).toBe(0)
+    expect(logs.map(({ level }) => level)).toEqual(['warn', 'info'])
+    await store.close(10_000)
+  }, 20_000)
+
+  test('sets a file aside that is damaged while it runs, and loses nothing new', async () => {
+    const { keeper, write, logs } = await openKeeper(file)
+    expect(await write({ records: many(2000) })).toBe('kept')
+    damage(file)
+    expect(await write({ records: many(10) })).toBe('kept')
+    expect(await keeper.status()).toMatchObject({ requests: 10, problem: undefined })
     expect(logs).toMatchObject([{ level: 'warn', fields: { file } }])
     await keeper.close()
   })
 
   test('lets the oldest go when the file is too large', async () => {
     const bytes = 4 * 1024 * 1024
-    const { keeper } = await openKeeper(file, { retention: { ...LONG, bytes }, now: () => now })
-    await keeper.write({ records: many(4000), samples: [] })
-    const before = await statusOf(keeper)
+    const { keeper, write } = await openKeeper(file, { retention: { ...LONG, bytes }, now: () => now })
+    await write({ records: many(4000) })
+    const before = await keeper.status()
     expect(before.bytes).toBeGreaterThan(bytes)
     await keeper.retain()
-    const after = await statusOf(keeper)
+    const after = await keeper.status()
     expect(after.bytes).toBeLessThanOrEqual(bytes)
     expect(after.requests).toBeLessThan(4000)
     expect(after.requests).toBeGreaterThan(500)
@@ -126,31 +191,62 @@ describe('a store in a file', () => {
     expect((await stat(file)).size).toBeLessThanOrEqual(bytes)
   })
 
-  test('empties a file that is too large whatever goes, and ends', async () => {
-    const { keeper } = await openKeeper(file, { retention: { ...LONG, bytes: 1 }, now: () => now })
-    await keeper.write({ records: many(100), samples: [] })
+  test('lets no request go where that cannot make the file small enough, and says so once', async () => {
+    const { keeper, write, logs } = await openKeeper(file, {
+      retention: { ...LONG, bytes: 1 },
+      now: () => now,
+    })
+    await write({ records: many(100) })
     await keeper.retain()
-    expect((await statusOf(keeper)).requests).toBe(0)
+    await keeper.retain()
+    expect((await keeper.status()).requests).toBe(100)
+    expect(logs.map(({ message }) => message)).toEqual([expect.stringContaining('retention.size')])
+    await keeper.close()
+  })
+
+  test('lets sums go before requests where they are most of the file, the finest first', async () => {
+    const bytes = 5 * 1024 * 1024
+    const { keeper, write } = await openKeeper(file, { retention: { ...LONG, bytes }, now: () => now })
+    for (let minute = 0; minute < 100; minute += 1) {
+      const records = Array.from({ length: 100 }, (_, user) =>
+        writeRecord(
+          finished({ ...llmExchange({ completedAt: now - minute * 60_000 }), user: `user-${user}` }),
+        ),
+      )
+      await write({ records })
+    }
+    await keeper.retain()
+    const { bytes: after, requests } = await keeper.status()
+    expect(after).toBeLessThanOrEqual(bytes)
+    expect(requests).toBeGreaterThan(1000)
+    const query = {
+      range: { from: now - 5 * 3_600_000, to: now + 60_000 },
+      bucketMs: 60_000,
+      groupBy: [],
+    }
+    const summary = (await keeper.answer({ method: 'summary', query })) as Summary
+    expect(summary.total.requests).toBe(10_000)
+    expect(summary.bucketMs).toBeGreaterThan(60_000)
     await keeper.close()
   })
 
   test('says that the disk is full, once, and goes on when it is not', async () => {
     let database: Database | undefined
-    const { keeper, logs } = await openKeeper(file, {
+    const { keeper, write, logs } = await openKeeper(file, {
       openDatabase() {
         database = openSqlite(file)
         return Promise.resolve(database)
       },
     })
-    await database?.all('PRAGMA max_page_count = 60')
-    expect(await keeper.write({ records: many(1000), samples: [] })).toBe(1000)
-    expect(await keeper.write({ records: many(1000), samples: [] })).toBe(1000)
-    expect((await statusOf(keeper)).problem).toContain('full')
+    await database?.all('PRAGMA max_page_count = 70')
+    expect(await write({ records: many(1000) })).toBe('later')
+    expect(await write({ records: many(1000) })).toBe('later')
+    expect((await keeper.status()).problem).toContain('full')
     expect(await keeper.answer({ method: 'search', query: { limit: 1 } })).toMatchObject({ requests: [] })
 
     await database?.all('PRAGMA max_page_count = 1000000')
-    expect(await keeper.write({ records: many(1000), samples: [] })).toBe(0)
-    expect(await statusOf(keeper)).toMatchObject({ requests: 1000, problem: undefined })
+    expect(await write({ records: many(1000) })).toBe('kept')
+    expect(await keeper.status()).toMatchObject({ requests: 1000, problem: undefined })
     expect(logs.map(({ level }) => level)).toEqual(['warn', 'info'])
     await keeper.close()
   })
@@ -224,14 +320,14 @@ describe("a store's worker that dies", () => {
     expect(logs).toEqual(["error The request store's worker thread stopped: it is started again it crashed"])
 
     store.record(plain())
-    await expect.poll(async () => (await store.status()).problem).toBeUndefined()
+    await expect.poll(async () => (await store.status()).problem, { timeout: 5000 }).toBeUndefined()
     expect(await store.status()).toMatchObject({ requests: 2, dropped: 2 })
     expect(await store.close(10_000)).toBe(true)
   })
 })
 
 describePostgres('a store whose server is away', (place) => {
-  test('loses what it cannot write, says so once, and goes on when the server is back', async () => {
+  test('keeps what it cannot write, says so once, and goes on when the server is back', async () => {
     const url = await place.newUrl()
     await place.server().stop()
     const { store, logs, dropped } = await openStore(url)
@@ -239,23 +335,53 @@ describePostgres('a store whose server is away', (place) => {
     store.record(plain())
     store.record(plain())
     await expect(store.search({ limit: 1 })).rejects.toThrow('ECONNREFUSED')
-    expect(dropped()).toBe(2)
 
     await place.server().start()
-    await expect.poll(async () => (await store.status()).problem).toBeUndefined()
+    await expect.poll(async () => (await store.status()).problem, { timeout: 10_000 }).toBeUndefined()
     store.record(plain())
-    expect((await store.search({ limit: 10 })).requests).toHaveLength(1)
+    expect((await store.search({ limit: 10 })).requests).toHaveLength(3)
 
     await place.server().stop()
     store.record(plain())
     await expect(store.search({ limit: 1 })).rejects.toThrow()
     expect((await store.status()).problem).toBeDefined()
-    expect(dropped()).toBe(3)
 
     await place.server().start()
     store.record(plain())
-    expect((await store.search({ limit: 10 })).requests).toHaveLength(2)
+    expect((await store.search({ limit: 10 })).requests).toHaveLength(5)
+    expect(dropped()).toBe(0)
     expect(logs.map(({ level }) => level)).toEqual(['warn', 'info', 'warn', 'info'])
+    await store.close(10_000)
+  })
+
+  test('loses nothing with connections that are lost amid transactions', async () => {
+    const url = await place.newUrl()
+    const { store, dropped } = await openStore(url)
+    const admin = new pg.Client(url)
+    await admin.connect()
+    let recorded = 0
+    for (let round = 0; round < 10; round += 1) {
+      for (let index = 0; index < 3000; index += 1) {
+        store.record(plain())
+        recorded += 1
+      }
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      await admin.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'agentgateway'",
+      )
+    }
+    await admin.end()
+    await expect.poll(async () => (await store.status()).requests, { timeout: 20_000 }).toBe(recorded)
+    expect(dropped()).toBe(0)
+    expect((await store.status()).problem).toBeUndefined()
+    await store.close(10_000)
+  }, 30_000)
+
+  test('says which certificate it cannot read, and can be closed', async () => {
+    const { store } = await openStore(
+      `${await place.newUrl()}?sslmode=verify-full&sslrootcert=/nowhere/ca.pem`,
+    )
+    expect((await store.status()).problem).toContain('/nowhere/ca.pem')
     await store.close(10_000)
   })
 

@@ -22,10 +22,15 @@ export const COLUMNS = {
 
 const MAX_LENGTH = 256
 
-/** What a column holds of a text: nobody's model has a name of a megabyte. */
-export function clipped(text: string): string {
-  return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH - 1)}…` : text
+/** Nobody's model has a name of a megabyte. */
+export function clip(text: string, length: number): string
+export function clip(text: string | undefined, length: number): string | undefined
+export function clip(text: string | undefined, length: number): string | undefined {
+  return text !== undefined && text.length > length ? `${text.slice(0, length - 1)}…` : text
 }
+
+/** What a column holds of a text. */
+export const clipped = (text: string): string => clip(text, MAX_LENGTH)
 
 /** Stands for the values that were too many. */
 export const REST = '…'

@@ -79,13 +79,20 @@ export function percentiles(counts: Counts, sum: number, max: number): Percentil
   let total = 0
   for (const times of counts) total += times
   if (total === 0) return undefined
+  const p50 = Math.ceil(0.5 * total)
+  const p95 = Math.ceil(0.95 * total)
+  const p99 = Math.ceil(0.99 * total)
 
-  function at(share: number): number {
-    const rank = Math.ceil(share * total)
-    let slot = 0
-    for (let below = counts[0] ?? 0; below < rank && slot < LAST_SLOT; below += counts[slot] ?? 0) slot += 1
-    return Math.min(max, 2 ** ((slot + 0.5) / SLOTS_PER_OCTAVE))
+  // The slots in which the ranks lie: one way through all, as there are thousands of histograms to a summary.
+  let [at50, at95, at99] = [LAST_SLOT, LAST_SLOT, LAST_SLOT]
+  let upTo = 0
+  for (let slot = 0; slot < LAST_SLOT && upTo < p99; slot += 1) {
+    const below = upTo
+    upTo += counts[slot] ?? 0
+    if (below < p50 && upTo >= p50) at50 = slot
+    if (below < p95 && upTo >= p95) at95 = slot
+    if (below < p99 && upTo >= p99) at99 = slot
   }
-
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max, mean: sum / total }
+  const middle = (slot: number) => Math.min(max, 2 ** ((slot + 0.5) / SLOTS_PER_OCTAVE))
+  return { p50: middle(at50), p95: middle(at95), p99: middle(at99), max, mean: sum / total }
 }

@@ -1,34 +1,31 @@
 /**
- * Owns the database: opens it, writes batches, answers questions, and lives with what can go wrong.
- *
- * A damaged file is set aside and begun anew, whenever that shows. Everything else that fails costs the batch it
- * happens to; the next one tries again.
+ * Keeps what became of requests in a database: writes it, answers questions, lets go of what is old, and lives with what
+ * can go wrong.
  */
-import { existsSync, renameSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
+import { answerFrom } from './answers.ts'
 import type { Database } from './database.ts'
-import { createDimensions } from './dimensions.ts'
-import { MEMORY } from './location.ts'
-import type { Batch, FromWorker, Question, WorkerSettings } from './messages.ts'
-import { createMetrics, readHistory } from './metric-history.ts'
-import { migrate, NewerSchemaError } from './migrations.ts'
-import { readRecord } from './record.ts'
-import { createIds } from './request-ids.ts'
-import { countRequests, getRequest, requestsOfTrace, searchRequests, writeRequests } from './requests.ts'
+import type { Combinations } from './dimensions.ts'
+import { emptyCaches, holdDatabase, type Open, reasonOf } from './held-database.ts'
+import type { FromWorker, Question, WorkerSettings } from './messages.ts'
+import { NewerSchemaError } from './migrations.ts'
+import type { Prepared } from './prepared.ts'
+import { countRequests, hasRequest, writeRequests } from './requests.ts'
 import { retain } from './retention.ts'
-import { writeRollups } from './rollups.ts'
-import { isCorruption, isPassing, openSqlite } from './sqlite.ts'
-import { readValues, summarize } from './summary.ts'
-import type { MetricSample, StoreStatus } from './types.ts'
+import { isCorruption, isPassing, isPassingAtWork } from './sqlite.ts'
+import { createSteadyClock } from './steady-clock.ts'
+import type { StoreStatus } from './types.ts'
+import type { Outcome } from './writer.ts'
 
 export type KeptStatus = Omit<StoreStatus, 'kind' | 'url' | 'dropped'>
 
 export interface Keeper {
   /** Rejects when trying again will not help. */
   readonly open: () => Promise<void>
-  /** How many records were lost. Never rejects. */
-  readonly write: (batch: Batch) => Promise<number>
+  /** Never rejects. */
+  readonly write: (prepared: Prepared) => Promise<Outcome>
   readonly answer: (question: Question) => Promise<unknown>
+  readonly status: () => Promise<KeptStatus>
   /** Never rejects. */
   readonly retain: () => Promise<void>
   readonly close: () => Promise<void>
@@ -38,136 +35,107 @@ export interface KeeperOptions extends WorkerSettings {
   /** Of problems and of what is worth a line in the log. */
   readonly tell: (message: Extract<FromWorker, { readonly type: 'log' | 'problem' }>) => void
   readonly now: () => number
+  /** Milliseconds that only ever pass. */
+  readonly passed?: () => number
   readonly openDatabase?: (settings: WorkerSettings) => Promise<Database>
 }
 
-interface Open {
-  readonly database: Database
-  readonly schemaVersion: number
-  readonly dimensions: ReturnType<typeof createDimensions>
-  readonly metrics: ReturnType<typeof createMetrics>
-}
-
 export function createKeeper(options: KeeperOptions): Keeper {
-  const { location, retention, tell, now, openDatabase = openLocated } = options
-  const newId = createIds()
-  let opened: Open | undefined
-  let opening: Promise<Open> | undefined
+  const { location, retention, tell, now } = options
+  const steadyNow = createSteadyClock({ now, passed: options.passed ?? (() => performance.now()) })
   let problem: string | undefined
+  let lastRefusal: string | undefined
   let closing = false
+  let fits = true
+  /** Its outcome is not known for certain. */
+  let doubtful: Prepared | undefined
   let lastStatus = { requests: 0, bytes: 0, oldest: undefined as number | undefined, schemaVersion: 0 }
+
+  const log = (level: 'info' | 'warn', message: string, fields: Readonly<Record<string, string>>) =>
+    tell({ type: 'log', level, message, fields })
 
   function troubled(error: unknown): void {
     const before = problem
     problem = reasonOf(error)
     if (before === undefined) {
-      const message = 'The request store takes nothing at the moment: requests go unrecorded'
-      tell({ type: 'log', level: 'warn', message, fields: { problem } })
+      const message =
+        'The request store takes nothing at the moment: requests wait while there is room for them'
+      log('warn', message, { problem })
     }
     if (before !== problem) tell({ type: 'problem', problem })
+  }
+
+  /** Each reason once: what is to blame is found by trying again and again. */
+  function refused(reason: string): void {
+    if (lastRefusal === reason) return
+    lastRefusal = reason
+    log('warn', 'The request store could not keep some of what was to be written', { problem: reason })
   }
 
   function works(): void {
     if (problem === undefined) return
     problem = undefined
-    tell({ type: 'log', level: 'info', message: 'The request store works again', fields: {} })
+    log('info', 'The request store works again', {})
     tell({ type: 'problem', problem })
   }
 
-  async function openOnce(): Promise<Open> {
-    const database = await openDatabase(options)
-    try {
-      const schemaVersion = await migrate(database, placeOf(location))
-      return { database, schemaVersion, dimensions: createDimensions(), metrics: createMetrics() }
-    } catch (error) {
-      await database.close().catch(() => undefined)
-      throw error
-    }
-  }
+  const held = holdDatabase({
+    settings: options,
+    now,
+    warn: (message, fields) => log('warn', message, fields),
+    onOpened: works,
+    openDatabase: options.openDatabase,
+  })
 
-  async function openOrBeginAnew(): Promise<Open> {
-    try {
-      return await openOnce()
-    } catch (error) {
-      if (!isCorruption(error)) throw error
-      setAside(error)
-      return openOnce()
-    }
-  }
-
-  async function ready(): Promise<Open> {
-    if (opened !== undefined) return opened
-    opening ??= openOrBeginAnew().finally(() => {
-      opening = undefined
-    })
-    opened = await opening
-    works()
-    return opened
-  }
-
-  function setAside(error: unknown): void {
-    if (location.kind !== 'sqlite' || location.file === MEMORY) return
-    // Without colons, which Windows does not allow in names.
-    const name = `${location.file}.corrupt-${new Date(now()).toISOString().replaceAll(':', '-')}`
-    for (const suffix of ['', '-wal', '-shm']) {
-      if (existsSync(location.file + suffix)) renameSync(location.file + suffix, name + suffix)
-    }
-    const message = 'The request store was damaged: it was set aside, and a new one begun'
-    tell({
-      type: 'log',
-      level: 'warn',
-      message,
-      fields: { file: location.file, setAside: name, problem: reasonOf(error) },
-    })
-  }
-
-  /** Runs the work; when it shows that the file is damaged, the next work finds a new one. */
-  async function using<T>(work: (open: Open) => Promise<T>): Promise<T> {
-    const open = await ready()
-    try {
-      return await work(open)
-    } catch (error) {
-      if (isCorruption(error) && opened === open) {
-        opened = undefined
-        await open.database.close().catch(() => undefined)
-        setAside(error)
-      }
-      throw error
-    }
-  }
-
-  async function writeOnce(batch: Batch): Promise<void> {
-    const records = batch.records.map(readRecord)
-    const samples = batch.samples.map((json) => JSON.parse(json) as MetricSample)
-    await using(async ({ database, dimensions, metrics }) => {
-      const kept = await database.transaction(async (sql) => {
-        const combinations = await dimensions.write(sql, records)
-        await writeRequests(sql, records, newId)
-        await writeRollups(sql, records, combinations.ids, now())
-        return [combinations.kept, (await metrics.write(sql, samples, now())).kept]
-      })
-      for (const done of kept) done()
-    })
-  }
-
-  async function status(): Promise<KeptStatus> {
-    try {
-      lastStatus = await using(async ({ database, schemaVersion }) => ({
-        ...(await countRequests(database)),
-        bytes: (await database.bytes()).total,
-        schemaVersion,
+  async function writeOnce({ database, caches }: Open, prepared: Prepared): Promise<void> {
+    const { records, ids, samples } = prepared
+    const { dimensions, values, rollups, metrics } = caches
+    const kept = await database.transaction(async (sql) => {
+      // The connection may have been lost when all was done but the answer.
+      if (doubtful === prepared && ids[0] !== undefined && (await hasRequest(sql, ids[0]))) return []
+      const combined = await dimensions.write(sql, records)
+      const byField = await values.write(sql, records)
+      await writeRequests(sql, records, ids)
+      const rolled = records.map((record, index) => ({
+        record,
+        combinations: combined.combinations[index] ?? NO_COMBINATIONS,
+        values: byField.numbers[index] ?? new Map(),
       }))
+      const sums = await rollups.write(sql, rolled, now())
+      const history = await metrics.write(sql, samples, now())
+      return [combined.kept, byField.kept, sums.kept, history.kept]
+    })
+    for (const done of kept) done()
+  }
+
+  async function tryToWrite(prepared: Prepared): Promise<Outcome> {
+    try {
+      await held.ready()
     } catch (error) {
-      if (opened === undefined) troubled(error)
+      troubled(error)
+      return 'later'
     }
-    return { ...lastStatus, problem }
+    try {
+      await held.using((open) => writeOnce(open, prepared))
+      works()
+      return 'kept'
+    } catch (error) {
+      if (isCorruption(error)) throw error
+      if (!mayPass(error)) {
+        refused(reasonOf(error))
+        return 'refused'
+      }
+      doubtful = prepared
+      troubled(error)
+      return 'later'
+    }
   }
 
   return {
     async open() {
-      if (opened !== undefined) return
+      if (held.isOpen()) return
       try {
-        await ready()
+        await held.ready()
       } catch (error) {
         if (error instanceof NewerSchemaError) throw error
         if (location.kind === 'sqlite' && !isPassing(error)) {
@@ -178,86 +146,75 @@ export function createKeeper(options: KeeperOptions): Keeper {
         troubled(error)
       }
     },
-    async write(batch) {
+    async write(prepared) {
       for (const mayTryAgain of [true, false]) {
         try {
-          await writeOnce(batch)
-          works()
-          return 0
+          return await tryToWrite(prepared)
         } catch (error) {
-          if (mayTryAgain && isCorruption(error)) continue
-          troubled(error)
+          if (!mayTryAgain) troubled(error)
         }
-        break
       }
-      return batch.records.length
+      return 'later'
     },
-    answer({ method, query }) {
-      switch (method) {
-        case 'search':
-          return using(({ database }) => searchRequests(database, query))
-        case 'get':
-          return using(({ database }) => getRequest(database, query))
-        case 'trace':
-          return using(({ database }) => requestsOfTrace(database, query))
-        case 'summary':
-          return using(({ database }) => summarize(database, query, now()))
-        case 'values':
-          return using(({ database }) => readValues(database, query))
-        case 'history':
-          return using(({ database }) => readHistory(database, query, now()))
-        case 'status':
-          return status()
-        default:
-          method satisfies never
-          return Promise.reject(new Error('The request store does not know this question'))
+    answer: (question) => held.using(({ database }) => answerFrom(database, question, now())),
+    async status() {
+      try {
+        lastStatus = await held.using(async ({ database, schemaVersion }) => ({
+          ...(await countRequests(database)),
+          bytes: (await database.bytes()).total,
+          schemaVersion,
+        }))
+      } catch (error) {
+        if (!held.isOpen()) troubled(error)
       }
+      return { ...lastStatus, problem }
     },
     async retain() {
       if (closing) return
+      const steady = steadyNow()
       try {
-        await using(({ database }) =>
-          retain({
+        await held.using(async (open) => {
+          const { database } = open
+          const isPostgres = database.kind === 'postgres'
+          const did = await retain({
             database,
             retention,
-            now: now(),
+            // Several gateways share it: the latest clock of all is not to decide.
+            now: isPostgres ? Math.min(steady, await database.now()) : steady,
             async goOn() {
               await setImmediate()
               return !closing
             },
-          }),
-        )
+          })
+          if (did.deleted) Object.assign(open.caches, emptyCaches())
+          if (!did.fits && fits) {
+            const message =
+              'The request store cannot be made as small as config.database.retention.size demands'
+            log('warn', message, { bytes: String((await database.bytes()).total) })
+          }
+          fits = did.fits
+        })
       } catch (error) {
         const message = 'The request store could not let go of old requests: it tries again in a minute'
-        if (problem === undefined && !closing) {
-          tell({ type: 'log', level: 'warn', message, fields: { problem: reasonOf(error) } })
-        }
+        if (problem === undefined && !closing) log('warn', message, { problem: reasonOf(error) })
       }
     },
     async close() {
       closing = true
-      await opening?.catch(() => undefined)
-      const open = opened
-      opened = undefined
-      await open?.database.close().catch(() => undefined)
+      await held.close()
     },
   }
 }
 
-async function openLocated({ location, maxConnections }: WorkerSettings): Promise<Database> {
-  if (location.kind === 'sqlite') return openSqlite(location.file)
-  // Loaded only where it is used.
-  const { openPostgres } = await import('./postgres.ts')
-  return openPostgres(location.url, maxConnections)
-}
+const NO_COMBINATIONS: Combinations = { all: 0, common: 0 }
 
-const placeOf = (location: WorkerSettings['location']) =>
-  location.kind === 'sqlite'
-    ? location.file
-    : `in ${new URL(location.url).pathname.slice(1)} on ${new URL(location.url).host}`
+/** Of what a driver throws: a value that does not fit, a statement that is wrong, an argument of the wrong kind. */
+const FAULTS = /^(2[123]...|42...|54...|ERR_.*)$/
 
-/** Of several addresses that were tried Node tells nothing but their errors. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ')
-  return error instanceof Error ? error.message : String(error)
+/** It may succeed later: what was to be written is not to blame. */
+function mayPass(error: unknown): boolean {
+  const passes = isPassingAtWork(error)
+  if (passes !== undefined) return passes
+  if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return false
+  return !('code' in error && FAULTS.test(String(error.code)))
 }

@@ -22,6 +22,13 @@ export function locate(url: string): Location {
   return { kind: 'sqlite', file }
 }
 
+/** For logs and pages: all but what is known to be harmless is left out. */
 export function withoutPassword(url: string): string {
-  return url.replace(/^([a-z]+:\/\/[^/:@]*):.*@/i, '$1@').replace(/([?&]password=)[^&]*/i, '$1***')
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(url)?.[1]
+  if (scheme === undefined || /^sqlite$/i.test(scheme)) return url
+  const parsed = URL.parse(url)
+  // A password with a slash in it that is not escaped makes the rest of it look like a path.
+  const isPlain = parsed !== null && url.includes('://') && /^(\/[\w.-]*)?$/.test(parsed.pathname)
+  if (!isPlain) return `${scheme}:…`
+  return `${parsed.protocol}//${parsed.username}${parsed.username && '@'}${parsed.host}${parsed.pathname}`
 }

@@ -1,6 +1,14 @@
 /** What the main thread and the store's worker say to each other. */
 import type { Location } from './location.ts'
-import type { HistoryQuery, Retention, Search, StoreOptions, SummaryQuery, TimeRange } from './types.ts'
+import type {
+  Follow,
+  HistoryQuery,
+  Retention,
+  Search,
+  StoreOptions,
+  SummaryQuery,
+  TimeRange,
+} from './types.ts'
 
 export interface WorkerSettings {
   readonly location: Location
@@ -8,7 +16,7 @@ export interface WorkerSettings {
   readonly retention: Retention
 }
 
-/** Each is the JSON of a `WrittenRecord`, or of a `MetricSample`. */
+/** Each is what `writeRecord` wrote, or the JSON of a `MetricSample`. */
 export interface Batch {
   readonly records: readonly string[]
   readonly samples: readonly string[]
@@ -16,16 +24,18 @@ export interface Batch {
 
 export type Question =
   | { readonly method: 'search'; readonly query: Search }
+  | { readonly method: 'follow'; readonly query: Follow }
   | { readonly method: 'get'; readonly query: string }
   | { readonly method: 'trace'; readonly query: string }
   | { readonly method: 'summary'; readonly query: SummaryQuery }
   | { readonly method: 'values'; readonly query: TimeRange }
   | { readonly method: 'history'; readonly query: HistoryQuery }
-  | { readonly method: 'status'; readonly query: undefined }
+
+export type Asked = Question | { readonly method: 'status'; readonly query: undefined }
 
 export type ToWorker =
   | { readonly type: 'write'; readonly batch: Batch }
-  | { readonly type: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly type: 'ask'; readonly id: number; readonly question: Asked }
   | { readonly type: 'close' }
 
 export type FromWorker =

@@ -31,7 +31,8 @@ const samples: readonly MetricSample[] = [
 )
 
 /** The same, from the samples themselves. */
-function expected({ range, names }: HistoryQuery, step: number): readonly MetricHistory[] {
+function expected({ range, metrics }: HistoryQuery, step: number): readonly MetricHistory[] {
+  const names = Object.keys(metrics)
   const sums = new Map<string, Map<number, number>>()
   const means = new Map<string, Map<number, Map<string, number[]>>>()
   for (const { at, instance, increments, levels } of samples) {
@@ -76,7 +77,7 @@ function expected({ range, names }: HistoryQuery, step: number): readonly Metric
     )
 }
 
-const both = ['requests_total', 'in_flight']
+const both = { requests_total: ['route'], in_flight: ['route'] }
 
 describeStores('the history of metrics', (place) => {
   let open: OpenKeeper
@@ -86,7 +87,7 @@ describeStores('the history of metrics', (place) => {
     // Several transactions, which add to what is there.
     for (let at = 0; at < samples.length; at += 100) {
       const part = samples.slice(at, at + 100).map((sample) => JSON.stringify(sample))
-      await open.keeper.write({ records: [], samples: part })
+      await open.write({ samples: part })
     }
   })
 
@@ -105,8 +106,9 @@ describeStores('the history of metrics', (place) => {
     { name: 'hours of a day', ago: DAY_MS, stepMs: HOUR_MS, step: HOUR_MS },
     { name: 'quarters of an hour of five days', ago: 5 * DAY_MS, stepMs: MINUTE_MS, step: 15 * MINUTE_MS },
     { name: 'six hours of five days', ago: 5 * DAY_MS, stepMs: 6 * HOUR_MS, step: 6 * HOUR_MS },
+    { name: 'two hours of ten days', ago: 10 * DAY_MS, stepMs: MINUTE_MS, step: 2 * HOUR_MS },
   ])('gives $name', async ({ ago, stepMs, step }) => {
-    const query = { range: { from: now - ago, to: now + MINUTE_MS }, stepMs, names: both }
+    const query = { range: { from: now - ago, to: now + MINUTE_MS }, stepMs, metrics: both }
     const found = (await open.keeper.answer({ method: 'history', query })) as readonly MetricHistory[]
     const wanted = expected(query, step)
     expect(found.map(({ kind, name, labels }) => [kind, name, labels])).toEqual(
@@ -119,10 +121,34 @@ describeStores('the history of metrics', (place) => {
     }
   })
 
+  test('adds up what differs in labels that were not asked for', async () => {
+    const range = { from: now - HOUR_MS, to: now + MINUTE_MS }
+    const ask = async (metrics: HistoryQuery['metrics']) =>
+      (await open.keeper.answer({
+        method: 'history',
+        query: { range, stepMs: MINUTE_MS, metrics },
+      })) as readonly MetricHistory[]
+    const apart = await ask(both)
+    const together = await ask({ requests_total: [], in_flight: ['other'] })
+    expect(together.map(({ name, labels }) => [name, labels])).toEqual([
+      ['requests_total', ''],
+      ['in_flight', ''],
+    ])
+    for (const { name, points } of together) {
+      const sums = new Map<number, number>()
+      for (const [start, value] of apart.filter((one) => one.name === name).flatMap((one) => one.points))
+        sums.set(start, (sums.get(start) ?? 0) + value)
+      expect(points.map(([start]) => start)).toEqual([...sums.keys()].sort())
+      for (const [start, value] of points) expect(value).toBeCloseTo(sums.get(start) ?? 0, 6)
+    }
+  })
+
   test('gives nothing where nothing was asked for, or is there', async () => {
     const range = { from: now - HOUR_MS, to: now }
-    for (const names of [[], ['no_such_metric']]) {
-      expect(await open.keeper.answer({ method: 'history', query: { range, stepMs: 1, names } })).toEqual([])
+    for (const metrics of [{}, { no_such_metric: ['route'] }] as HistoryQuery['metrics'][]) {
+      expect(await open.keeper.answer({ method: 'history', query: { range, stepMs: 1, metrics } })).toEqual(
+        [],
+      )
     }
   })
 
@@ -131,7 +157,7 @@ describeStores('the history of metrics', (place) => {
     const first = await openKeeper(url, { now: () => now })
     const level = { name: 'level', labels: '', value: 1 }
     const sample = { at: now, instance: 'one', increments: [], levels: [level] }
-    await first.keeper.write({ records: [], samples: [JSON.stringify(sample)] })
+    await first.write({ samples: [JSON.stringify(sample)] })
     await first.keeper.close()
 
     const steps = async (later: number) => {
@@ -141,17 +167,18 @@ describeStores('the history of metrics', (place) => {
       // Asked as if no time had passed: the finest tier is looked at first.
       const { keeper: reader } = await openKeeper(url, { now: () => now })
       const found = await Promise.all(
-        [1, MINUTE_MS, 15 * MINUTE_MS].map(async (stepMs) => {
-          const query = { range: { from: now - 1, to: now + 1 }, stepMs, names: ['level'] }
+        [1, MINUTE_MS, 15 * MINUTE_MS, 2 * HOUR_MS].map(async (stepMs) => {
+          const query = { range: { from: now - 1, to: now + 1 }, stepMs, metrics: { level: [] } }
           return ((await reader.answer({ method: 'history', query })) as readonly MetricHistory[]).length
         }),
       )
       await reader.close()
       return found
     }
-    expect(await steps(HOUR_MS)).toEqual([1, 1, 1])
-    expect(await steps(3 * HOUR_MS)).toEqual([0, 1, 1])
-    expect(await steps(3 * DAY_MS)).toEqual([0, 0, 1])
-    expect(await steps(400 * DAY_MS)).toEqual([0, 0, 0])
+    expect(await steps(HOUR_MS)).toEqual([1, 1, 1, 1])
+    expect(await steps(3 * HOUR_MS)).toEqual([0, 1, 1, 1])
+    expect(await steps(3 * DAY_MS)).toEqual([0, 0, 1, 1])
+    expect(await steps(10 * DAY_MS)).toEqual([0, 0, 0, 1])
+    expect(await steps(400 * DAY_MS)).toEqual([0, 0, 0, 0])
   })
 })

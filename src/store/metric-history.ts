@@ -1,8 +1,9 @@
 /**
- * How metrics grew and where they stood: three tiers, each finer than the next and kept for less time.
+ * How metrics grew and where they stood: four tiers, each finer than the next and kept for less time.
  *
- * A sample is written into all three at once, so nothing has to be made coarser later.
+ * A sample is written into all of them at once, so nothing has to be made coarser later.
  */
+import { type MetricLabels, onlyLabels } from '../core/labels.ts'
 import { type Insert, numberOf, placeholders, type Sql, type SqlValue, textOf } from './database.ts'
 import { DAY_MS, hash } from './dimensions.ts'
 import { HOUR_MS, LONGEST_MS, MINUTE_MS } from './rollups.ts'
@@ -12,7 +13,8 @@ import type { HistoryQuery, MetricHistory, MetricSample, MetricValue } from './t
 export const METRIC_TIERS = [
   { widthMs: 10_000, keptMs: 2 * HOUR_MS },
   { widthMs: MINUTE_MS, keptMs: 2 * DAY_MS },
-  { widthMs: 15 * MINUTE_MS, keptMs: LONGEST_MS },
+  { widthMs: 15 * MINUTE_MS, keptMs: 8 * DAY_MS },
+  { widthMs: 2 * HOUR_MS, keptMs: LONGEST_MS },
 ] as const
 
 const INSERT_SERIES: Insert = {
@@ -105,8 +107,37 @@ const byNumbers = (one: readonly SqlValue[], other: readonly SqlValue[]) =>
 /** The coarsest tier that is fine enough for the step and still has the range; else the finest that has it. */
 function tierFor({ range, stepMs }: HistoryQuery, now: number): number {
   const kept = METRIC_TIERS.filter(({ keptMs }) => range.from >= now - keptMs)
-  const [finest = METRIC_TIERS[2]] = kept
+  const [finest = METRIC_TIERS[3]] = kept
   return (kept.findLast(({ widthMs }) => widthMs <= stepMs) ?? finest).widthMs
+}
+
+interface Group {
+  readonly kind: MetricHistory['kind']
+  readonly name: string
+  readonly labels: string
+  readonly points: Map<number, number>
+}
+
+/** The groups that series add up to, by the number of each series. */
+async function groupsOf(sql: Sql, metrics: MetricLabels): Promise<ReadonlyMap<number, Group>> {
+  const names = Object.keys(metrics)
+  const rows = await sql.all(
+    `SELECT id, kind, name, labels FROM metric_series WHERE name IN (${placeholders(names)})
+    ORDER BY kind, name, labels`,
+    names,
+  )
+  const groups = new Map<string, Group>()
+  const bySeries = new Map<number, Group>()
+  for (const row of rows) {
+    const kind = textOf(row, 'kind') === 'level' ? 'level' : 'increment'
+    const name = textOf(row, 'name')
+    const labels = onlyLabels(textOf(row, 'labels'), metrics[name] ?? [])
+    const key = `${kind} ${name} ${labels}`
+    const group = groups.get(key) ?? { kind, name, labels, points: new Map() }
+    groups.set(key, group)
+    bySeries.set(numberOf(row, 'id'), group)
+  }
+  return bySeries
 }
 
 export async function readHistory(
@@ -114,41 +145,33 @@ export async function readHistory(
   query: HistoryQuery,
   now: number,
 ): Promise<readonly MetricHistory[]> {
-  if (query.names.length === 0) return []
+  const names = Object.keys(query.metrics)
+  if (names.length === 0) return []
+  const groups = await groupsOf(sql, query.metrics)
   const widthMs = tierFor(query, now)
   const step = Math.max(1, Math.ceil(query.stepMs / widthMs)) * widthMs
   const rows = await sql.all(
-    // Levels: the mean over time for each instance, then the sum over instances.
-    `SELECT kind, name, labels, step, sum(value) AS value FROM (
-      SELECT s.id, s.kind, s.name, s.labels,
-        p.bucket / CAST(? AS BIGINT) * CAST(? AS BIGINT) AS step,
-        CASE WHEN s.kind = 'level' THEN sum(p.total) / sum(p.samples) ELSE sum(p.total) END AS value
-      FROM metric_series s JOIN metric_points p ON p.series = s.id
-      WHERE s.name IN (${placeholders(query.names)}) AND p.width = ? AND p.bucket >= ? AND p.bucket < ?
-      GROUP BY s.id, s.kind, s.name, s.labels, 5
-    ) AS per_instance
-    GROUP BY kind, name, labels, step ORDER BY kind, name, labels, step`,
-    [
-      step,
-      step,
-      ...query.names,
-      widthMs,
-      Math.floor(query.range.from / step) * step,
-      Math.ceil(query.range.to),
-    ],
+    `SELECT series, bucket / CAST(? AS BIGINT) * CAST(? AS BIGINT) AS step,
+      sum(total) AS total, sum(samples) AS samples
+    FROM metric_points
+    WHERE series IN (SELECT id FROM metric_series WHERE name IN (${placeholders(names)}))
+      AND width = ? AND bucket >= ? AND bucket < ?
+    GROUP BY series, 2`,
+    [step, step, ...names, widthMs, Math.floor(query.range.from / step) * step, Math.ceil(query.range.to)],
   )
-
-  const found: (MetricHistory & { readonly points: (readonly [number, number])[] })[] = []
   for (const row of rows) {
-    const kind = textOf(row, 'kind') === 'level' ? 'level' : 'increment'
-    const name = textOf(row, 'name')
-    const labels = textOf(row, 'labels')
-    let last = found.at(-1)
-    if (last === undefined || last.kind !== kind || last.name !== name || last.labels !== labels) {
-      last = { kind, name, labels, points: [] }
-      found.push(last)
-    }
-    last.points.push([numberOf(row, 'step'), numberOf(row, 'value')])
+    const group = groups.get(numberOf(row, 'series'))
+    if (group === undefined) continue
+    const at = numberOf(row, 'step')
+    const total = numberOf(row, 'total')
+    // Of levels the mean over time for each instance, then the sum over instances.
+    const value = group.kind === 'level' ? total / numberOf(row, 'samples') : total
+    group.points.set(at, (group.points.get(at) ?? 0) + value)
   }
-  return found
+  return [...new Set(groups.values())]
+    .filter(({ points }) => points.size > 0)
+    .map(({ points, ...group }) => ({
+      ...group,
+      points: [...points].sort(([one], [other]) => one - other),
+    }))
 }

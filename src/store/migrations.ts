@@ -11,32 +11,11 @@ export type Migration = (dialect: Dialect) => readonly string[]
 const groupColumns = ({ text }: Dialect) =>
   Object.values(COLUMNS).map((column) => `${column} ${column === 'http_status' ? 'INTEGER NOT NULL' : text}`)
 
-const rollupTable = (table: string, dialect: Dialect) =>
-  `CREATE TABLE ${table} (
-    width BIGINT NOT NULL,
-    bucket BIGINT NOT NULL,
-    dimension BIGINT NOT NULL,
-    requests BIGINT NOT NULL,
-    failed BIGINT NOT NULL,
-    input_tokens BIGINT NOT NULL,
-    output_tokens BIGINT NOT NULL,
-    cache_read_tokens BIGINT NOT NULL,
-    cache_write_tokens BIGINT NOT NULL,
-    reasoning_tokens BIGINT NOT NULL,
-    cost DOUBLE PRECISION NOT NULL,
-    duration_sum DOUBLE PRECISION NOT NULL,
-    duration_max DOUBLE PRECISION NOT NULL,
-    first_token_sum DOUBLE PRECISION NOT NULL,
-    first_token_max DOUBLE PRECISION NOT NULL,
-    durations ${dialect.text} NOT NULL,
-    first_tokens ${dialect.text} NOT NULL,
-    PRIMARY KEY (width, bucket, dimension)
-  )${dialect.clustered}`
-
 const first: Migration = (dialect) => [
   // Small rows, read by the ten thousand; an id begins with its time, so that their order is that of completion.
   `CREATE TABLE requests (
     id ${dialect.text} PRIMARY KEY,
+    sequence BIGINT NOT NULL,
     completed_at BIGINT NOT NULL,
     trace_id ${dialect.text} NOT NULL,
     failed INTEGER NOT NULL,
@@ -45,9 +24,17 @@ const first: Migration = (dialect) => [
     ${groupColumns(dialect).join(', ')},
     search_text ${dialect.text} NOT NULL
   )${dialect.clustered}`,
+  'CREATE INDEX requests_by_sequence ON requests (sequence)',
   'CREATE INDEX requests_by_trace ON requests (trace_id, id)',
   'CREATE INDEX requests_failed ON requests (id) WHERE failed = 1',
   'CREATE INDEX requests_with_payload ON requests (id) WHERE has_payload = 1',
+  // One row: the number of the request that was kept last, and how many there are.
+  `CREATE TABLE request_state (
+    one INTEGER PRIMARY KEY,
+    sequence BIGINT NOT NULL,
+    requests BIGINT NOT NULL
+  )`,
+  'INSERT INTO request_state (one, sequence, requests) VALUES (1, 0, 0)',
   // Large rows, read one by one.
   `CREATE TABLE request_facts (
     id ${dialect.text} PRIMARY KEY,
@@ -63,9 +50,42 @@ const first: Migration = (dialect) => [
     last_day INTEGER NOT NULL,
     failed INTEGER NOT NULL,
     ${groupColumns(dialect).join(', ')}
-  )`,
+  )${dialect.clustered}`,
   'CREATE INDEX dimensions_by_day ON dimensions (last_day)',
-  ...['rollups', 'rollup_totals'].map((table) => rollupTable(table, dialect)),
+  // Each value of each field; fields by their place in `GROUP_FIELDS`.
+  `CREATE TABLE field_values (
+    id BIGINT PRIMARY KEY,
+    field INTEGER NOT NULL,
+    value ${dialect.text} NOT NULL,
+    first_day INTEGER NOT NULL,
+    last_day INTEGER NOT NULL
+  )${dialect.clustered}`,
+  'CREATE INDEX field_values_by_value ON field_values (field, value)',
+  'CREATE INDEX field_values_by_day ON field_values (last_day)',
+  // What scopes and members are: see `rollups.ts`. Tokens have no whole number's bound.
+  `CREATE TABLE rollups (
+    width BIGINT NOT NULL,
+    scope INTEGER NOT NULL,
+    bucket BIGINT NOT NULL,
+    member BIGINT NOT NULL,
+    requests BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    input_tokens DOUBLE PRECISION NOT NULL,
+    output_tokens DOUBLE PRECISION NOT NULL,
+    cache_read_tokens DOUBLE PRECISION NOT NULL,
+    cache_write_tokens DOUBLE PRECISION NOT NULL,
+    reasoning_tokens DOUBLE PRECISION NOT NULL,
+    cost DOUBLE PRECISION NOT NULL,
+    duration_sum DOUBLE PRECISION NOT NULL,
+    duration_max DOUBLE PRECISION NOT NULL,
+    first_token_sum DOUBLE PRECISION NOT NULL,
+    first_token_max DOUBLE PRECISION NOT NULL,
+    durations ${dialect.text} NOT NULL,
+    first_tokens ${dialect.text} NOT NULL,
+    PRIMARY KEY (width, scope, bucket, member)
+  )${dialect.clustered}`,
+  // From when on there are roll-ups of a width, where lack of room has shortened their time.
+  'CREATE TABLE rollup_floors (width BIGINT PRIMARY KEY, floor BIGINT NOT NULL)',
 
   `CREATE TABLE metric_series (
     id BIGINT PRIMARY KEY,
@@ -74,7 +94,7 @@ const first: Migration = (dialect) => [
     instance ${dialect.text} NOT NULL,
     name ${dialect.text} NOT NULL,
     labels ${dialect.text} NOT NULL
-  )`,
+  )${dialect.clustered}`,
   'CREATE INDEX metric_series_by_name ON metric_series (name)',
   `CREATE TABLE metric_points (
     series BIGINT NOT NULL,

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import type { Batch } from './messages.ts'
 import { createOutbox } from './outbox.ts'
+import type { MetricSample } from './types.ts'
 
 function outbox() {
   const state = { dropped: 0, taking: true, sent: [] as Batch[] }
@@ -16,6 +17,13 @@ function outbox() {
   return { box, state }
 }
 
+const sample = (at: number, value: number): MetricSample => ({
+  at,
+  instance: 'one',
+  increments: [{ name: 'x_total', labels: '', value }],
+  levels: [],
+})
+
 describe('an outbox', () => {
   test('sends five hundred records at once, and fewer after a while', async () => {
     const { box, state } = outbox()
@@ -27,9 +35,9 @@ describe('an outbox', () => {
 
   test('sends samples too', () => {
     const { box, state } = outbox()
-    box.addSample('{"at":1}')
+    box.addSample(sample(1, 5))
     box.flush()
-    expect(state.sent).toEqual([{ records: [], samples: ['{"at":1}'] }])
+    expect(state.sent).toEqual([{ records: [], samples: [JSON.stringify(sample(1, 5))] }])
   })
 
   test('drops what is more than 50,000 records, and counts it', () => {
@@ -46,6 +54,21 @@ describe('an outbox', () => {
     const large = 'x'.repeat(1024 * 1024)
     for (let index = 0; index < 66; index += 1) box.addRecord(large)
     expect(state.dropped).toBe(2)
+  })
+
+  test('adds a sample that it had no room for, or that was lost, to the next', () => {
+    const { box, state } = outbox()
+    for (let index = 0; index < 50_000; index += 1) box.addRecord('{}')
+    box.addSample(sample(1, 5))
+    box.addSample(sample(2, 10))
+    box.acknowledge(100, 0)
+    box.addSample(sample(3, 1))
+    box.flush()
+    expect(state.sent.at(-1)?.samples).toEqual([JSON.stringify(sample(3, 16))])
+    box.loseSent()
+    box.addSample(sample(4, 2))
+    box.flush()
+    expect(state.sent.at(-1)?.samples).toEqual([JSON.stringify(sample(4, 18))])
   })
 
   test('keeps what nobody takes until somebody does', () => {

@@ -1,7 +1,9 @@
 /**
- * What waits on the main thread, or in the worker's mailbox, to be written. Bounded: what is too much is dropped.
+ * What waits on the main thread, or in the worker's mailbox, to be written. Bounded: requests that are too much are
+ * dropped; samples that are too much, or were lost, become part of the next one, so that the history adds up.
  */
 import type { Batch } from './messages.ts'
+import type { MetricSample, MetricValue } from './types.ts'
 
 const MAX_RECORDS = 50_000
 const MAX_CHARACTERS = 64 * 1024 * 1024
@@ -11,7 +13,7 @@ const BATCH_MS = 200
 
 export interface Outbox {
   readonly addRecord: (json: string) => void
-  readonly addSample: (json: string) => void
+  readonly addSample: (sample: MetricSample) => void
   /** Sends what is there. */
   readonly flush: () => void
   /** The oldest batches that were sent are done with. */
@@ -22,12 +24,19 @@ export interface Outbox {
   readonly close: () => void
 }
 
+interface Sent {
+  readonly records: number
+  readonly samples: readonly string[]
+  readonly characters: number
+}
+
 /** `send` returns false when nobody takes anything at the moment. */
 export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count: number) => void): Outbox {
   let records: string[] = []
   let samples: string[] = []
   let characters = 0
-  const sent: { readonly records: number; readonly characters: number }[] = []
+  let leftOver: MetricSample | undefined
+  const sent: Sent[] = []
   let sentRecords = 0
   let sentCharacters = 0
   let timer: NodeJS.Timeout | undefined
@@ -41,7 +50,7 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
     clearTimeout(timer)
     timer = undefined
     if (records.length + samples.length === 0 || !send({ records, samples })) return
-    sent.push({ records: records.length, characters })
+    sent.push({ records: records.length, samples, characters })
     sentRecords += records.length
     sentCharacters += characters
     records = []
@@ -60,15 +69,16 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
     else timer ??= setTimeout(flush, BATCH_MS).unref()
   }
 
-  function forget(count: number): number {
-    let lost = 0
-    for (const batch of sent.splice(0, count)) {
-      lost += batch.records
+  function forget(count: number): readonly Sent[] {
+    const forgotten = sent.splice(0, count)
+    for (const batch of forgotten) {
       sentRecords -= batch.records
       sentCharacters -= batch.characters
     }
-    return lost
+    return forgotten
   }
+
+  const recordsIn = (batches: readonly Sent[]) => batches.reduce((sum, batch) => sum + batch.records, 0)
 
   return {
     addRecord(json) {
@@ -76,8 +86,11 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
       records.push(json)
       added(json)
     },
-    addSample(json) {
-      if (full(json)) return
+    addSample(sample) {
+      const whole = leftOver === undefined ? sample : merged(leftOver, sample)
+      const json = JSON.stringify(whole)
+      leftOver = full(json) ? whole : undefined
+      if (leftOver !== undefined) return
       samples.push(json)
       added(json)
     },
@@ -86,13 +99,30 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
       forget(batches)
       drop(lost)
     },
-    loseSent: () => drop(forget(sent.length)),
+    loseSent() {
+      const lost = forget(sent.length)
+      for (const json of lost.flatMap((batch) => batch.samples)) {
+        const sample = JSON.parse(json) as MetricSample
+        leftOver = leftOver === undefined ? sample : merged(leftOver, sample)
+      }
+      drop(recordsIn(lost))
+    },
     close() {
       closed = true
       clearTimeout(timer)
-      drop(forget(sent.length) + records.length)
+      drop(recordsIn(forget(sent.length)) + records.length)
       records = []
       samples = []
     },
   }
+}
+
+/** What metrics have grown by in both, and where they stood last. */
+function merged(earlier: MetricSample, later: MetricSample): MetricSample {
+  const increments = new Map<string, MetricValue>()
+  for (const one of [...earlier.increments, ...later.increments]) {
+    const key = JSON.stringify([one.name, one.labels])
+    increments.set(key, { ...one, value: one.value + (increments.get(key)?.value ?? 0) })
+  }
+  return { ...later, increments: [...increments.values()] }
 }

@@ -3,47 +3,58 @@
  * every request.
  *
  * What stands where is a format on disk. A new fact goes to the end of its list, where older rows have nothing; for
- * anything else `VERSION` rises and `unpack` reads both.
+ * anything else `VERSION` rises and `unpack` (in `unpacked.ts`) reads both.
  */
-import type { Attempt, Exchange, LlmFacts, McpCall, McpFacts, McpOperation } from '../core/exchange.ts'
+import type { Attempt, Exchange, LlmFacts, LlmParameters, McpCall, McpFacts } from '../core/exchange.ts'
+import { clip } from './fields.ts'
 
-const VERSION = 1
+export const VERSION = 1
+
+/** How much is kept of what clients and servers say: characters, and members of a list. */
+export interface Limits {
+  readonly text: number
+  readonly name: number
+  readonly list: number
+}
+
+export const ROOMY: Limits = { text: 1024, name: 256, list: 32 }
 
 /** Nanoseconds: whole numbers are written several times faster than fractions. Undefined is null in a list. */
 const nanos = (milliseconds: number | undefined) =>
   milliseconds === undefined ? undefined : Math.round(milliseconds * 1e6)
 const since = (start: number, at: number | undefined) => (at === undefined ? undefined : nanos(at - start))
 
-export function pack(exchange: Exchange): readonly unknown[] {
+export function pack(exchange: Exchange, limits: Limits): readonly unknown[] {
   const { trace, startedAt, llm, mcp } = exchange
+  const { text, name, list } = limits
   return [
     VERSION,
-    trace.traceId,
-    trace.spanId,
-    trace.parentSpanId,
+    clip(trace.traceId, name),
+    clip(trace.spanId, name),
+    clip(trace.parentSpanId, name),
     trace.sampled ? 1 : 0,
-    trace.traceState,
+    clip(trace.traceState, text),
     exchange.startedAtEpochMs,
-    exchange.clientAddress,
-    exchange.method,
-    exchange.host,
-    exchange.path,
-    exchange.httpVersion,
+    clip(exchange.clientAddress, name),
+    clip(exchange.method, name),
+    clip(exchange.host, text),
+    clip(exchange.path, text),
+    clip(exchange.httpVersion, name),
     exchange.scheme,
-    exchange.userAgent,
+    clip(exchange.userAgent, text),
     exchange.requestBytes,
-    exchange.user,
-    exchange.group,
-    exchange.key,
-    exchange.bind,
-    exchange.listener,
-    exchange.route,
-    exchange.routePattern,
+    clip(exchange.user, text),
+    clip(exchange.group, text),
+    clip(exchange.key, name),
+    clip(exchange.bind, name),
+    clip(exchange.listener, name),
+    clip(exchange.route, name),
+    clip(exchange.routePattern, text),
     exchange.protocol,
-    exchange.backend,
-    llm === undefined ? undefined : packLlm(llm, startedAt),
-    mcp === undefined ? undefined : packMcp(mcp, startedAt),
-    exchange.attempts.map((attempt) => packAttempt(attempt, startedAt)),
+    clip(exchange.backend, name),
+    llm === undefined ? undefined : packLlm(llm, startedAt, limits),
+    mcp === undefined ? undefined : packMcp(mcp, startedAt, limits),
+    exchange.attempts.slice(0, list).map((attempt) => packAttempt(attempt, startedAt, limits)),
     exchange.status,
     exchange.responseBytes,
     since(startedAt, exchange.headSentAt),
@@ -51,7 +62,7 @@ export function pack(exchange: Exchange): readonly unknown[] {
     exchange.outcome,
     exchange.reason,
     exchange.errorType,
-    exchange.errorMessage,
+    clip(exchange.errorMessage, text),
     nanos(exchange.requestProcessingMs),
     nanos(exchange.responseProcessingMs),
     nanos(exchange.chunkDelaySumMs),
@@ -59,36 +70,37 @@ export function pack(exchange: Exchange): readonly unknown[] {
   ]
 }
 
-function packAttempt(attempt: Attempt, start: number): readonly unknown[] {
+function packAttempt(attempt: Attempt, start: number, { text, name }: Limits): readonly unknown[] {
   return [
     attempt.spanId,
-    attempt.endpoint,
+    clip(attempt.endpoint, name),
     since(start, attempt.startedAt),
     nanos(attempt.connectMs),
     since(start, attempt.headAt),
     since(start, attempt.endedAt),
     attempt.status,
     attempt.errorType,
-    attempt.errorMessage,
+    clip(attempt.errorMessage, text),
   ]
 }
 
-function packLlm(llm: LlmFacts, start: number): readonly unknown[] {
+function packLlm(llm: LlmFacts, start: number, limits: Limits): readonly unknown[] {
   const { usage, cost } = llm
+  const { text, name, list } = limits
   return [
     llm.routeType,
     llm.operation,
-    llm.provider,
+    clip(llm.provider, name),
     llm.clientFormat,
     llm.providerFormat,
-    llm.originalModel,
-    llm.requestModel,
+    clip(llm.originalModel, text),
+    clip(llm.requestModel, text),
     llm.modelConfirmed ? 1 : 0,
-    llm.responseModel,
-    llm.responseId,
+    clip(llm.responseModel, text),
+    clip(llm.responseId, name),
     llm.streaming ? 1 : 0,
-    llm.parameters,
-    llm.finishReasons,
+    packParameters(llm.parameters, limits),
+    llm.finishReasons.slice(0, list).map((reason) => clip(reason, name)),
     since(start, llm.firstTokenAt),
     usage && [
       usage.inputTokens,
@@ -103,189 +115,60 @@ function packLlm(llm: LlmFacts, start: number): readonly unknown[] {
   ]
 }
 
-function packMcp(mcp: McpFacts, start: number): readonly unknown[] {
-  const operations = mcp.operations.map((one) => [
-    one.method,
+function packParameters(parameters: LlmParameters, { name, list }: Limits): LlmParameters {
+  const { stopSequences, reasoningLevel, encodingFormat } = parameters
+  return {
+    ...parameters,
+    ...(stopSequences && { stopSequences: stopSequences.slice(0, list).map((one) => clip(one, name)) }),
+    ...(reasoningLevel !== undefined && { reasoningLevel: clip(reasoningLevel, name) }),
+    ...(encodingFormat !== undefined && { encodingFormat: clip(encodingFormat, name) }),
+  }
+}
+
+function packMcp(mcp: McpFacts, start: number, limits: Limits): readonly unknown[] {
+  const { text, name, list } = limits
+  const kept = mcp.operations.slice(0, list)
+  const operations = kept.map((one) => [
+    clip(one.method, name),
     one.isInterim ? 1 : 0,
-    one.requestId,
+    typeof one.requestId === 'string' ? clip(one.requestId, name) : one.requestId,
     since(start, one.startedAt),
     since(start, one.endedAt),
     one.resourceType,
-    one.resource,
+    clip(one.resource, text),
     one.resourceConfirmed ? 1 : 0,
-    one.target,
+    clip(one.target, name),
     one.errorType,
     one.errorCode,
-    one.errorMessage,
+    clip(one.errorMessage, text),
   ])
-  const calls = mcp.calls.map((one) => [
+  const calls: (readonly unknown[])[] = []
+  for (const one of mcp.calls) {
+    const operation = kept.indexOf(one.operation)
+    if (calls.length < list && operation >= 0) calls.push(packCall({ one, operation }, start, limits))
+  }
+  return [clip(mcp.sessionId, name), clip(mcp.protocolVersion, name), operations, calls]
+}
+
+function packCall(
+  { one, operation }: { readonly one: McpCall; readonly operation: number },
+  start: number,
+  { text, name }: Limits,
+): readonly unknown[] {
+  return [
     one.spanId,
-    mcp.operations.indexOf(one.operation),
-    one.method,
-    one.target,
-    one.endpoint,
+    operation,
+    clip(one.method, name),
+    clip(one.target, name),
+    clip(one.endpoint, name),
     one.transport === 'pipe' ? 1 : 0,
     since(start, one.startedAt),
     nanos(one.connectMs),
     since(start, one.endedAt),
     one.status,
-    one.sessionId,
+    clip(one.sessionId, name),
     one.errorType,
     one.errorCode,
-    one.errorMessage,
-  ])
-  return [mcp.sessionId, mcp.protocolVersion, operations, calls]
-}
-
-type List = readonly unknown[]
-
-/** What `pack` has written is what it was. */
-const as = <T>(value: unknown): T => (value ?? undefined) as T
-const milliseconds = (value: unknown): number | undefined =>
-  typeof value === 'number' ? value / 1e6 : undefined
-const list = (value: unknown): List => (Array.isArray(value) ? value : [])
-
-/** Its clock begins with it. Throws on a version that is not known. */
-export function unpack(packed: List): Exchange {
-  if (packed[0] !== VERSION) throw new Error(`a request of version ${String(packed[0])}`)
-  return {
-    trace: {
-      traceId: as(packed[1]),
-      spanId: as(packed[2]),
-      parentSpanId: as(packed[3]),
-      sampled: packed[4] === 1,
-      traceState: as(packed[5]),
-    },
-    startedAtEpochMs: as(packed[6]),
-    startedAt: 0,
-    clientAddress: as(packed[7]),
-    method: as(packed[8]),
-    host: as(packed[9]),
-    path: as(packed[10]),
-    query: '',
-    httpVersion: as(packed[11]),
-    scheme: as(packed[12]),
-    userAgent: as(packed[13]),
-    requestBytes: as(packed[14]),
-    user: as(packed[15]),
-    group: as(packed[16]),
-    key: as(packed[17]),
-    bind: as(packed[18]),
-    listener: as(packed[19]),
-    route: as(packed[20]),
-    routePattern: as(packed[21]),
-    protocol: as(packed[22]),
-    backend: as(packed[23]),
-    llm: Array.isArray(packed[24]) ? unpackLlm(packed[24]) : undefined,
-    mcp: Array.isArray(packed[25]) ? unpackMcp(packed[25]) : undefined,
-    attempts: list(packed[26]).map((attempt) => unpackAttempt(list(attempt))),
-    status: as(packed[27]),
-    responseBytes: as(packed[28]),
-    headSentAt: milliseconds(packed[29]),
-    endedAt: milliseconds(packed[30]),
-    outcome: as(packed[31]),
-    reason: as(packed[32]),
-    errorType: as(packed[33]),
-    errorMessage: as(packed[34]),
-    requestProcessingMs: milliseconds(packed[35]),
-    responseProcessingMs: milliseconds(packed[36]) ?? 0,
-    chunkDelayCounts: undefined,
-    chunkDelaySumMs: milliseconds(packed[37]) ?? 0,
-    stalledMs: milliseconds(packed[38]) ?? 0,
-  }
-}
-
-function unpackAttempt(packed: List): Attempt {
-  return {
-    spanId: as(packed[0]),
-    endpoint: as(packed[1]),
-    startedAt: milliseconds(packed[2]) ?? 0,
-    connectMs: milliseconds(packed[3]),
-    headAt: milliseconds(packed[4]),
-    endedAt: milliseconds(packed[5]),
-    status: as(packed[6]),
-    errorType: as(packed[7]),
-    errorMessage: as(packed[8]),
-  }
-}
-
-function unpackLlm(packed: List): LlmFacts {
-  const [inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens] = list(packed[14])
-  const [total, input, output] = list(packed[16])
-  return {
-    routeType: as(packed[0]),
-    operation: as(packed[1]),
-    provider: as(packed[2]),
-    clientFormat: as(packed[3]),
-    providerFormat: as(packed[4]),
-    originalModel: as(packed[5]),
-    requestModel: as(packed[6]),
-    modelConfirmed: packed[7] === 1,
-    responseModel: as(packed[8]),
-    responseId: as(packed[9]),
-    streaming: packed[10] === 1,
-    parameters: as(packed[11]),
-    finishReasons: as(packed[12]),
-    firstTokenAt: milliseconds(packed[13]),
-    usage: Array.isArray(packed[14])
-      ? {
-          inputTokens: as(inputTokens),
-          outputTokens: as(outputTokens),
-          cacheReadTokens: as(cacheReadTokens),
-          cacheWriteTokens: as(cacheWriteTokens),
-          reasoningTokens: as(reasoningTokens),
-        }
-      : undefined,
-    usageSource: as(packed[15]),
-    cost: Array.isArray(packed[16]) ? { total: as(total), input: as(input), output: as(output) } : undefined,
-    costStatus: as(packed[17]),
-  }
-}
-
-function unpackMcp(packed: List): McpFacts {
-  const operations = list(packed[2]).map((one) => unpackOperation(list(one)))
-  return {
-    sessionId: as(packed[0]),
-    protocolVersion: as(packed[1]),
-    operations,
-    calls: list(packed[3]).map((one) => unpackCall(list(one), operations)),
-  }
-}
-
-function unpackOperation(packed: List): McpOperation {
-  return {
-    method: as(packed[0]),
-    isInterim: packed[1] === 1,
-    requestId: as(packed[2]),
-    startedAt: milliseconds(packed[3]) ?? 0,
-    endedAt: milliseconds(packed[4]),
-    resourceType: as(packed[5]),
-    resource: as(packed[6]),
-    resourceConfirmed: packed[7] === 1,
-    target: as(packed[8]),
-    errorType: as(packed[9]),
-    errorCode: as(packed[10]),
-    errorMessage: as(packed[11]),
-  }
-}
-
-function unpackCall(packed: List, operations: readonly McpOperation[]): McpCall {
-  const operation = operations[Number(packed[1])] ?? operations[0]
-  if (operation === undefined) throw new Error('a call without an operation')
-  return {
-    spanId: as(packed[0]),
-    operation,
-    method: as(packed[2]),
-    target: as(packed[3]),
-    endpoint: as(packed[4]),
-    transport: packed[5] === 1 ? 'pipe' : 'tcp',
-    startedAt: milliseconds(packed[6]) ?? 0,
-    connectMs: milliseconds(packed[7]),
-    endedAt: milliseconds(packed[8]),
-    status: as(packed[9]),
-    sessionId: as(packed[10]),
-    errorType: as(packed[11]),
-    errorCode: as(packed[12]),
-    errorMessage: as(packed[13]),
-  }
+    clip(one.errorMessage, text),
+  ]
 }

@@ -3,6 +3,7 @@
  *
  * Nothing connects before it is used, and a connection that is lost is opened again by the next use.
  */
+import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import {
   type Database,
@@ -18,6 +19,9 @@ import {
 const MAX_PARAMETERS = 30_000
 const CONNECT_TIMEOUT_MS = 5000
 const STATEMENT_TIMEOUT_MS = 30_000
+/** Of a gateway that froze or lost the network amid a transaction, so that others need not wait for it. */
+const IDLE_IN_TRANSACTION_MS = 10_000
+const CLOSE_TIMEOUT_MS = 3000
 
 /** Numbers of our own choice that no other program is likely to lock. */
 const LOCKS: Readonly<Record<Lock, number>> = { migration: 7_216_302_401, retention: 7_216_302_402 }
@@ -38,11 +42,15 @@ function numbered(sql: string): string {
   return sql.replaceAll('?', () => `$${++last}`)
 }
 
+/** Its texts cannot hold the character 0. */
+const storable = (value: SqlValue) =>
+  typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : value
+
 type Client = Pick<pg.Pool, 'query'>
 
 function sqlOn(client: Client): Sql {
   const query = (text: string, parameters: readonly SqlValue[] = []) =>
-    client.query<Record<string, SqlValue>>(numbered(text), [...parameters])
+    client.query<Record<string, SqlValue>>(numbered(text), parameters.map(storable))
 
   return {
     async all(text, parameters) {
@@ -64,12 +72,17 @@ function sqlOn(client: Client): Sql {
   }
 }
 
+/** Throws when the URL names a certificate that cannot be read. */
 export function openPostgres(url: string, maxConnections: number): Database {
+  // A pool would meet that only amid its work, where it loses count of its connections.
+  new pg.Client({ connectionString: url })
   const pool = new pg.Pool({
     connectionString: url,
     max: maxConnections,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
     statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     query_timeout: STATEMENT_TIMEOUT_MS + 5000,
     application_name: 'agentgateway',
     types: { getTypeParser: toNumbers as typeof pg.types.getTypeParser },
@@ -80,6 +93,11 @@ export function openPostgres(url: string, maxConnections: number): Database {
   async function once<T>(work: (sql: Sql) => Promise<T>, lock: Lock | undefined): Promise<T> {
     const client = await pool.connect()
     let broken: Error | undefined
+    // The pool listens only while it has the connection; without a listener its loss would end the thread.
+    const onError = (error: Error) => {
+      broken = error
+    }
+    client.on('error', onError)
     try {
       await client.query('BEGIN')
       if (lock !== undefined) await client.query('SELECT pg_advisory_xact_lock($1)', [LOCKS[lock]])
@@ -93,6 +111,7 @@ export function openPostgres(url: string, maxConnections: number): Database {
       throw error
     } finally {
       client.release(broken)
+      client.off('error', onError)
     }
   }
 
@@ -116,7 +135,13 @@ export function openPostgres(url: string, maxConnections: number): Database {
       const [row] = await sql.all('SELECT pg_database_size(current_database()) AS bytes')
       return { total: numberOf(row, 'bytes'), free: 0 }
     },
+    bytesOf: () => Promise.resolve(0),
+    async now() {
+      const [row] = await sql.all('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now')
+      return numberOf(row, 'now')
+    },
+    isInPlace: () => true,
     shrink: () => Promise.resolve(),
-    close: () => pool.end(),
+    close: () => Promise.race([pool.end(), setTimeout(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
   }
 }

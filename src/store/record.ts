@@ -2,18 +2,27 @@
  * From what became of a request to what is kept of it: written as JSON on the main thread, read, redacted and
  * laid out in columns in the worker.
  */
-import type { Exchange, McpCall, McpFacts, McpOperation } from '../core/exchange.ts'
-import { redact } from '../core/redact.ts'
-import { COLUMNS, clipped } from './fields.ts'
-import { pack, unpack } from './packed.ts'
+import type { Exchange } from '../core/exchange.ts'
+import { cleaned, createCleaner } from './cleaned.ts'
+import { COLUMNS, clip, clipped } from './fields.ts'
+import { type Limits, pack, ROOMY } from './packed.ts'
 import type { Finished, GroupField, Payload } from './types.ts'
+import { unpack } from './unpacked.ts'
 
 const MAX_SEARCH_TEXT = 1500
 const MAX_SEARCH_PART = 300
 
+/** Of JSON, where a character may take six. */
+const MAX_FACTS = 60_000
+/** For what is still longer: a batch whose every member is long, or escaped. */
+const TIGHT: Limits = { text: 64, name: 64, list: 8 }
+
+/** Below 64 KiB but for the payload. */
 export function writeRecord({ exchange, operation, failed, payload }: Finished): string {
-  // The exchange comes last: see `FACTS`.
-  return JSON.stringify({ operation, failed, payload, exchange: pack(exchange) })
+  const roomy = JSON.stringify(pack(exchange, ROOMY))
+  const facts = roomy.length > MAX_FACTS ? JSON.stringify(pack(exchange, TIGHT)) : roomy
+  const rest = JSON.stringify({ operation: clip(operation, ROOMY.name), failed, payload })
+  return `${rest.slice(0, -1)}${FACTS}${facts}}`
 }
 
 /** A request as the tables want it. */
@@ -39,7 +48,8 @@ type Written = Omit<Finished, 'exchange'> & { readonly exchange: ReturnType<type
 export function readRecord(json: string): RequestRecord {
   const { exchange: packed, operation, failed, payload } = JSON.parse(json) as Written
   const raw = unpack(packed)
-  const exchange = isHarmless(raw) ? raw : redactedExchange(raw)
+  const cleaner = createCleaner()
+  const exchange = cleaned(raw, cleaner)
   const durationMs = exchange.endedAt === undefined ? 0 : Math.max(0, exchange.endedAt - exchange.startedAt)
   const firstTokenAt = exchange.llm?.firstTokenAt
   return {
@@ -47,10 +57,11 @@ export function readRecord(json: string): RequestRecord {
     durationMs,
     firstTokenMs: firstTokenAt === undefined ? undefined : Math.max(0, firstTokenAt - exchange.startedAt),
     failed,
-    fields: fieldsOf(exchange, operation),
+    fields: fieldsOf(exchange, cleaner.text(operation)),
     exchange,
-    facts:
-      exchange === raw ? json.slice(json.indexOf(FACTS) + FACTS.length, -1) : JSON.stringify(pack(exchange)),
+    facts: cleaner.hasChanged()
+      ? JSON.stringify(pack(exchange, ROOMY))
+      : json.slice(json.indexOf(FACTS) + FACTS.length, -1),
     searchText: searchTextOf(exchange),
     payload,
   }
@@ -112,47 +123,3 @@ function searchTextOf({ path, llm, mcp, backend, errorMessage, attempts, userAge
   }
   return text.slice(0, MAX_SEARCH_TEXT).replaceAll('\0', '\uFFFD')
 }
-
-const redacted = (text: string | undefined) => (text === undefined ? undefined : redact(text))
-
-/** Nothing in it that a client or a server put into words. */
-const isHarmless = ({ errorMessage, mcp, attempts }: Exchange) =>
-  errorMessage === undefined &&
-  mcp === undefined &&
-  attempts.every((attempt) => attempt.errorMessage === undefined)
-
-function redactedExchange(exchange: Exchange): Exchange {
-  return {
-    ...exchange,
-    errorMessage: redacted(exchange.errorMessage),
-    attempts: exchange.attempts.map((attempt) =>
-      attempt.errorMessage === undefined
-        ? attempt
-        : { ...attempt, errorMessage: redact(attempt.errorMessage) },
-    ),
-    mcp: exchange.mcp && redactedMcp(exchange.mcp),
-  }
-}
-
-function redactedMcp(mcp: McpFacts): McpFacts {
-  const operations = mcp.operations.map(redactedOperation)
-  return {
-    ...mcp,
-    operations,
-    calls: mcp.calls.map(
-      (call): McpCall => ({
-        ...call,
-        method: redact(call.method),
-        errorMessage: redacted(call.errorMessage),
-        operation: operations[mcp.operations.indexOf(call.operation)] ?? redactedOperation(call.operation),
-      }),
-    ),
-  }
-}
-
-const redactedOperation = (operation: McpOperation): McpOperation => ({
-  ...operation,
-  method: redact(operation.method),
-  resource: redacted(operation.resource),
-  errorMessage: redacted(operation.errorMessage),
-})

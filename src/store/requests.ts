@@ -2,13 +2,14 @@
  * The requests themselves: small rows to search in, large ones (`request_facts`) to show what was found.
  *
  * A search looks at a bounded number of rows. Where that bound lies is found first, by counting along the index
- * that serves the search; then only the rows up to it are judged.
+ * that serves the search; then only the rows up to it are judged. Followers go by the order in which requests were kept,
+ * which is not that of their completion: some are recorded late.
  */
 import { type Insert, numberOf, type Row, type Sql, textOf } from './database.ts'
 import { FIELD_COLUMNS, fieldValues, type RequestRecord, readFacts, userAgentName } from './record.ts'
 import { conditionsOf } from './request-conditions.ts'
 import { idFloor } from './request-ids.ts'
-import type { Cursor, Found, Payload, Search, StoredRequest } from './types.ts'
+import type { Cursor, Follow, Followed, Found, Payload, Search, StoredRequest, TimeRange } from './types.ts'
 
 /** Rows that one search judges: they lie side by side, or, where an index has led to them, each somewhere else. */
 const MAX_JUDGED = 50_000
@@ -17,10 +18,14 @@ const MAX_JUDGED_APART = 5000
 const MAX_LIMIT = 1000
 const MAX_OF_TRACE = 200
 
+/** Characters of facts that one search answers with. */
+const MAX_ANSWER = 8 * 1024 * 1024
+
 const INSERT_REQUESTS: Insert = {
   table: 'requests',
   columns: [
     'id',
+    'sequence',
     'completed_at',
     'trace_id',
     'failed',
@@ -39,16 +44,24 @@ const INSERT_FACTS: Insert = {
 // PostgreSQL's texts cannot hold the character 0, which JSON escapes.
 const storable = (text: string | undefined) => text?.replaceAll('\0', '\uFFFD') ?? null
 
+/** `ids` has the id of each record. */
 export async function writeRequests(
   sql: Sql,
   records: readonly RequestRecord[],
-  newId: (completedAt: number) => string,
+  ids: readonly string[],
 ): Promise<void> {
-  const ids = records.map(({ completedAt }) => newId(completedAt))
+  if (records.length === 0) return
+  // Who has the row writes alone until the end of the transaction: no number is to be seen before a lower one.
+  const [state] = await sql.all(
+    'UPDATE request_state SET sequence = sequence + ?, requests = requests + ? RETURNING sequence',
+    [records.length, records.length],
+  )
+  const first = numberOf(state, 'sequence') - records.length + 1
   await sql.insert(
     INSERT_REQUESTS,
     records.map((record, index) => [
       ids[index] ?? '',
+      first + index,
       record.completedAt,
       record.exchange.trace.traceId,
       record.failed ? 1 : 0,
@@ -69,6 +82,10 @@ export async function writeRequests(
   )
 }
 
+export async function hasRequest(sql: Sql, id: string): Promise<boolean> {
+  return (await sql.all('SELECT id FROM requests WHERE id = ?', [id])).length > 0
+}
+
 const SHOWN = 'r.id, r.completed_at, r.operation, r.failed, r.has_payload, f.facts'
 const WITH_FACTS = 'requests r JOIN request_facts f ON f.id = r.id'
 
@@ -85,23 +102,34 @@ function toRequest(row: Row): StoredRequest {
   }
 }
 
+/** As many as make an answer of bearable length, but one at least. */
+function atMost(rows: readonly Row[], limit: number): readonly Row[] {
+  let characters = 0
+  const end = rows.findIndex((row, index) => {
+    characters += textOf(row, 'facts').length
+    return index === limit || (index > 0 && characters > MAX_ANSWER)
+  })
+  return end < 0 ? rows : rows.slice(0, end)
+}
+
 /** A cursor may name a time alone. */
 const place = ({ completedAt, id }: Cursor) =>
   id.startsWith(idFloor(completedAt)) ? id : idFloor(completedAt) + id
 
+const boundsOf = ({ from, to }: Partial<TimeRange>) => [
+  ...(from === undefined ? [] : [{ text: 'r.id >= ?', value: idFloor(from) }]),
+  ...(to === undefined ? [] : [{ text: 'r.id < ?', value: idFloor(to) }]),
+]
+
 export async function searchRequests(sql: Sql, search: Search): Promise<Found> {
-  const { range = {}, filters = {}, before, after } = search
+  const { range = {}, filters = {}, before } = search
   const conditions = conditionsOf(filters)
   if (conditions === undefined) return { requests: [], next: undefined }
 
-  const limit = Math.max(1, Math.min(MAX_LIMIT, Math.trunc(search.limit)))
-  const oldestFirst = after !== undefined
-  const order = oldestFirst ? 'ASC' : 'DESC'
+  const limit = limitOf(search)
   const bounds = [
-    ...(range.from === undefined ? [] : [{ text: 'r.id >= ?', value: idFloor(range.from) }]),
-    ...(range.to === undefined ? [] : [{ text: 'r.id < ?', value: idFloor(range.to) }]),
+    ...boundsOf(range),
     ...(before === undefined ? [] : [{ text: 'r.id < ?', value: place(before) }]),
-    ...(after === undefined ? [] : [{ text: 'r.id > ?', value: place(after) }]),
   ]
   const indexed = [...conditions.indexed, ...bounds.map(({ text }) => text)]
   const indexedValues = [...conditions.indexedValues, ...bounds.map(({ value }) => value)]
@@ -109,24 +137,74 @@ export async function searchRequests(sql: Sql, search: Search): Promise<Found> {
   const last = await lastJudged(sql, {
     conditions: indexed,
     values: indexedValues,
-    order,
     atMost: conditions.indexed.length > 0 ? MAX_JUDGED_APART : MAX_JUDGED,
   })
-  const judged = last === undefined ? [] : [oldestFirst ? 'r.id <= ?' : 'r.id >= ?']
+  const judged = last === undefined ? [] : ['r.id >= ?']
   // Which rows fit is found in the small table alone; the facts of those are read after.
   const rows = await sql.all(
     `SELECT ${SHOWN} FROM (
       SELECT r.* FROM requests r WHERE ${[...indexed, ...judged, ...conditions.judged, '1 = 1'].join(' AND ')}
-      ORDER BY r.id ${order} LIMIT ?
-    ) AS r JOIN request_facts f ON f.id = r.id ORDER BY r.id ${order}`,
+      ORDER BY r.id DESC LIMIT ?
+    ) AS r JOIN request_facts f ON f.id = r.id ORDER BY r.id DESC`,
     [...indexedValues, ...(last === undefined ? [] : [last.id]), ...conditions.judgedValues, limit + 1],
   )
-  const requests = rows.slice(0, limit).map(toRequest)
+  const shown = atMost(rows, limit)
+  const requests = shown.map(toRequest)
   const lastShown = requests.at(-1)
-  if (rows.length > limit && lastShown !== undefined) {
+  if (rows.length > shown.length && lastShown !== undefined) {
     return { requests, next: { completedAt: lastShown.completedAt, id: lastShown.id } }
   }
   return { requests, next: last }
+}
+
+const limitOf = ({ limit }: { readonly limit: number }) => Math.max(1, Math.min(MAX_LIMIT, Math.trunc(limit)))
+
+export async function followRequests(sql: Sql, query: Follow): Promise<Followed> {
+  const { range = {}, filters = {} } = query
+  const [state] = await sql.all('SELECT sequence FROM request_state')
+  const last = numberOf(state, 'sequence')
+  const asked = await sequenceOf(sql, query.after, last)
+  // A store that was begun anew counts from 1: all in it came after.
+  const after = asked > last ? 0 : asked
+  const conditions = conditionsOf(filters)
+  if (after === last || conditions === undefined) return { requests: [], after: last, more: false }
+
+  const limit = limitOf(query)
+  const upTo = Math.min(last, after + MAX_JUDGED_APART)
+  const bounds = boundsOf(range)
+  const where = [
+    'r.sequence > ? AND r.sequence <= ?',
+    ...bounds.map(({ text }) => text),
+    ...conditions.indexed,
+    ...conditions.judged,
+  ]
+  const rows = await sql.all(
+    `SELECT ${SHOWN}, r.sequence FROM (
+      SELECT r.* FROM requests r WHERE ${where.join(' AND ')} ORDER BY r.sequence LIMIT ?
+    ) AS r JOIN request_facts f ON f.id = r.id ORDER BY r.sequence`,
+    [
+      after,
+      upTo,
+      ...bounds.map(({ value }) => value),
+      ...conditions.indexedValues,
+      ...conditions.judgedValues,
+      limit + 1,
+    ],
+  )
+  const shown = atMost(rows, limit)
+  const requests = shown.map(toRequest)
+  if (rows.length > shown.length) return { requests, after: numberOf(shown.at(-1), 'sequence'), more: true }
+  return { requests, after: upTo, more: upTo < last }
+}
+
+/** Of a request that is not kept any more: where the one completed before it stands. */
+async function sequenceOf(sql: Sql, after: Follow['after'], last: number): Promise<number> {
+  if (after === undefined) return last
+  if (typeof after === 'number') return after
+  const [row] = await sql.all('SELECT sequence FROM requests WHERE id <= ? ORDER BY id DESC LIMIT 1', [
+    place(after),
+  ])
+  return numberOf(row, 'sequence')
 }
 
 /** The last row that one search may look at, unless it comes to the end before. */
@@ -135,18 +213,16 @@ async function lastJudged(
   {
     conditions,
     values,
-    order,
     atMost,
   }: {
     readonly conditions: readonly string[]
     readonly values: readonly (string | number)[]
-    readonly order: 'ASC' | 'DESC'
     readonly atMost: number
   },
 ): Promise<Cursor | undefined> {
   const [row] = await sql.all(
     `SELECT r.id, r.completed_at FROM requests r WHERE ${[...conditions, '1 = 1'].join(' AND ')}
-     ORDER BY r.id ${order} LIMIT 1 OFFSET ?`,
+     ORDER BY r.id DESC LIMIT 1 OFFSET ?`,
     [...values, atMost - 1],
   )
   return row && { completedAt: numberOf(row, 'completed_at'), id: textOf(row, 'id') }
@@ -181,10 +257,10 @@ export async function requestsOfTrace(sql: Sql, traceId: string): Promise<readon
 export async function countRequests(
   sql: Sql,
 ): Promise<{ readonly requests: number; readonly oldest: number | undefined }> {
-  const [count] = await sql.all('SELECT count(*) AS requests FROM requests')
+  const [state] = await sql.all('SELECT requests FROM request_state')
   const [oldest] = await sql.all('SELECT completed_at FROM requests ORDER BY id LIMIT 1')
   return {
-    requests: numberOf(count, 'requests'),
+    requests: numberOf(state, 'requests'),
     oldest: oldest && numberOf(oldest, 'completed_at'),
   }
 }
@@ -198,5 +274,7 @@ export async function deleteOldest(sql: Sql, before: number, atMost: number): Pr
   const last = ids.at(-1)
   if (last === undefined) return 0
   await sql.run('DELETE FROM request_facts WHERE id <= ?', [textOf(last, 'id')])
-  return sql.run('DELETE FROM requests WHERE id <= ?', [textOf(last, 'id')])
+  const deleted = await sql.run('DELETE FROM requests WHERE id <= ?', [textOf(last, 'id')])
+  await sql.run('UPDATE request_state SET requests = requests - ?', [deleted])
+  return deleted
 }

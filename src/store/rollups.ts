@@ -1,24 +1,41 @@
 /**
- * Sums per minute, hour and day, kept in the transaction that inserts the requests: summaries never read those.
+ * Sums by time, kept in the transaction that inserts the requests: summaries never read those.
+ *
+ * A roll-up has a width in time, and a scope that says what its members are. Combinations of all fields can answer all
+ * that is asked, and are many: what is asked most has scopes of its own, with few members.
  */
 import type { Usage } from '../core/usage.ts'
-import { type Insert, numberOf, type Sql, type SqlValue, textOf } from './database.ts'
-import { DAY_MS } from './dimensions.ts'
+import { type Insert, type Sql, type SqlValue, textOf } from './database.ts'
+import { type Combinations, DAY_MS, PERSONAL } from './dimensions.ts'
+import { fieldNumber, NONE } from './field-values.ts'
 import { compacted, count, encode, type Histogram } from './histogram.ts'
 import type { RequestRecord } from './record.ts'
+import { GROUP_FIELDS, type GroupField } from './types.ts'
 
 export const MINUTE_MS = 60_000
+const QUARTER_MS = 15 * MINUTE_MS
 export const HOUR_MS = 3_600_000
 
 /** Thirteen months. */
 export const LONGEST_MS = 396 * DAY_MS
 
-/** The finer first. */
+/** The finer first; each is a multiple of the one before. */
 export const ROLLUP_TIERS = [
   { widthMs: MINUTE_MS, keptMs: 2 * DAY_MS },
+  { widthMs: QUARTER_MS, keptMs: 8 * DAY_MS },
   { widthMs: HOUR_MS, keptMs: LONGEST_MS },
-  { widthMs: DAY_MS, keptMs: LONGEST_MS },
+  { widthMs: 12 * HOUR_MS, keptMs: LONGEST_MS },
 ] as const
+
+/** All requests, as the one member 0. */
+export const TOTALS = 100
+/** Members are the numbers of `dimensions`: combinations of all fields, or of all but the personal ones. */
+export const COMBINATIONS = 101
+export const COMMON = 102
+/** Members are the numbers of `field_values`, of one personal field. */
+export const scopeOf = fieldNumber
+
+export const SCOPES: readonly number[] = [...PERSONAL.map(scopeOf), TOTALS, COMBINATIONS, COMMON]
 
 /** Beyond it a histogram's text is written anew. One with every slot in use is shorter. */
 const MAX_HISTOGRAM_LENGTH = 2000
@@ -38,22 +55,19 @@ export const SUMS = [
 const MAXIMA = ['duration_max', 'first_token_max']
 const HISTOGRAMS = ['durations', 'first_tokens']
 
-/** `rollup_totals` holds the sums over all combinations, under the number 0: what is asked for most. */
-export const ROLLUP_TABLES = ['rollups', 'rollup_totals'] as const
-const ALL = 0
+/** Roll-ups whose histograms are watched. */
+const MAX_WATCHED = 20_000
 
-const INSERT: Omit<Insert, 'table'> = {
-  columns: ['width', 'bucket', 'dimension', ...SUMS, ...MAXIMA, ...HISTOGRAMS],
-  conflict: `(width, bucket, dimension) DO UPDATE SET ${[
+const INSERT: Insert = {
+  table: 'rollups',
+  columns: ['width', 'scope', 'bucket', 'member', ...SUMS, ...MAXIMA, ...HISTOGRAMS],
+  conflict: `(width, scope, bucket, member) DO UPDATE SET ${[
     ...SUMS.map((sum) => `${sum} = t.${sum} + excluded.${sum}`),
     ...MAXIMA.map(
       (max) => `${max} = CASE WHEN excluded.${max} > t.${max} THEN excluded.${max} ELSE t.${max} END`,
     ),
     ...HISTOGRAMS.map((histogram) => `${histogram} = t.${histogram} || excluded.${histogram}`),
   ].join(', ')}`,
-  returning: `width, bucket, dimension,
-    CASE WHEN length(durations) + length(first_tokens) > ${MAX_HISTOGRAM_LENGTH} THEN durations END AS durations,
-    CASE WHEN length(durations) + length(first_tokens) > ${MAX_HISTOGRAM_LENGTH} THEN first_tokens END AS first_tokens`,
 }
 
 const NO_USAGE: Usage = {
@@ -64,9 +78,11 @@ const NO_USAGE: Usage = {
   reasoningTokens: 0,
 }
 
-/** What a provider says is not to overflow a sum. */
-const MAX_TOKENS = 1e12
+/** What a provider says is not to spoil a sum. */
+const MAX_TOKENS = 1e9
 const whole = (tokens: number) => (tokens > 0 ? Math.min(MAX_TOKENS, Math.round(tokens)) : 0)
+
+const finite = (cost: number | undefined) => (Number.isFinite(cost) ? (cost ?? 0) : 0)
 
 interface Rollup {
   /** In the order of `SUMS`. */
@@ -98,12 +114,19 @@ function measured({ exchange, failed, completedAt, durationMs, firstTokenMs }: R
       whole(usage.cacheReadTokens),
       whole(usage.cacheWriteTokens),
       whole(usage.reasoningTokens),
-      exchange.llm?.cost?.total ?? 0,
+      finite(exchange.llm?.cost?.total),
       durationMs,
       firstTokenMs ?? 0,
     ],
   }
 }
+
+const emptyRollup = (): Rollup => ({
+  sums: SUMS.map(() => 0),
+  maxima: MAXIMA.map(() => 0),
+  durations: new Map(),
+  firstTokens: new Map(),
+})
 
 function add({ sums, maxima, durations, firstTokens }: Rollup, request: Measured): void {
   const { increments, durationMs, firstTokenMs } = request
@@ -116,75 +139,140 @@ function add({ sums, maxima, durations, firstTokens }: Rollup, request: Measured
   if (firstTokenMs !== undefined) count(firstTokens, firstTokenMs)
 }
 
-const emptyRollup = (): Rollup => ({
-  sums: SUMS.map(() => 0),
-  maxima: MAXIMA.map(() => 0),
-  durations: new Map(),
-  firstTokens: new Map(),
-})
-
-/** `dimensions` has the number of each record's combination. */
-export async function writeRollups(
-  sql: Sql,
-  records: readonly RequestRecord[],
-  dimensions: readonly number[],
-  now: number,
-): Promise<void> {
-  const requests = records.map(measured)
-  const all = rollUp(requests, () => ALL, now)
-  const apart = rollUp(requests, (index) => dimensions[index] ?? ALL, now)
-  await upsert(sql, 'rollups', apart)
-  await upsert(sql, 'rollup_totals', all)
+function addAll(target: Rollup, other: Rollup): void {
+  for (const [index, sum] of other.sums.entries()) target.sums[index] = (target.sums[index] ?? 0) + sum
+  for (const [index, max] of other.maxima.entries()) {
+    target.maxima[index] = Math.max(target.maxima[index] ?? 0, max)
+  }
+  addHistogram(target.durations, other.durations)
+  addHistogram(target.firstTokens, other.firstTokens)
 }
 
-function rollUp(
-  requests: readonly Measured[],
-  dimensionOf: (index: number) => number,
+function addHistogram(target: Histogram, other: Histogram): void {
+  for (const [slot, times] of other) target.set(slot, (target.get(slot) ?? 0) + times)
+}
+
+/** Which member a request belongs to, in each scope. */
+export interface Members {
+  readonly combinations: Combinations
+  readonly values: ReadonlyMap<GroupField, number>
+}
+
+function memberOf(scope: number, { combinations, values }: Members): number {
+  if (scope === TOTALS) return 0
+  if (scope === COMBINATIONS) return combinations.all
+  if (scope === COMMON) return combinations.common
+  const field = GROUP_FIELDS[scope]
+  return (field && values.get(field)) ?? NONE
+}
+
+/** By bucket, then by member. */
+type Rolled = Map<number, Map<number, Rollup>>
+
+function rollupIn(rolled: Rolled, bucket: number, member: number): Rollup {
+  let members = rolled.get(bucket)
+  if (members === undefined) {
+    members = new Map()
+    rolled.set(bucket, members)
+  }
+  let rollup = members.get(member)
+  if (rollup === undefined) {
+    rollup = emptyRollup()
+    members.set(member, rollup)
+  }
+  return rollup
+}
+
+function rollMinutes(requests: readonly Measured[], members: readonly number[]): Rolled {
+  const rolled: Rolled = new Map()
+  for (const [index, request] of requests.entries()) {
+    const bucket = Math.floor(request.completedAt / MINUTE_MS) * MINUTE_MS
+    add(rollupIn(rolled, bucket, members[index] ?? NONE), request)
+  }
+  return rolled
+}
+
+function widened(finer: Rolled, widthMs: number): Rolled {
+  const rolled: Rolled = new Map()
+  for (const [bucket, members] of finer) {
+    const wider = Math.floor(bucket / widthMs) * widthMs
+    for (const [member, rollup] of members) addAll(rollupIn(rolled, wider, member), rollup)
+  }
+  return rolled
+}
+
+type RollupRow = readonly [width: number, scope: number, bucket: number, member: number, ...SqlValue[]]
+
+// In one order for all gateways, so that none waits for another in a circle.
+const inOrder = (one: RollupRow, other: RollupRow) =>
+  one[0] - other[0] || one[1] - other[1] || one[2] - other[2] || one[3] - other[3]
+
+function rowsOf(
+  requests: readonly (Members & { readonly record: RequestRecord })[],
   now: number,
-): readonly (readonly SqlValue[])[] {
-  const rows: SqlValue[][] = []
-  for (const { widthMs, keptMs } of ROLLUP_TIERS) {
-    const rollups = new Map<string, { key: readonly [number, number]; rollup: Rollup }>()
-    for (const [index, request] of requests.entries()) {
-      const bucket = Math.floor(request.completedAt / widthMs) * widthMs
-      if (bucket + widthMs < now - keptMs) continue
-      const dimension = dimensionOf(index)
-      const name = `${bucket} ${dimension}`
-      let entry = rollups.get(name)
-      if (entry === undefined) {
-        entry = { key: [bucket, dimension], rollup: emptyRollup() }
-        rollups.set(name, entry)
+): readonly RollupRow[] {
+  const rows: RollupRow[] = []
+  const measures = requests.map(({ record }) => measured(record))
+  for (const scope of SCOPES) {
+    const members = requests.map((request) => memberOf(scope, request))
+    let rolled = rollMinutes(measures, members)
+    for (const { widthMs, keptMs } of ROLLUP_TIERS) {
+      if (widthMs > MINUTE_MS) rolled = widened(rolled, widthMs)
+      for (const [bucket, rollups] of rolled) {
+        if (bucket + widthMs < now - keptMs) continue
+        for (const [member, { sums, maxima, durations, firstTokens }] of rollups) {
+          const histograms = [encode(durations), encode(firstTokens)]
+          rows.push([widthMs, scope, bucket, member, ...sums, ...maxima, ...histograms])
+        }
       }
-      add(entry.rollup, request)
-    }
-    for (const { key, rollup } of rollups.values()) {
-      const { sums, maxima, durations, firstTokens } = rollup
-      rows.push([widthMs, ...key, ...sums, ...maxima, encode(durations), encode(firstTokens)])
     }
   }
-  // In one order for all gateways, so that none waits for another in a circle.
-  return rows.sort(
-    ([a, b, c], [d, e, f]) => Number(a) - Number(d) || Number(b) - Number(e) || Number(c) - Number(f),
-  )
+  return rows.sort(inOrder)
 }
 
-async function upsert(
-  sql: Sql,
-  table: (typeof ROLLUP_TABLES)[number],
-  rows: readonly (readonly SqlValue[])[],
-): Promise<void> {
-  const grown = (await sql.insert({ ...INSERT, table }, rows)).filter((row) => row.durations !== null)
-  for (const row of grown) {
-    // The row is locked by the upsert: nothing is appended meanwhile.
-    await sql.run(
-      `UPDATE ${table} SET durations = ?, first_tokens = ? WHERE width = ? AND bucket = ? AND dimension = ?`,
-      [
-        compacted(textOf(row, 'durations')),
-        compacted(textOf(row, 'first_tokens')),
-        numberOf(row, 'width'),
-        numberOf(row, 'bucket'),
-        numberOf(row, 'dimension'),
-      ],
-    )
+export interface Rollups {
+  /** `kept` is to be called when the transaction has succeeded. */
+  readonly write: (
+    sql: Sql,
+    requests: readonly (Members & { readonly record: RequestRecord })[],
+    now: number,
+  ) => Promise<{ readonly kept: () => void }>
+}
+
+export function createRollups(): Rollups {
+  /** How much was appended to the histograms of a roll-up since they were written anew. */
+  let appended = new Map<string, number>()
+
+  return {
+    async write(sql, requests, now) {
+      const rows = rowsOf(requests, now)
+      await sql.insert(INSERT, rows)
+      const lengths = new Map<string, number>()
+      for (const row of rows) {
+        const [width, scope, bucket, member] = row
+        const key = `${width} ${scope} ${bucket} ${member}`
+        const length = (appended.get(key) ?? 0) + String(row.at(-2)).length + String(row.at(-1)).length
+        lengths.set(key, length > MAX_HISTOGRAM_LENGTH ? 0 : length)
+        if (length > MAX_HISTOGRAM_LENGTH) await writeAnew(sql, [width, scope, bucket, member])
+      }
+      return {
+        kept() {
+          if (appended.size + lengths.size > MAX_WATCHED) appended = new Map()
+          for (const [key, length] of lengths) appended.set(key, length)
+        },
+      }
+    },
   }
+}
+
+/** The row is locked by the upsert: nothing is appended meanwhile. */
+async function writeAnew(sql: Sql, key: readonly number[]): Promise<void> {
+  const where = 'WHERE width = ? AND scope = ? AND bucket = ? AND member = ?'
+  const [row] = await sql.all(`SELECT durations, first_tokens FROM rollups ${where}`, key)
+  if (row === undefined) return
+  await sql.run(`UPDATE rollups SET durations = ?, first_tokens = ? ${where}`, [
+    compacted(textOf(row, 'durations')),
+    compacted(textOf(row, 'first_tokens')),
+    ...key,
+  ])
 }

@@ -146,21 +146,37 @@ describeStores('a search', (place) => {
       expect(met).toEqual(ids(all))
     })
 
-    test('follows, the oldest first', async () => {
+    test('follows from a request, page by page', async () => {
       const { requests: all } = await store.search({ limit: 100 })
-      const newest = all[0]
-      if (newest === undefined) throw new Error('nothing found')
-      expect((await store.search({ limit: 10, after: newest })).requests).toEqual([])
-
       const start = all[30]
       if (start === undefined) throw new Error('nothing found')
-      const first = await store.search({ limit: 20, after: start })
+      const first = await store.follow({ limit: 20, after: start })
       expect(ids(first.requests)).toEqual(ids(all.slice(10, 30).reverse()))
+      expect(first.more).toBe(true)
       store.record(finished(httpExchange({ completedAt: now + 10 })))
-      const rest = await store.search({ limit: 20, ...(first.next && { after: first.next }) })
+      const rest = await store.follow({ limit: 20, after: first.after })
       expect(ids(rest.requests).slice(0, 10)).toEqual(ids(all.slice(0, 10).reverse()))
       expect(rest.requests).toHaveLength(11)
-      expect(rest.next).toBeUndefined()
+      expect(rest.more).toBe(false)
+    })
+
+    test('tells followers of what completed long ago and was recorded late', async () => {
+      const start = await store.follow({ limit: 10 })
+      expect(start.requests).toEqual([])
+      for (const path of ['/late', '/later']) {
+        store.record(finished(httpExchange({ completedAt: now - 3_600_000, path })))
+      }
+      const { requests, after, more } = await store.follow({ limit: 10, after: start.after })
+      expect(requests.map(({ exchange }) => exchange.path)).toEqual(['/late', '/later'])
+      expect(more).toBe(false)
+      expect((await store.follow({ limit: 10, after })).requests).toEqual([])
+    })
+
+    test('heeds filters while following, and goes on from what is not there any more', async () => {
+      const after = { completedAt: now, id: '0'.repeat(20) }
+      store.record(finished(httpExchange({ completedAt: now, path: '/x' }), { failed: true }))
+      const { requests } = await store.follow({ limit: 10, after, filters: { failed: true, text: '/X' } })
+      expect(requests.map(({ exchange }) => exchange.path)).toEqual(['/x'])
     })
 
     test('takes a time for a cursor', async () => {

@@ -1,16 +1,13 @@
 /**
  * The thread that owns the store's database, so that neither SQL nor JSON is on the way of a request.
  *
- * Questions are answered in the order of messages: what was recorded before one was asked is found.
+ * Writes go first: a question is answered when all that came before it has been tried.
  */
-import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createKeeper } from './keeper.ts'
-import type { Batch, FromWorker, Question, ToWorker, WorkerSettings } from './messages.ts'
+import type { Asked, FromWorker, ToWorker, WorkerSettings } from './messages.ts'
 import { yieldToRequests } from './priority.ts'
-
-/** Records that go into one transaction when several batches wait. */
-const MAX_TOGETHER = 20_000
+import { createWriter } from './writer.ts'
 
 const FIRST_RETENTION_MS = 5000
 const RETENTION_MS = 60_000
@@ -21,33 +18,28 @@ yieldToRequests()
 const tell = (message: FromWorker) => parentPort?.postMessage(message)
 
 const keeper = createKeeper({ ...(workerData as WorkerSettings), tell, now: Date.now })
-const waiting: Batch[] = []
-let writing: Promise<void> = Promise.resolve()
+const opened = open()
+const writer = createWriter({
+  async write(prepared) {
+    await opened
+    return keeper.write(prepared)
+  },
+  onDone: (batches, lost) => tell({ type: 'written', batches, lost }),
+})
 let retaining: Promise<void> = Promise.resolve()
 
-async function writeWaiting(): Promise<void> {
-  // The other messages that have come are read first: their records go into the same transaction.
-  await setImmediate()
-  const together: Batch[] = []
-  let size = 0
-  for (let next = waiting[0]; next !== undefined && size < MAX_TOGETHER; next = waiting[0]) {
-    together.push(next)
-    size += next.records.length
-    waiting.shift()
-  }
-  if (together.length === 0) return
-  const lost = await keeper.write({
-    records: together.flatMap(({ records }) => records),
-    samples: together.flatMap(({ samples }) => samples),
-  })
-  tell({ type: 'written', batches: together.length, lost })
+async function reply(question: Asked): Promise<unknown> {
+  await opened
+  await writer.tried()
+  return question.method === 'status' ? keeper.status() : keeper.answer(question)
 }
 
-async function answer(id: number, question: Question): Promise<void> {
+async function answer(id: number, question: Asked): Promise<void> {
   try {
-    tell({ type: 'answer', id, json: JSON.stringify(await keeper.answer(question)) })
+    tell({ type: 'answer', id, json: JSON.stringify(await reply(question)) })
   } catch (error) {
-    tell({ type: 'failed', id, message: error instanceof Error ? error.message : String(error) })
+    const message = error instanceof Error ? error.message : String(error)
+    tell({ type: 'failed', id, message })
   }
 }
 
@@ -60,7 +52,6 @@ async function open(): Promise<void> {
   }
 }
 
-const opened = open()
 const retain = () => {
   retaining = retaining.then(keeper.retain)
 }
@@ -73,7 +64,8 @@ const timers = [
 
 async function close(): Promise<void> {
   for (const timer of timers) clearTimeout(timer)
-  await writing
+  await opened
+  await writer.close()
   await keeper.close()
   tell({ type: 'closed' })
   parentPort?.close()
@@ -82,11 +74,10 @@ async function close(): Promise<void> {
 parentPort?.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'write':
-      waiting.push(message.batch)
-      writing = writing.then(() => opened).then(writeWaiting)
+      writer.add(message.batch)
       break
     case 'ask':
-      void Promise.all([opened, writing]).then(() => answer(message.id, message.question))
+      void answer(message.id, message.question)
       break
     case 'close':
       void close()

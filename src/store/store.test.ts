@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { McpFacts } from '../core/exchange.ts'
+import type { Exchange, McpFacts } from '../core/exchange.ts'
 import { finished, httpExchange, llmExchange, mcpExchange } from './exchanges.fixture.ts'
 import { writeRecord } from './record.ts'
 import { describeStores, type OpenStore, openKeeper, openStore } from './stores.fixture.ts'
-import type { Finished, Store } from './types.ts'
+import type { Finished, Store, Summary } from './types.ts'
 
 const SECRET = 'sk-abcdefghijklmnop'
 const now = Date.now()
@@ -161,7 +161,10 @@ describeStores('a store', (place) => {
 
   test('lets go of requests by age', async () => {
     const url = await place.newUrl()
-    const { keeper } = await openKeeper(url, { retention: { ageMs: 3_600_000, bytes: 0 }, now: () => now })
+    const { keeper, write } = await openKeeper(url, {
+      retention: { ageMs: 3_600_000, bytes: 0 },
+      now: () => now,
+    })
     const records = Array.from({ length: 4100 }, (_, index) =>
       writeRecord(
         finished(httpExchange({ completedAt: now - index * 1000 }), {
@@ -169,13 +172,119 @@ describeStores('a store', (place) => {
         }),
       ),
     )
-    await keeper.write({ records, samples: [] })
+    await write({ records })
     await keeper.retain()
-    expect(await keeper.answer({ method: 'status', query: undefined })).toMatchObject({
+    expect(await keeper.status()).toMatchObject({
       requests: 3601,
       oldest: now - 3_600_000,
     })
     await keeper.close()
+  })
+
+  test('refuses questions that are too many at once, and answers the rest', async () => {
+    store.record(finished(llmExchange({ completedAt: now })))
+    const query = {
+      range: { from: now - 60_000, to: now + 60_000 },
+      bucketMs: 60_000,
+      groupBy: ['user' as const],
+    }
+    const answers = await Promise.allSettled(Array.from({ length: 60 }, () => store.summary(query)))
+    const refused = answers.filter(({ status }) => status === 'rejected')
+    expect(refused.length).toBeGreaterThan(20)
+    for (const one of refused) expect(one).toMatchObject({ reason: { code: 'store_busy' } })
+    for (const one of answers) if (one.status === 'fulfilled') expect(one.value.total.requests).toBe(1)
+    expect((await store.search({ limit: 1 })).requests).toHaveLength(1)
+  })
+
+  test('lets nothing go by a clock that leapt', async () => {
+    let clock = now
+    const { keeper, write } = await openKeeper(await place.newUrl(), { now: () => clock, passed: () => 0 })
+    await write({ records: [writeRecord(finished(llmExchange({ completedAt: now - 1000 })))] })
+    const query = {
+      range: { from: now - 3_600_000, to: now + 60_000 },
+      bucketMs: 60_000,
+      groupBy: ['user' as const],
+    }
+    for (const days of [3, 400]) {
+      clock = now + days * 86_400_000
+      await keeper.retain()
+      clock = now
+      const summary = (await keeper.answer({ method: 'summary', query })) as Summary
+      expect(summary.groups).toMatchObject([{ requests: 1, group: { user: 'alice' } }])
+    }
+    expect(await keeper.status()).toMatchObject({ requests: 1 })
+    await keeper.close()
+  })
+
+  test('knows what it has let go of', async () => {
+    let clock = now
+    let passed = 0
+    const { keeper, write } = await openKeeper(await place.newUrl(), {
+      now: () => clock,
+      passed: () => passed,
+    })
+    const record = writeRecord(finished(llmExchange({ completedAt: now - 1000 })))
+    await write({ records: [record] })
+    passed = 400 * 86_400_000
+    clock += passed
+    await keeper.retain()
+    await write({ records: [record] })
+    clock = now
+    const query = { range: { from: now - 86_400_000, to: now + 1 }, bucketMs: 60_000, groupBy: [] }
+    const filters = { user: ['alice'] }
+    clock = now
+    await write({ records: [record] })
+    const summary = (await keeper.answer({ method: 'summary', query: { ...query, filters } })) as Summary
+    expect(summary.total.requests).toBe(1)
+    await keeper.close()
+  })
+
+  test('adds up tokens without end', async () => {
+    const exchange = llmExchange(
+      { completedAt: now },
+      {
+        usage: {
+          inputTokens: 5e15,
+          outputTokens: 1e9,
+          cacheReadTokens: 0,
+          cacheWriteTokens: 0,
+          reasoningTokens: 0,
+        },
+      },
+    )
+    for (let index = 0; index < 2000; index += 1) store.record(finished(exchange))
+    const range = { from: now - 60_000, to: now + 60_000 }
+    const { total } = await store.summary({ range, bucketMs: 60_000, groupBy: ['user'] })
+    expect(total).toMatchObject({ requests: 2000, inputTokens: 2e12, outputTokens: 2e12 })
+  })
+
+  test('answers a search with a bearable number of characters', async () => {
+    const long = Array.from({ length: 32 }, (_, index) => `${index} ${'y '.repeat(1000)}`)
+    const exchange = llmExchange({ completedAt: now }, { parameters: { stopSequences: long } })
+    const attempts = long.map((errorMessage) => ({
+      ...(exchange.attempts[0] as Exchange['attempts'][number]),
+      errorMessage,
+    }))
+    for (let index = 0; index < 300; index += 1) store.record(finished({ ...exchange, attempts }))
+    const first = await store.search({ limit: 1000 })
+    expect(first.requests.length).toBeLessThan(300)
+    const rest = await store.search({ limit: 1000, ...(first.next && { before: first.next }) })
+    expect(first.requests.length + rest.requests.length).toBe(300)
+    expect(rest.next).toBeUndefined()
+    const followed = await store.follow({ limit: 1000, after: 0 })
+    expect(followed.requests.length).toBe(first.requests.length)
+    expect(followed.more).toBe(true)
+  })
+
+  test('writes what is waiting at its end', async () => {
+    const url = await place.newUrl()
+    const { store: full, dropped } = await openStore(url)
+    for (let index = 0; index < 12_000; index += 1) full.record(finished(httpExchange({ completedAt: now })))
+    expect(await full.close(20_000)).toBe(true)
+    expect(dropped()).toBe(0)
+    const { store: again } = await openStore(url)
+    expect((await again.status()).requests).toBe(12_000)
+    await again.close(10_000)
   })
 
   test('is shared by several gateways', async () => {

@@ -2,12 +2,22 @@
  * The request store's face on the main thread, where all it does is to write JSON and post it to its worker.
  */
 import type { KeptStatus } from './keeper.ts'
-import { locate, withoutPassword } from './location.ts'
+import { type Location, locate, withoutPassword } from './location.ts'
 import type { Question } from './messages.ts'
 import { createOutbox } from './outbox.ts'
+import { limitQuestions } from './questions.ts'
 import { writeRecord } from './record.ts'
-import type { Finished, MetricSample, Store, StoreOptions } from './types.ts'
+import type { Finished, Store, StoreOptions } from './types.ts'
 import { linkWorker } from './worker-link.ts'
+
+/** Questions that a server with several connections answers at a time; one is left for writing. */
+const MAX_AT_A_TIME = 4
+
+/** At the end: without progress for so long, it is given up. */
+const STALLED_MS = 4000
+
+/** For a thread that has nothing more to do. */
+const GRACE_MS = 1000
 
 /**
  * Rejects when the URL is malformed, a file cannot be opened or was written by a newer version. A database that is
@@ -23,6 +33,7 @@ export function createStore(options: StoreOptions): Promise<Store> {
 export async function startStore(options: StoreOptions, workerUrl: URL): Promise<Store> {
   const { url, maxConnections, retention, log } = options
   const location = locate(url)
+  const settings = { location, maxConnections, retention }
   let dropped = 0
   let problem: string | undefined
   let lastStatus: KeptStatus = {
@@ -33,7 +44,9 @@ export async function startStore(options: StoreOptions, workerUrl: URL): Promise
     problem: undefined,
   }
   let closing: Promise<boolean> | undefined
-  const flushed = Promise.withResolvers<void>()
+  const closed = Promise.withResolvers<void>()
+  let asking: Promise<KeptStatus> | undefined
+  let onProgress = () => undefined as unknown
 
   function onDropped(count: number): void {
     dropped += count
@@ -43,12 +56,13 @@ export async function startStore(options: StoreOptions, workerUrl: URL): Promise
   const outbox = createOutbox((batch) => link.post({ type: 'write', batch }), onDropped)
   const link = linkWorker({
     workerUrl,
-    settings: { location, maxConnections, retention },
+    settings,
     onReady: outbox.flush,
     onMessage(message) {
       switch (message.type) {
         case 'written':
           outbox.acknowledge(message.batches, message.lost)
+          onProgress()
           break
         case 'problem':
           problem = message.problem
@@ -57,7 +71,7 @@ export async function startStore(options: StoreOptions, workerUrl: URL): Promise
           log(message.level, message.message, message.fields)
           break
         case 'closed':
-          flushed.resolve()
+          closed.resolve()
           break
         default:
           message satisfies never
@@ -65,61 +79,78 @@ export async function startStore(options: StoreOptions, workerUrl: URL): Promise
     },
     onStopped(reason) {
       outbox.loseSent()
+      problem = undefined
       log('error', "The request store's worker thread stopped: it is started again", { reason })
     },
   })
 
-  function add(take: (json: string) => void, write: () => string): void {
+  function record(finished: Finished): void {
     let json: string
     try {
-      json = write()
+      json = writeRecord(finished)
     } catch {
       onDropped(1)
       return
     }
-    take(json)
+    outbox.addRecord(json)
   }
 
-  async function ask<T>(question: Question): Promise<T> {
+  const limited = limitQuestions(questionsAtATime(location, maxConnections))
+
+  async function ask<T>(question: Question, signal: AbortSignal | undefined): Promise<T> {
+    if (closing !== undefined) throw new Error('The request store is closed')
+    // The worker answers each question with what its method promises.
+    return (await limited(() => {
+      outbox.flush()
+      return link.ask(question)
+    }, signal)) as T
+  }
+
+  async function askStatus(): Promise<KeptStatus> {
     if (closing !== undefined) throw new Error('The request store is closed')
     outbox.flush()
-    // The worker answers each question with what its method promises.
-    return (await link.ask(question)) as T
+    return (await link.ask({ method: 'status', query: undefined })) as KeptStatus
   }
 
   async function close(timeoutMs: number): Promise<boolean> {
     outbox.flush()
-    const deadline = Promise.withResolvers<void>()
-    const timer = setTimeout(deadline.resolve, timeoutMs)
-    let isFlushed = false
-    if (link.post({ type: 'close' })) {
-      isFlushed = await Promise.race([flushed.promise.then(() => true), deadline.promise.then(() => false)])
-    }
-    clearTimeout(timer)
+    const given = Promise.withResolvers<false>()
+    const giveUp = () => given.resolve(false)
+    const deadline = setTimeout(giveUp, timeoutMs)
+    const stalled = setTimeout(giveUp, Math.min(timeoutMs, STALLED_MS))
+    onProgress = () => stalled.refresh()
+    const isClosed =
+      link.post({ type: 'close' }) && (await Promise.race([closed.promise.then(() => true), given.promise]))
+    clearTimeout(deadline)
+    clearTimeout(stalled)
     outbox.close()
-    await link.terminate()
-    return isFlushed
+    await link.terminate(isClosed ? GRACE_MS : 0)
+    return isClosed
   }
 
   try {
     await link.ready
   } catch (error) {
-    await link.terminate()
+    await link.terminate(0)
     throw error
   }
 
   return {
-    record: (record: Finished) => add(outbox.addRecord, () => writeRecord(record)),
-    sample: (sample: MetricSample) => add(outbox.addSample, () => JSON.stringify(sample)),
-    search: (query) => ask({ method: 'search', query }),
-    get: (query) => ask({ method: 'get', query }),
-    trace: (query) => ask({ method: 'trace', query }),
-    summary: (query) => ask({ method: 'summary', query }),
-    values: (query) => ask({ method: 'values', query }),
-    history: (query) => ask({ method: 'history', query }),
+    record,
+    sample: outbox.addSample,
+    search: (query, signal) => ask({ method: 'search', query }, signal),
+    follow: (query, signal) => ask({ method: 'follow', query }, signal),
+    get: (query, signal) => ask({ method: 'get', query }, signal),
+    trace: (query, signal) => ask({ method: 'trace', query }, signal),
+    summary: (query, signal) => ask({ method: 'summary', query }, signal),
+    values: (query, signal) => ask({ method: 'values', query }, signal),
+    history: (query, signal) => ask({ method: 'history', query }, signal),
     async status() {
       try {
-        lastStatus = await ask({ method: 'status', query: undefined })
+        asking ??= askStatus().finally(() => {
+          asking = undefined
+        })
+        lastStatus = await asking
       } catch {
         // Without its worker it tells what it knew.
       }
@@ -136,4 +167,10 @@ export async function startStore(options: StoreOptions, workerUrl: URL): Promise
       return closing
     },
   }
+}
+
+/** A file is read by one thread, which writes between two questions. */
+function questionsAtATime(location: Location, maxConnections: number): number {
+  if (location.kind === 'sqlite') return 1
+  return Math.max(1, Math.min(MAX_AT_A_TIME, maxConnections - 1))
 }

@@ -3,11 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
+import { openLocated } from './held-database.ts'
 import { createKeeper, type Keeper, type KeeperOptions } from './keeper.ts'
 import { locate } from './location.ts'
+import type { Batch } from './messages.ts'
 import { findPostgres, type Postgres, startPostgres } from './postgres.fixture.ts'
+import { prepare } from './prepared.ts'
+import { createIds } from './request-ids.ts'
 import { createStore } from './store.ts'
 import type { Retention, Store, StoreOptions } from './types.ts'
+import type { Outcome } from './writer.ts'
 
 const DAY_MS = 86_400_000
 export const LONG: Retention = { ageMs: 400 * DAY_MS, bytes: 0 }
@@ -42,27 +47,35 @@ export async function openStore(url: string, options: Partial<StoreOptions> = {}
 
 export interface OpenKeeper {
   readonly keeper: Keeper
+  readonly write: (batch: Partial<Batch>) => Promise<Outcome>
   readonly logs: readonly Logged[]
 }
 
 /** Without a thread of its own, and with the caller's clock. */
 export async function openKeeper(
   url: string,
-  options: Partial<Pick<KeeperOptions, 'retention' | 'now' | 'openDatabase'>> = {},
+  options: Partial<Pick<KeeperOptions, 'retention' | 'now' | 'passed' | 'openDatabase'>> = {},
 ): Promise<OpenKeeper> {
   const logs: Logged[] = []
+  const { now = Date.now } = options
   const keeper = createKeeper({
     location: locate(url),
     maxConnections: 3,
     retention: LONG,
-    now: Date.now,
+    async openDatabase(settings) {
+      return { ...(await openLocated(settings)), now: () => Promise.resolve(now()) }
+    },
     ...options,
+    now,
     tell(message) {
       if (message.type === 'log') logs.push(message)
     },
   })
   await keeper.open()
-  return { keeper, logs }
+  const newId = createIds()
+  const write = ({ records = [], samples = [] }: Partial<Batch>) =>
+    keeper.write(prepare([{ records, samples }], newId).prepared)
+  return { keeper, write, logs }
 }
 
 export interface Place {

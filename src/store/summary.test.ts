@@ -129,13 +129,22 @@ const QUERIES: readonly (readonly [name: string, query: SummaryQuery])[] = [
   ],
   [
     'of a user',
-    { range: day, bucketMs: MINUTE_MS, groupBy: ['requestModel'], filters: { user: ['user-1', 'user-2'] } },
+    {
+      range: day,
+      bucketMs: 5 * MINUTE_MS,
+      groupBy: ['requestModel'],
+      filters: { user: ['user-1', 'user-2'] },
+    },
   ],
   [
     'of a provider',
     { range: week, bucketMs: DAY_MS, groupBy: [], filters: { provider: ['openai'], protocol: ['llm'] } },
   ],
   ['of nothing', { range: week, bucketMs: DAY_MS, groupBy: ['user'], filters: { user: [] } }],
+  [
+    'of a time without requests',
+    { range: { from: now - 90 * DAY_MS, to: now - 80 * DAY_MS }, bucketMs: DAY_MS, groupBy: ['user'] },
+  ],
   ['of nobody', { range: week, bucketMs: DAY_MS, groupBy: ['user'], filters: { user: ['nobody'] } }],
 ]
 
@@ -177,6 +186,19 @@ describeStores('a summary', (place) => {
     const query = { range: day, bucketMs: HOUR_MS, groupBy: [] }
     const { range } = await open.store.summary(query)
     expect(range.from).toBe(Math.floor(day.from / MINUTE_MS) * MINUTE_MS)
+  })
+
+  test('shows fewer groups where there are many buckets', async () => {
+    const query = { range: day, groupBy: ['user' as const, 'requestModel' as const] }
+    const few = await open.store.summary({ ...query, bucketMs: HOUR_MS })
+    const many = await open.store.summary({ ...query, bucketMs: MINUTE_MS })
+    expect(few.groups.length).toBeGreaterThan(10)
+    expect(many.groups).toHaveLength(5)
+    expect(many.groups.at(-1)).toMatchObject({ group: { user: '…', requestModel: '…' } })
+    expect(many.groups.map(({ requests }) => requests).slice(0, 4)).toEqual(
+      few.groups.map(({ requests }) => requests).slice(0, 4),
+    )
+    expect(many.total).toMatchObject({ requests: few.total.requests, inputTokens: few.total.inputTokens })
   })
 
   test('puts what is beyond two hundred groups together', async () => {
@@ -229,7 +251,7 @@ describe('a summary of very many combinations', () => {
       groupBy: ['backend'],
       filters: { user: ['…'] },
     })
-    expect(byUser.total.requests).toBe(4000)
+    expect(byUser.total.requests).toBe(12_000)
     const all = await store.summary({ range, bucketMs: DAY_MS, groupBy: ['backend'] })
     expect(all.groups).toHaveLength(1)
     expect(all.groups[0]).toMatchObject({ requests: 14_000, group: { backend: 'one' } })

@@ -4,6 +4,7 @@
  * Nothing on a request's way waits for it. What cannot be taken is dropped and counted.
  */
 import type { Exchange } from '../core/exchange.ts'
+import type { MetricLabels } from '../core/labels.ts'
 
 export interface StoreOptions {
   /**
@@ -51,19 +52,25 @@ export interface Store {
   /** What metrics have grown by, or stand at, since the last sample. Never blocks and never throws. */
   readonly sample: (sample: MetricSample) => void
 
-  /** Newest first. All that was recorded before the call can be found. */
-  readonly search: (search: Search) => Promise<Found>
+  // All that was recorded before a question can be found. Few are answered at a time, and few may wait: what is too
+  // much rejects with `StoreBusyError`, and what is aborted with the signal's reason.
+
+  /** Newest first. */
+  readonly search: (search: Search, signal?: AbortSignal) => Promise<Found>
+  /** In the order in which requests were recorded, whenever they completed. */
+  readonly follow: (query: Follow, signal?: AbortSignal) => Promise<Followed>
   readonly get: (
     id: string,
+    signal?: AbortSignal,
   ) => Promise<{ readonly request: StoredRequest; readonly payload: Payload | undefined } | undefined>
   /** All requests of a trace, the oldest first; at most 200. */
-  readonly trace: (traceId: string) => Promise<readonly StoredRequest[]>
-  readonly summary: (query: SummaryQuery) => Promise<Summary>
+  readonly trace: (traceId: string, signal?: AbortSignal) => Promise<readonly StoredRequest[]>
+  readonly summary: (query: SummaryQuery, signal?: AbortSignal) => Promise<Summary>
   /** Values that occur, at most 500 of each, by name. */
-  readonly values: (range: TimeRange) => Promise<FilterValues>
-  readonly history: (query: HistoryQuery) => Promise<readonly MetricHistory[]>
+  readonly values: (range: TimeRange, signal?: AbortSignal) => Promise<FilterValues>
+  readonly history: (query: HistoryQuery, signal?: AbortSignal) => Promise<readonly MetricHistory[]>
   readonly status: () => Promise<StoreStatus>
-  /** Writes what is waiting; false when the deadline came first. */
+  /** Writes what is waiting; false when the deadline came first, or nothing could be written for four seconds. */
   readonly close: (timeoutMs: number) => Promise<boolean>
 }
 
@@ -114,15 +121,30 @@ export interface Search {
   readonly filters?: Filters
   /** Only what is older than this. */
   readonly before?: Cursor
-  /** Only what is newer than this, and then the oldest first: for following. */
-  readonly after?: Cursor
+}
+
+export interface Follow {
+  readonly limit: number
+  readonly range?: Partial<TimeRange>
+  readonly filters?: Filters
+  /** Only what was recorded after this request, or after the place that the last answer named; undefined: from now on. */
+  readonly after?: Cursor | number | undefined
+}
+
+export interface Followed {
+  /** As many as there are, but `limit` at most. */
+  readonly requests: readonly StoredRequest[]
+  /** Where to go on. */
+  readonly after: number
+  /** There is more already. */
+  readonly more: boolean
 }
 
 export interface Found {
   readonly requests: readonly StoredRequest[]
   /**
    * Where to go on. There may be less than `limit` requests although there is more to find: a search looks at a bounded
-   * number of requests, so that it takes a bounded time.
+   * number of requests, and answers with a bounded number of characters.
    */
   readonly next: Cursor | undefined
 }
@@ -162,7 +184,10 @@ export type SummaryFilters = Pick<Filters, Exclude<GroupField, 'httpStatus'> | '
 
 export interface SummaryQuery {
   readonly range: TimeRange
-  /** Rounded up to what the roll-ups can give: one minute in the last two days, one hour before. */
+  /**
+   * Rounded up to a multiple of the widest roll-up that is not wider: a minute in the last two days, a quarter of an hour
+   * in eight, an hour, half a day.
+   */
   readonly bucketMs: number
   readonly filters?: SummaryFilters
   readonly groupBy: readonly GroupField[]
@@ -200,7 +225,10 @@ export interface Summary {
   readonly total: Measures
   /** Those that have requests; `start` in milliseconds. In the order of time. */
   readonly buckets: readonly (Measures & { readonly start: number; readonly group: Group })[]
-  /** The most requests first; at most 200, the rest together under `…` in each field. */
+  /**
+   * The most requests first; at most 200, and fewer when there are many buckets, the rest together under `…` in each
+   * field, here and in `buckets`.
+   */
   readonly groups: readonly (Measures & { readonly group: Group })[]
 }
 
@@ -229,9 +257,10 @@ export interface MetricValue {
 
 export interface HistoryQuery {
   readonly range: TimeRange
-  /** Rounded up to what is kept: 10 s in the last two hours, 1 min in two days, 15 min before. */
+  /** Rounded up to what is kept: 10 s in the last two hours, 1 min in two days, 15 min in eight, 2 h before. */
   readonly stepMs: number
-  readonly names: readonly string[]
+  /** Series that differ in other labels are added up. */
+  readonly metrics: MetricLabels
 }
 
 export interface MetricHistory {

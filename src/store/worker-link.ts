@@ -3,7 +3,7 @@
  * alive except while somebody waits for an answer.
  */
 import { Worker } from 'node:worker_threads'
-import type { FromWorker, Question, ToWorker, WorkerSettings } from './messages.ts'
+import type { Asked, FromWorker, ToWorker, WorkerSettings } from './messages.ts'
 
 const FIRST_RESTART_MS = 1000
 const LAST_RESTART_MS = 30_000
@@ -14,10 +14,11 @@ export interface WorkerLink {
   /** False when there is no worker at the moment. */
   readonly post: (message: ToWorker) => boolean
   /** Rejects when the worker cannot answer, or dies before it does. */
-  readonly ask: (question: Question) => Promise<unknown>
+  readonly ask: (question: Asked) => Promise<unknown>
   /** Why there is no worker at the moment. */
   readonly problem: () => string | undefined
-  readonly terminate: () => Promise<void>
+  /** One that was told to close may end by itself for so long. */
+  readonly terminate: (graceMs: number) => Promise<void>
 }
 
 export interface WorkerLinkOptions {
@@ -31,7 +32,7 @@ export interface WorkerLinkOptions {
   readonly onStopped: (reason: string) => void
 }
 
-interface Asked {
+interface Waiting {
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: Error) => void
 }
@@ -43,7 +44,7 @@ export function linkWorker({
   onMessage,
   onStopped,
 }: WorkerLinkOptions): WorkerLink {
-  const asked = new Map<number, Asked>()
+  const asked = new Map<number, Waiting>()
   const ready = Promise.withResolvers<void>()
   let nextId = 0
   let worker: Worker | undefined
@@ -53,17 +54,23 @@ export function linkWorker({
   let restart: NodeJS.Timeout | undefined
   let problem: string | undefined
   let terminated = false
+  let closing = false
 
   function refOnlyWhileAsked(): void {
     if (!isReady || asked.size > 0) worker?.ref()
     else worker?.unref()
   }
 
-  function settle(id: number): Asked | undefined {
+  function settle(id: number): Waiting | undefined {
     const one = asked.get(id)
     asked.delete(id)
     refOnlyWhileAsked()
     return one
+  }
+
+  function rejectAll(reason: string): void {
+    for (const { reject } of asked.values()) reject(new Error(reason))
+    asked.clear()
   }
 
   function receive(message: FromWorker): void {
@@ -96,16 +103,17 @@ export function linkWorker({
     if (!wasReady) {
       void worker?.terminate()
       worker = undefined
+      problem = reason
       ready.reject(new Error(reason))
+      rejectAll(reason)
       return
     }
     void worker?.terminate()
     worker = undefined
     isReady = false
     problem = `The request store's worker thread stopped: ${reason}`
-    for (const { reject } of asked.values()) reject(new Error(problem))
-    asked.clear()
-    if (terminated) return
+    rejectAll(problem)
+    if (terminated || closing) return
     onStopped(reason)
     restart = setTimeout(start, restartMs).unref()
     restartMs = Math.min(LAST_RESTART_MS, restartMs * 2)
@@ -131,6 +139,8 @@ export function linkWorker({
     ready: ready.promise,
     post(message) {
       if (worker === undefined) return false
+      // From then on it may end by itself.
+      if (message.type === 'close') closing = true
       worker.postMessage(message)
       return true
     },
@@ -144,14 +154,25 @@ export function linkWorker({
       })
     },
     problem: () => problem,
-    async terminate() {
+    async terminate(graceMs) {
       terminated = true
       clearTimeout(restart)
       const running = worker
       worker = undefined
-      for (const { reject } of asked.values()) reject(new Error('The request store is closed'))
-      asked.clear()
-      await running?.terminate()
+      rejectAll('The request store is closed')
+      if (running === undefined) return
+      if (graceMs > 0) await ended(running, graceMs)
+      await running.terminate()
     },
   }
+}
+
+function ended(worker: Worker, atMostMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, atMostMs)
+    worker.once('exit', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
 }

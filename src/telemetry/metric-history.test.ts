@@ -1,15 +1,25 @@
 import { expect, test } from 'vitest'
+import type { MetricLabels } from '../core/labels.ts'
 import { watchGrowth } from './metric-history.ts'
 import { createRegistry } from './registry.ts'
 
-function setUp() {
+const ALL = {
+  r_total: ['a'],
+  s_bucket: ['a', 'le'],
+  s_count: ['a'],
+  s_sum: ['a'],
+  o: ['a'],
+  c_total: [],
+}
+
+function setUp(metrics: MetricLabels = ALL) {
   const registry = createRegistry()
   const requests = registry.counter({ name: 'r_total', help: 'R.', labels: ['a'] })
   const seconds = registry.histogram({ name: 's', help: 'S.', labels: ['a'], buckets: [0.1, 1] })
   const open = registry.gauge({ name: 'o', help: 'O.', labels: ['a'] })
   let read = 5
   registry.counter({ name: 'c_total', help: 'C.', collect: () => read })
-  const look = watchGrowth(registry)
+  const look = watchGrowth(registry, metrics)
   const told = ({ increments, levels }: ReturnType<typeof look>) => ({
     increments: Object.fromEntries(
       increments.map(({ name, labels, value }) => [`${name}{${labels}}`, value]),
@@ -48,6 +58,32 @@ test('it tells at first of all, then of what has grown, and of what rests nothin
     's_count{a="x"}': 1,
     's_sum{a="x"}': 0.5,
     'c_total{}': 2,
+  })
+})
+
+test('it adds up what differs in labels that nobody reads, and tells of no other metric', () => {
+  const { requests, seconds, open, look } = setUp({ r_total: [], s_bucket: ['le'], o: [] })
+  for (const label of ['x', 'y']) {
+    requests.child(label).inc(2)
+    seconds.child(label).observe(0.05)
+    open.child(label).set(3)
+  }
+  expect(look()).toEqual({
+    increments: { 'r_total{}': 4, 's_bucket{le="0.1"}': 2 },
+    levels: { 'o{}': 6 },
+  })
+  requests.child('x').inc()
+  expect(look().increments).toEqual({ 'r_total{}': 1 })
+})
+
+test('it tells no secret that is in a label', () => {
+  const { requests, seconds, look } = setUp()
+  requests.child('sk-proj-abcdefghij0123456789').inc(2)
+  requests.child('sk-proj-klmnopqrst0123456789').inc(3)
+  seconds.child('sk-proj-abcdefghij0123456789').observe(0.05)
+  expect(look().increments).toMatchObject({
+    'r_total{a="[redacted]"}': 5,
+    's_bucket{a="[redacted]",le="0.1"}': 1,
   })
 })
 

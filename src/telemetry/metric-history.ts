@@ -1,8 +1,12 @@
 /**
- * What all metrics have grown by since the last look: their history as the console keeps it.
+ * What metrics have grown by since the last look: their history as the console keeps it.
  *
  * Increments, not totals: they add up over time, over restarts and over gateways, and a series that rests costs nothing.
+ * Only the metrics and labels that somebody reads are told: every series of a histogram has its buckets once for each
+ * combination of labels, and each would be written every few seconds.
  */
+import { type MetricLabels, onlyLabels } from '../core/labels.ts'
+import { redact } from '../core/redact.ts'
 import { formatBound } from './exposition.ts'
 import type { AnyFamily, Registry } from './registry.ts'
 import type { Counter, Gauge, Histogram } from './registry-series.ts'
@@ -25,52 +29,74 @@ interface Seen {
   sum: number
 }
 
+/** Values by name and labels, those that fall together added up. */
+class Sums {
+  readonly #values = new Map<string, Map<string, number>>()
+
+  add(name: string, labels: string, value: number): void {
+    const byLabels = this.#values.get(name) ?? new Map<string, number>()
+    this.#values.set(name, byLabels.set(labels, (byLabels.get(labels) ?? 0) + value))
+  }
+
+  all(): Value[] {
+    return [...this.#values].flatMap(([name, byLabels]) =>
+      [...byLabels].map(([labels, value]) => ({ name, labels, value })),
+    )
+  }
+}
+
+/** What the store keeps has no secrets in it, and a client may have called anything its model. */
+const keptLabels = (labels: string, kept: readonly string[]) => redact(onlyLabels(labels, kept))
+
 /** The first look tells of all since the process began. */
-export function watchGrowth(registry: Registry): () => Growth {
+export function watchGrowth(registry: Registry, metrics: MetricLabels): () => Growth {
   const totals = new WeakMap<Counter, number>()
   const histograms = new WeakMap<Histogram, Seen>()
 
-  function counter(name: string, series: Counter, into: Value[]): void {
+  function add(into: Sums, name: string, labels: string, value: number): void {
+    const kept = metrics[name]
+    if (kept !== undefined) into.add(name, keptLabels(labels, kept), value)
+  }
+
+  function counter(name: string, series: Counter, into: Sums): void {
     const value = series.collect === undefined ? series.value : series.collect()
     const grown = value - (totals.get(series) ?? 0)
     if (!(grown > 0)) return
     totals.set(series, value)
-    into.push({ name, labels: series.labels, value: grown })
+    add(into, name, series.labels, grown)
   }
 
-  function histogram(name: string, series: Histogram, into: Value[]): void {
+  function histogram(name: string, series: Histogram, into: Sums): void {
     let seen = histograms.get(series)
     if (seen === undefined) {
       seen = { counts: new Float64Array(series.counts.length), sum: 0 }
       histograms.set(series, seen)
     }
     let count = 0
-    const head = series.labels === '' ? '' : `${series.labels},`
+    const kept = metrics[`${name}_bucket`]
+    const head = kept === undefined ? '' : keptLabels(series.labels, kept)
     for (const [bucket, value] of series.counts.entries()) {
       const grown = value - (seen.counts[bucket] ?? 0)
       if (grown <= 0) continue
       seen.counts[bucket] = value
       count += grown
+      if (kept === undefined) continue
       const bound = series.bounds[bucket]
-      const le = bound === undefined ? '+Inf' : formatBound(bound)
-      into.push({ name: `${name}_bucket`, labels: `${head}le="${le}"`, value: grown })
+      const le = `le="${bound === undefined ? '+Inf' : formatBound(bound)}"`
+      into.add(`${name}_bucket`, head === '' ? le : `${head},${le}`, grown)
     }
     if (count === 0) return
-    into.push({ name: `${name}_count`, labels: series.labels, value: count })
-    into.push({ name: `${name}_sum`, labels: series.labels, value: series.sum - seen.sum })
+    add(into, `${name}_count`, series.labels, count)
+    add(into, `${name}_sum`, series.labels, series.sum - seen.sum)
     seen.sum = series.sum
   }
 
-  function level(name: string, series: Gauge, into: Value[]): void {
+  function level(name: string, series: Gauge, into: Sums): void {
     if (series.isWithdrawn) return
-    into.push({
-      name,
-      labels: series.labels,
-      value: series.collect === undefined ? series.value : series.collect(),
-    })
+    add(into, name, series.labels, series.collect === undefined ? series.value : series.collect())
   }
 
-  function look(family: AnyFamily, increments: Value[], levels: Value[]): void {
+  function look(family: AnyFamily, increments: Sums, levels: Sums): void {
     switch (family.type) {
       case 'counter':
         for (const series of family.series()) counter(family.name, series, increments)
@@ -82,7 +108,7 @@ export function watchGrowth(registry: Registry): () => Growth {
         for (const series of family.series()) level(family.name, series, levels)
         return
       case 'info':
-        for (const { labels } of family.series()) levels.push({ name: family.name, labels, value: 1 })
+        for (const { labels } of family.series()) add(levels, family.name, labels, 1)
         return
       default:
         family satisfies never
@@ -90,9 +116,9 @@ export function watchGrowth(registry: Registry): () => Growth {
   }
 
   return () => {
-    const increments: Value[] = []
-    const levels: Value[] = []
+    const increments = new Sums()
+    const levels = new Sums()
     for (const family of registry.families()) look(family, increments, levels)
-    return { increments, levels }
+    return { increments: increments.all(), levels: levels.all() }
   }
 }

@@ -62,6 +62,24 @@ test('it answers everything without a token', async () => {
     expect([one.path, (await ask(one)).status]).toEqual([one.path, 200])
 })
 
+const link = (site: string) => ({
+  'sec-fetch-site': site,
+  'sec-fetch-mode': 'navigate',
+  'sec-fetch-dest': 'document',
+})
+
+test.each(['cross-site', 'same-site'])('a link (%s) leads to the console and nowhere else', async (site) => {
+  for (const one of everything()) {
+    const isPage = one.method === 'GET' && (one.path === '/' || one.path.startsWith('/ui'))
+    const { status } = await ask(one, link(site))
+    if (isPage) expect([one.path, [200, 308, 404].includes(status)]).toEqual([one.path, true])
+    else expect([one.path, status]).toEqual([one.path, 403])
+  }
+  const form = { ...link(site), origin: 'https://evil.example' }
+  expect((await ask({ method: 'POST', path: '/ui/' }, form)).status).toBe(403)
+  expect((await ask({ method: 'GET', path: '/ui/' }, form)).status).toBe(403)
+})
+
 describe.each<{ name: string; headers: Record<string, string> }>([
   { name: 'another name for this machine', headers: { host: 'evil.example' } },
   { name: 'another name and the right port', headers: { host: 'evil.example:15000' } },
@@ -73,8 +91,16 @@ describe.each<{ name: string; headers: Record<string, string> }>([
   { name: 'a page of nowhere', headers: { origin: 'null' } },
   { name: 'a page of another site, as browsers say', headers: { 'sec-fetch-site': 'cross-site' } },
   {
-    name: 'a link from another site',
-    headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
+    name: 'a frame of another site',
+    headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' },
+  },
+  {
+    name: 'a script of another site',
+    headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'script' },
+  },
+  {
+    name: 'a link to another name for this machine',
+    headers: { ...link('cross-site'), host: 'evil.example' },
   },
 ])('$name', ({ headers }) => {
   test('it is refused everywhere', async () => {

@@ -90,6 +90,31 @@ describe('reloads of the real command', () => {
     expect(times.every((at) => at >= begunAt && at <= Date.now())).toBe(true)
   })
 
+  test('it says once what a change needs a restart for, and at every reload until then', async () => {
+    const other = { adminAddr: 'localhost:1', database: { url: 'sqlite:other.db' } }
+    const settled = (config: object, body: string) =>
+      replace(gatewayWith([{ name: body, policies: { directResponse: { status: 200, body } } }], { config }))
+    settled({}, 'one')
+    const command = startCommand(['-f', file])
+    const { adminUrl } = await ready(command)
+    for (const [index, config] of [other, other, {}].entries()) {
+      settled(config, `next-${index}`)
+      await told(command, 'configuration reloaded', index + 1)
+    }
+    const notices = command.lines().filter(says('at the next start'))
+    expect(notices.map(({ level, keys }) => [level, keys])).toEqual([
+      ['warn', 'config.adminAddr, config.database.url'],
+    ])
+    const { reloads, isStale } = await configOf(adminUrl)
+    expect(isStale).toBe(false)
+    expect(reloads.map(({ result, problems }) => [result, problems.map(({ path }) => path)])).toEqual([
+      ['success', []],
+      ['success', ['config.adminAddr', 'config.database.url']],
+      ['success', ['config.adminAddr', 'config.database.url']],
+    ])
+    expect(reloads[1]?.problems[0]?.message).toContain('at the next start')
+  })
+
   test('it tells of a change that could not be applied', async () => {
     const other = await runGateway(answering('taken'))
     try {

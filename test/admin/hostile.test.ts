@@ -121,6 +121,32 @@ test.each<{ name: string; body: unknown }>([
   await expectAlive()
 })
 
+// PostgreSQL has no place for these.
+test.each<{ path: string; body: object; field: string }>([
+  { path: '/api/logs/get', body: { id: 'a\0b' }, field: 'id' },
+  { path: '/api/logs/search', body: { filters: { text: 'a\0' } }, field: 'filters.text' },
+  { path: '/api/logs/search', body: { filters: { traceId: '\0' } }, field: 'filters.traceId' },
+  { path: '/api/logs/search', body: { filters: { route: ['x', '\0'] } }, field: 'filters.route.1' },
+  { path: '/api/logs/search', body: { cursor: '2026-01-31T12:00:00Z|\0' }, field: 'cursor' },
+  { path: '/api/logs/tail', body: { filters: { httpStatus: [9e9] } }, field: 'filters.httpStatus.0' },
+  { path: '/api/traces/search', body: { filters: { httpStatus: [200, -1] } }, field: 'filters.httpStatus.1' },
+  {
+    path: '/api/logs/analytics/summary',
+    body: { filters: { requestModel: ['a\0'] } },
+    field: 'filters.requestModel.0',
+  },
+  {
+    path: '/api/logs/analytics/summary',
+    body: { filters: { attributes: { 'agentgateway.user': 'a\0' } } },
+    field: 'filters.attributes.agentgateway.user.0',
+  },
+])('it refuses $field that no request can have, by its name', async ({ path, body, field }) => {
+  const reply = await askApi(lab.gateway.adminUrl, path, body)
+  expect(reply.status).toBe(400)
+  const { error } = JSON.parse(reply.body) as { error: string }
+  expect(error).toMatch(new RegExp(`^${field.replaceAll('.', '\\.')}: \\S`))
+})
+
 test.each<{ name: string; body: unknown }>([
   { name: 'the beginning of time', body: { timeRange: { from: '0001-01-01T00:00:00Z' } } },
   {

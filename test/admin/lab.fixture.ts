@@ -98,7 +98,7 @@ export interface AdminLabOptions {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-const REWRITE = { urlRewrite: { path: { prefix: '/' } } }
+export const REWRITE = { urlRewrite: { path: { prefix: '/' } } }
 
 export async function startAdminLab(options: AdminLabOptions = {}): Promise<AdminLab> {
   const openAI = await startSimulatedOpenAI()

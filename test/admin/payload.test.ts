@@ -1,8 +1,23 @@
 /** What models were asked and what they answered: only where it is wanted, only when it is asked for. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { LogEntry, LogGot } from '../../src/admin/api-types.ts'
-import { chatBody, messagesBody } from '../support/configuration.ts'
-import { type AdminLab, askFor, type Call, CHAT, call, KEY, MESSAGES, startAdminLab } from './lab.fixture.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { startSimulatedOpenAI } from '../../src/demo/provider.ts'
+import type { Script } from '../../src/demo/script.ts'
+import { chatBody, gatewayWith, messagesBody, openAIBackend, under } from '../support/configuration.ts'
+import { runGateway } from '../support/gateway.ts'
+import {
+  type AdminLab,
+  askFor,
+  type Call,
+  CHAT,
+  call,
+  clientOf,
+  KEY,
+  MESSAGES,
+  REWRITE,
+  startAdminLab,
+} from './lab.fixture.ts'
 import { faults, schemaNamed } from './schema.fixture.ts'
 
 const ASKED = 'What is the capital of France?'
@@ -83,6 +98,41 @@ test('it keeps no key, neither that of the request nor one in a text', async () 
   expect(text).toContain('My key is')
   expect(text).not.toContain(LIKE_A_KEY)
   expect(text).not.toContain(KEY)
+})
+
+test.each([
+  {
+    name: 'it ends at once by a reload, of requests under way too',
+    from: 'full',
+    to: 'metadata',
+    kept: [true, false, false],
+  },
+  { name: 'it begins by a reload', from: 'metadata', to: 'full', kept: [false, false, true] },
+] as const)('$name', async ({ from, to, kept }) => {
+  const openAI = await startSimulatedOpenAI()
+  const yaml = (llm: string) =>
+    gatewayWith([{ matches: under('/openai'), policies: REWRITE, backends: [openAIBackend(openAI)] }], {
+      config: { database: { url: 'sqlite::memory:' } },
+      frontendPolicies: { accessLog: { database: { llm } } },
+    })
+  const next = loadConfig({ text: yaml(to), file: 'next.yaml', environment: {} })
+  const gateway = await runGateway(yaml(from))
+  const ask = (script: Script = {}) =>
+    call({ gateway }, { path: CHAT, body: chatBody({ text: ASKED }), script })
+  try {
+    await ask()
+    const underWay = ask({ firstDelayMs: 300 })
+    await openAI.waitFor(() => openAI.inFlight === 1)
+    if (next.ok) await gateway.gateway.reload(next.config)
+    await underWay
+    await ask()
+    await gateway.recorded(3)
+    const logs = (await clientOf(gateway.adminUrl).all()).toReversed()
+    expect(logs.map(({ hasPayload }) => hasPayload)).toEqual(kept)
+  } finally {
+    await gateway.close()
+    await openAI.close()
+  }
 })
 
 test('it keeps nothing where nobody asked for it', async () => {

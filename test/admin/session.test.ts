@@ -287,6 +287,18 @@ describe('a token that is too short', () => {
     if (environment.ADMIN_TOKEN !== undefined) expect(said).not.toContain(short)
   })
 
+  test('it says where the file is named that is not there', async () => {
+    const missing = join(directory, 'no-such-token')
+    const configFile = join(directory, 'config.yaml')
+    writeFileSync(configFile, `config:\n  adminToken:\n    file: ${missing}\n`)
+    const command = startCommand(['-f', configFile], { environment: OPEN })
+    const { code, stderr } = await command.exited
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/config\.yaml:3:\d+/)
+    expect(stderr).toContain('config.adminToken.file')
+    expect(stderr).toContain(`cannot read ${missing}`)
+  })
+
   test('it lets nobody in by an empty file', async () => {
     writeFileSync(`${file}-empty`, '\n')
     const gateway = await run({ adminToken: { file: `${file}-empty` } }).catch(() => undefined)

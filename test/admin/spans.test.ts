@@ -251,3 +251,15 @@ test('it knows spans without a collector too', async () => {
     await other.close()
   }
 })
+
+test('it finds a page of traces, though there are more of them than the store takes questions at a time', async () => {
+  const other = await startAdminLab()
+  try {
+    for (let index = 0; index < 150; index++) await call(other, { path: '/nowhere', body: {} })
+    await other.gateway.recorded(150)
+    const found = await askFor<TracesFound>(other.gateway.adminUrl, '/api/traces/search', { limit: 150 })
+    expect(found.traces).toHaveLength(150)
+  } finally {
+    await other.close()
+  }
+})

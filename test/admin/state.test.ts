@@ -227,7 +227,7 @@ test('it has prices by provider and model', async () => {
 
 test('it starts where its files cannot be kept', async () => {
   const command = startCommand(['-c', gatewayWith([{ policies: { directResponse: { status: 200 } } }])], {
-    environment: { AGENTGATEWAY_DATA_DIR: '/dev/null/data' },
+    environment: { AGENTGATEWAY_DATA_DIR: '', XDG_DATA_HOME: '/dev/null/data' },
   })
   const { adminUrl } = await ready(command)
   expect((await askFor<Runtime>(adminUrl, '/api/runtime')).store).toMatchObject({ kind: 'sqlite' })
@@ -235,4 +235,13 @@ test('it starts where its files cannot be kept', async () => {
   expect((await clientOf(adminUrl).all()).length).toBe(1)
   command.kill('SIGKILL')
   await command.exited
+})
+
+test('it does not start where the folder that was named for its files cannot be used', async () => {
+  const { exited } = startCommand(['-c', gatewayWith([])], {
+    environment: { AGENTGATEWAY_DATA_DIR: '/dev/null/data' },
+  })
+  const { code, stderr } = await exited
+  expect(code).toBe(1)
+  expect(stderr).toContain('AGENTGATEWAY_DATA_DIR is /dev/null/data')
 })

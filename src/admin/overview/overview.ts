@@ -1,16 +1,18 @@
 /** `/api/overview`: the rows of the Grafana dashboard, from the store's own history of the metrics. */
+import type { MetricLabels } from '../../core/labels.ts'
 import type { Store } from '../../store/types.ts'
 import type { Overview } from '../api-types.ts'
-import { ApiError, json } from '../http.ts'
+import { ApiError, jsonText } from '../http.ts'
 import type { Route } from '../routes.ts'
 import { gatewayHealth } from './health-row.ts'
 import { mcpServers, toolCalls } from './mcp-rows.ts'
+import { HOUR_METRICS, RANGE_METRICS } from './metrics.ts'
 import type { Row } from './panel.ts'
 import { cost, latency, outcomes, overview, requests, tokenUsage } from './traffic-rows.ts'
 import { total, type View, viewOf } from './view.ts'
 
 /** In the dashboard's order. */
-const ROWS: readonly Row[] = [
+export const ROWS: readonly Row[] = [
   overview,
   tokenUsage,
   requests,
@@ -27,8 +29,13 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
+interface Range {
+  readonly widthMs: number
+  readonly stepMs: number
+}
+
 /** How long, and how finely. */
-const RANGES: ReadonlyMap<string, { readonly widthMs: number; readonly stepMs: number }> = new Map([
+const RANGES: ReadonlyMap<string, Range> = new Map([
   ['15m', { widthMs: 15 * MINUTE, stepMs: 10 * SECOND }],
   ['1h', { widthMs: HOUR, stepMs: 30 * SECOND }],
   ['6h', { widthMs: 6 * HOUR, stepMs: 3 * MINUTE }],
@@ -46,7 +53,29 @@ export interface OverviewSources {
   readonly now: () => number
 }
 
+/** Less than pages wait between two looks: each shows something new, and many that are open cost one computation. */
+const FRESH_MS = 2000
+
 export function overviewRoutes(sources: OverviewSources): Route[] {
+  const shared = new Map<string, { readonly body: Promise<string>; until: number }>()
+
+  function overviewOf(name: string, range: Range): Promise<string> {
+    const known = shared.get(name)
+    if (known !== undefined && sources.now() < known.until) return known.body
+    const entry = {
+      body: look(sources, range).then((overview) => JSON.stringify(overview)),
+      until: Number.POSITIVE_INFINITY,
+    }
+    shared.set(name, entry)
+    entry.body.then(
+      () => {
+        entry.until = sources.now() + FRESH_MS
+      },
+      () => shared.delete(name),
+    )
+    return entry.body
+  }
+
   return [
     {
       method: 'GET',
@@ -56,7 +85,7 @@ export function overviewRoutes(sources: OverviewSources): Route[] {
         const range = RANGES.get(asked)
         if (range === undefined)
           throw new ApiError(400, `range: expected one of ${[...RANGES.keys()].join(', ')}`)
-        json(response, 200, await look(sources, range))
+        jsonText(response, 200, await overviewOf(asked, range))
       },
     },
   ]
@@ -64,19 +93,22 @@ export function overviewRoutes(sources: OverviewSources): Route[] {
 
 async function look(
   { store, sampleNow, bounds, now }: OverviewSources,
-  { widthMs, stepMs }: { readonly widthMs: number; readonly stepMs: number },
+  { widthMs, stepMs }: Range,
 ): Promise<Overview> {
   sampleNow()
   const at = now()
-  const viewBack = async (width: number, step: number) => {
+  const viewBack = async (width: number, step: number, metrics: MetricLabels) => {
     // Whole steps, the one that has begun included.
     const to = Math.floor(at / step) * step + step
     const from = to - width
-    const history = await store().history({ range: { from, to }, stepMs: step, names: NAMES })
+    const history = await store().history({ range: { from, to }, stepMs: step, metrics })
     const steps = width / step
     return { from, to, view: viewOf(history, { from, stepMs: step, steps }, bounds) }
   }
-  const [shown, hour] = await Promise.all([viewBack(widthMs, stepMs), viewBack(HOUR, 10 * SECOND)])
+  const [shown, hour] = await Promise.all([
+    viewBack(widthMs, stepMs, RANGE_METRICS),
+    viewBack(HOUR, 10 * SECOND, HOUR_METRICS),
+  ])
   const views = { range: shown.view, hour: hour.view }
   return {
     from: new Date(shown.from).toISOString(),
@@ -91,53 +123,3 @@ async function look(
 }
 
 const hasRequests = async (store: Store) => (await store.search({ limit: 1 })).requests.length > 0
-
-const histogram = (name: string) => [`${name}_bucket`, `${name}_count`, `${name}_sum`]
-
-/** Of the metrics that a panel shows. */
-const NAMES = [
-  'agentgateway_requests_total',
-  'agentgateway_gen_ai_client_token_usage_sum',
-  'agentgateway_gen_ai_client_token_details_total',
-  'agentgateway_gen_ai_client_cost_usd_total',
-  'agentgateway_cost_catalog_lookups_total',
-  'agentgateway_gen_ai_client_usage_source_total',
-  ...histogram('agentgateway_gen_ai_server_time_per_output_token'),
-  'agentgateway_request_duration_seconds_bucket',
-  'agentgateway_gen_ai_server_request_duration_bucket',
-  'agentgateway_gen_ai_server_time_to_first_token_bucket',
-  'agentgateway_retries_total',
-  'agentgateway_requests_in_flight',
-  'agentgateway_upstream_call_duration_seconds_bucket',
-  'agentgateway_upstream_connect_duration_seconds_bucket',
-  'tool_calls_total',
-  'tool_call_errors_total',
-  'list_calls_total',
-  'read_resource_calls_total',
-  'get_prompt_calls_total',
-  'agentgateway_mcp_request_duration_seconds_bucket',
-  'agentgateway_mcp_requests_total',
-  'agentgateway_mcp_target_up',
-  'agentgateway_mcp_sessions_active',
-  'agentgateway_mcp_target_restarts_total',
-  'agentgateway_config_synchronized',
-  'agentgateway_build_info',
-  'agentgateway_telemetry_dropped_total',
-  'agentgateway_metric_overflow_total',
-  'agentgateway_config_reloads_total',
-  'agentgateway_overhead_seconds_bucket',
-  'agentgateway_request_processing_seconds_bucket',
-  'agentgateway_response_processing_seconds_bucket',
-  'agentgateway_stream_chunk_delay_seconds_bucket',
-  'agentgateway_stream_stalled_seconds_total',
-  'agentgateway_event_loop_delay_seconds_bucket',
-  'process_resident_memory_bytes',
-  'agentgateway_heap_used_bytes',
-  'agentgateway_heap_total_bytes',
-  'agentgateway_heap_limit_bytes',
-  'process_cpu_seconds_total',
-  'agentgateway_gc_duration_seconds_sum',
-  'agentgateway_downstream_connections_active',
-  'agentgateway_downstream_connections_total',
-  'agentgateway_response_bytes_total',
-]

@@ -1,16 +1,7 @@
 /** What panels are built from: each says what it shows, and how that is found in the history. */
+import type { Labels } from '../../core/labels.ts'
 import type { OverviewPanel, OverviewUnit } from '../api-types.ts'
-import {
-  groups,
-  type Labels,
-  quantiles,
-  seriesSums,
-  sums,
-  total,
-  totalsBy,
-  type View,
-  type Where,
-} from './view.ts'
+import { groups, quantiles, seriesSums, sums, total, totalsBy, type View, type Where } from './view.ts'
 
 export interface Views {
   /** The range that is shown. */

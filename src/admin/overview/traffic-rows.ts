@@ -1,6 +1,7 @@
 /** Requests, tokens, cost, latency and how it ends: the rows of the Grafana dashboard, with its names. */
+import type { Labels } from '../../core/labels.ts'
 import { bars, graph, level, percentiles, type Row, rate, ratesBy, share, stat } from './panel.ts'
-import { is, isNot, type Labels, sums, total, totalsBy, type View } from './view.ts'
+import { is, isNot, sums, total, totalsBy, type View } from './view.ts'
 
 const REQUESTS = 'agentgateway_requests_total'
 const TOKENS = 'agentgateway_gen_ai_client_token_usage_sum'

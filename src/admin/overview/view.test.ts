@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { MetricHistory } from '../../store/types.ts'
-import { groups, is, parseLabels, quantiles, sums, total, totalsBy, viewOf } from './view.ts'
+import { groups, is, quantiles, sums, total, totalsBy, viewOf } from './view.ts'
 
 const RANGE = { from: 1000, stepMs: 10, steps: 3 }
 const BOUNDS = [0.1, 0.5, 1]
@@ -12,14 +12,6 @@ const history = (name: string, labels: string, ...points: [number, number][]): M
   points,
 })
 const view = (...all: MetricHistory[]) => viewOf(all, RANGE, () => BOUNDS)
-
-test.each([
-  { text: '', labels: {} },
-  { text: 'a="x",b_1="y"', labels: { a: 'x', b_1: 'y' } },
-  { text: String.raw`a="say \"hi\", b=\\c",d="line\nend"`, labels: { a: 'say "hi", b=\\c', d: 'line\nend' } },
-])('it reads the labels of $text', ({ text, labels }) => {
-  expect(parseLabels(text)).toEqual(labels)
-})
 
 describe('sums', () => {
   const seen = view(

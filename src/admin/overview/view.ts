@@ -4,9 +4,9 @@
  * What Prometheus computes from totals (`rate`, `increase`, `histogram_quantile`) is computed here from increments,
  * which need no extrapolation: a sum over a range is what was counted in it, to the last one.
  */
+import { type Labels, parseLabels } from '../../core/labels.ts'
 import type { MetricHistory } from '../../store/types.ts'
 
-export type Labels = Readonly<Record<string, string>>
 export type Where = (labels: Labels) => boolean
 
 export interface Series {
@@ -27,16 +27,6 @@ export interface ViewRange {
   readonly from: number
   readonly stepMs: number
   readonly steps: number
-}
-
-const LABEL = /([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"/g
-
-/** As scraped: `model="gpt-4o",token_type="input"`. */
-export function parseLabels(text: string): Labels {
-  const labels: Record<string, string> = {}
-  for (const [, name = '', value = ''] of text.matchAll(LABEL))
-    labels[name] = value.replace(/\\(.)/g, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped))
-  return labels
 }
 
 export function viewOf(

@@ -1,15 +1,17 @@
-/** How long the store takes when it is large: a million requests of thirty days. */
+/** How long the store takes when it is large: a million requests of thirty days, most of them in the last, of thousands of users. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { randomFinished, seeded } from './exchanges.fixture.ts'
-import { createStore } from './store.ts'
-import type { Finished, Store } from './types.ts'
+import { randomFinished, seeded } from '../../src/store/exchanges.fixture.ts'
+import { createStore } from '../../src/store/store.ts'
+import type { Finished, Store } from '../../src/store/types.ts'
 
 const REQUESTS = 1_000_000
 const DAY_MS = 86_400_000
 const DAYS = 30
+const LAST_DAY = 700_000
+const USERS = 5000
 const MAX_MS = 200
 
 /** Drawn from again and again, each time with ids and a time of its own: making a million takes too long. */
@@ -32,15 +34,21 @@ const hex = () =>
     .toString(16)
     .padStart(16, '0')
 
+function timeOf(index: number): number {
+  const early = REQUESTS - LAST_DAY
+  if (index < early) return from + (index / early) * (DAYS - 1) * DAY_MS
+  return until - DAY_MS + ((index - early) / LAST_DAY) * DAY_MS
+}
+
 function drawn({ exchange, ...rest }: Finished, index: number): Finished {
   const durationMs = (exchange.endedAt ?? 0) - exchange.startedAt
   return {
     ...rest,
     exchange: {
       ...exchange,
-      startedAtEpochMs: from + (index / REQUESTS) * DAYS * DAY_MS - durationMs,
+      startedAtEpochMs: timeOf(index) - durationMs,
       trace: { ...exchange.trace, traceId: index === 1234 ? RARE_TRACE : hex() + hex() },
-      user: index === 4321 ? 'rare' : exchange.user,
+      user: index === 4321 ? 'rare' : exchange.user && `user-${Math.floor(random() ** 2 * USERS)}`,
     },
     payload: index % 10_000 === 0 ? { request: '{"model":"gpt-4o"}', response: undefined } : undefined,
   }
@@ -102,7 +110,7 @@ const QUERIES: readonly (readonly [name: string, query: () => Promise<unknown>])
   ['the newest', () => store.search({ limit: 100 })],
   ['a page in the middle', () => store.search({ limit: 100, ...(middle && { before: middle }) })],
   ['a range of a day', () => store.search({ limit: 100, range: { from, to: from + DAY_MS } })],
-  ['following', () => store.search({ limit: 100, ...(middle && { after: middle }) })],
+  ['following', () => store.follow({ limit: 100, after: middle })],
   ['failed ones', () => store.search({ limit: 100, filters: { failed: true } })],
   [
     'failed ones of a status that none has',
@@ -133,7 +141,7 @@ const QUERIES: readonly (readonly [name: string, query: () => Promise<unknown>])
   ['a text that is not there', () => store.search({ limit: 100, filters: { text: 'no such words' } })],
   [
     'a text while following',
-    () => store.search({ limit: 100, filters: { text: 'no such words' }, ...(middle && { after: middle }) }),
+    () => store.follow({ limit: 100, filters: { text: 'no such words' }, after: middle }),
   ],
   ['one request', () => store.get(middle?.id ?? '')],
   ['all of a trace', () => store.trace(RARE_TRACE)],
@@ -154,8 +162,8 @@ const QUERIES: readonly (readonly [name: string, query: () => Promise<unknown>])
   ],
   ['a month by days and user', () => store.summary({ range: month, bucketMs: DAY_MS, groupBy: ['user'] })],
   [
-    'a month by user and model',
-    () => store.summary({ range: month, bucketMs: DAYS * DAY_MS, groupBy: ['user', 'requestModel'] }),
+    'a day by user and model',
+    () => store.summary({ range: day, bucketMs: DAY_MS, groupBy: ['user', 'requestModel'] }),
   ],
   [
     'a month of one user',
@@ -177,6 +185,31 @@ const QUERIES: readonly (readonly [name: string, query: () => Promise<unknown>])
     'a day by five minutes and model',
     () => store.summary({ range: day, bucketMs: 300_000, groupBy: ['requestModel'] }),
   ],
+  ...(['requestModel', 'provider', 'key', 'user', 'operation', 'outcome'] as const).flatMap((field) =>
+    ([0.25, 1, 7, 30] as const).map(
+      (days) =>
+        [
+          `costs of ${days} days by ${field}`,
+          () =>
+            store.summary({
+              range: { from: until - days * DAY_MS, to: until },
+              bucketMs: (days * DAY_MS) / 60,
+              groupBy: [field],
+            }),
+        ] as const,
+    ),
+  ),
+  [
+    'costs of a day of a provider by user',
+    () =>
+      store.summary({
+        range: day,
+        bucketMs: DAY_MS / 60,
+        groupBy: ['user'],
+        filters: { provider: ['openai'] },
+      }),
+  ],
+  ['the total of a day', () => store.summary({ range: day, bucketMs: DAY_MS, groupBy: [] })],
   ['values', () => store.values(month)],
   [
     'history',
@@ -184,7 +217,7 @@ const QUERIES: readonly (readonly [name: string, query: () => Promise<unknown>])
       store.history({
         range: { from: until - 3_600_000, to: until },
         stepMs: 10_000,
-        names: ['metric_1', 'metric_2', 'metric_3'],
+        metrics: { metric_1: ['route'], metric_2: ['route'], metric_3: ['route'] },
       }),
   ],
   ['status', () => store.status()],

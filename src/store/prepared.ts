@@ -1,0 +1,51 @@
+/** What is to be written, read once however often it is tried. */
+import type { Batch } from './messages.ts'
+import { type RequestRecord, readRecord } from './record.ts'
+import type { MetricSample } from './types.ts'
+
+export interface Prepared {
+  readonly records: readonly RequestRecord[]
+  /** Of the records. The same with every try: they tell whether one that was thought to have failed has succeeded. */
+  readonly ids: readonly string[]
+  readonly samples: readonly MetricSample[]
+}
+
+/** `lost` are records that cannot be read. */
+export function prepare(
+  batches: readonly Batch[],
+  newId: (completedAt: number) => string,
+): { readonly prepared: Prepared; readonly lost: number } {
+  const records: RequestRecord[] = []
+  let lost = 0
+  for (const json of batches.flatMap((batch) => batch.records)) {
+    try {
+      records.push(readRecord(json))
+    } catch {
+      lost += 1
+    }
+  }
+  const ids = records.map(({ completedAt }) => newId(completedAt))
+  const samples = batches.flatMap((batch) => batch.samples.map((json) => JSON.parse(json) as MetricSample))
+  return { prepared: { records, ids, samples }, lost }
+}
+
+/** Halves, to find what is to blame; undefined for one thing alone. */
+export function halves({ records, ids, samples }: Prepared): readonly Prepared[] | undefined {
+  if (records.length > 0 && samples.length > 0) {
+    return [
+      { records, ids, samples: [] },
+      { records: [], ids: [], samples },
+    ]
+  }
+  const size = Math.max(records.length, samples.length)
+  if (size < 2) return undefined
+  const middle = Math.ceil(size / 2)
+  return [
+    [0, middle],
+    [middle, size],
+  ].map(([from, to]) => ({
+    records: records.slice(from, to),
+    ids: ids.slice(from, to),
+    samples: samples.slice(from, to),
+  }))
+}

@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest'
+import { finished, httpExchange } from './exchanges.fixture.ts'
+import type { Prepared } from './prepared.ts'
+import { writeRecord } from './record.ts'
+import { createWriter, type Outcome } from './writer.ts'
+
+const record = (path: string) => writeRecord(finished(httpExchange({ completedAt: 1e12, path })))
+const paths = ({ records }: Prepared) => records.map(({ exchange }) => exchange.path)
+
+function writer(outcomeOf: (prepared: Prepared) => Outcome) {
+  const kept: string[] = []
+  const done: (readonly [batches: number, lost: number])[] = []
+  const made = createWriter({
+    async write(prepared) {
+      const outcome = outcomeOf(prepared)
+      if (outcome === 'kept') kept.push(...paths(prepared))
+      return outcome
+    },
+    onDone: (...told) => done.push(told),
+  })
+  return { made, kept, done }
+}
+
+describe('a writer', () => {
+  test('loses of what is refused only what is to blame', async () => {
+    const { made, kept, done } = writer((prepared) =>
+      paths(prepared).some((path) => path === '/7' || path === '/70') ? 'refused' : 'kept',
+    )
+    const all = Array.from({ length: 100 }, (_, index) => `/${index}`)
+    made.add({ records: all.map(record), samples: [] })
+    await made.tried()
+    expect(kept).toEqual(all.filter((path) => path !== '/7' && path !== '/70'))
+    expect(done).toEqual([[1, 2]])
+  })
+
+  test('does not try for ever where all is refused', async () => {
+    let tries = 0
+    const { made, done } = writer(() => {
+      tries += 1
+      return 'refused'
+    })
+    made.add({ records: Array.from({ length: 2000 }, (_, index) => record(`/${index}`)), samples: [] })
+    await made.tried()
+    expect(done).toEqual([[1, 2000]])
+    expect(tries).toBeLessThan(100)
+  })
+
+  test('tries again what may succeed later, by itself, in order and with the same ids', async () => {
+    let works = false
+    const ids: string[] = []
+    const { made, kept, done } = writer((prepared) => {
+      ids.push(...prepared.ids)
+      return works ? 'kept' : 'later'
+    })
+    made.add({ records: [record('/1')], samples: [] })
+    await made.tried()
+    made.add({ records: [record('/2')], samples: [] })
+    expect([kept, done]).toEqual([[], []])
+    works = true
+    await expect.poll(() => kept).toEqual(['/1', '/2'])
+    expect(new Set(ids).size).toBe(2)
+    expect(done.reduce((sum, [batches]) => sum + batches, 0)).toBe(2)
+    await made.close()
+  })
+
+  test('tries once for all who wait', async () => {
+    let tries = 0
+    const { made } = writer(() => {
+      tries += 1
+      return 'later'
+    })
+    made.add({ records: [record('/1')], samples: [] })
+    await Promise.all(Array.from({ length: 20 }, () => made.tried()))
+    expect(tries).toBeLessThanOrEqual(3)
+    await made.close()
+  })
+})

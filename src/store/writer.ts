@@ -1,0 +1,129 @@
+/**
+ * What waits in the worker to be written, in the order in which it came.
+ *
+ * What fails for a while is tried again and again: the outbox on the main thread bounds how much can wait. What the
+ * database refuses is halved until what is to blame is found, and that alone is lost.
+ */
+import { setImmediate } from 'node:timers/promises'
+import type { Batch } from './messages.ts'
+import { halves, type Prepared, prepare } from './prepared.ts'
+import { createIds } from './request-ids.ts'
+
+/** Records that go into one transaction when several batches wait: it is not to last longer than people wait. */
+const MAX_TOGETHER = 10_000
+
+const FIRST_RETRY_MS = 250
+const LAST_RETRY_MS = 5000
+
+/** So many in a row without a success, and the rest is given up as well. */
+const MAX_REFUSALS = 40
+
+/** `refused`: it will not succeed later either. */
+export type Outcome = 'kept' | 'later' | 'refused'
+
+export interface Writer {
+  readonly add: (batch: Batch) => void
+  /** Resolves when all that was added has been tried. */
+  readonly tried: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+export interface WriterOptions {
+  /** Never rejects. */
+  readonly write: (prepared: Prepared) => Promise<Outcome>
+  readonly onDone: (batches: number, lost: number) => void
+}
+
+export function createWriter({ write, onDone }: WriterOptions): Writer {
+  const newId = createIds()
+  const waiting: Batch[] = []
+  /** Under way, of so many batches. */
+  let parts: Prepared[] = []
+  let batches = 0
+  let lost = 0
+  let refusals = 0
+  let running: Promise<void> | undefined
+  let next: Promise<void> | undefined
+  let retry: NodeJS.Timeout | undefined
+  let retryMs = FIRST_RETRY_MS
+
+  function take(): void {
+    const together: Batch[] = []
+    let size = 0
+    for (let first = waiting[0]; first !== undefined && size < MAX_TOGETHER; first = waiting[0]) {
+      together.push(first)
+      size += first.records.length
+      waiting.shift()
+    }
+    batches = together.length
+    if (batches === 0) return
+    const read = prepare(together, newId)
+    parts = [read.prepared]
+    lost = read.lost
+  }
+
+  /** False when it has to wait. */
+  async function writeNext(part: Prepared): Promise<boolean> {
+    const outcome = await write(part)
+    if (outcome === 'later') return false
+    refusals = outcome === 'kept' ? 0 : refusals + 1
+    const smaller = outcome === 'refused' && refusals <= MAX_REFUSALS ? halves(part) : []
+    if (outcome === 'refused' && (smaller === undefined || smaller.length === 0)) lost += part.records.length
+    parts = [...(smaller ?? []), ...parts.slice(1)]
+    return true
+  }
+
+  async function writeAll(): Promise<void> {
+    clearTimeout(retry)
+    retry = undefined
+    for (;;) {
+      if (parts.length === 0) {
+        // The other messages that have come are read first: their records go into the same transaction.
+        await setImmediate()
+        take()
+      }
+      const [part] = parts
+      if (part === undefined) return
+      if (!(await writeNext(part))) {
+        retry = setTimeout(() => void tried(), retryMs)
+        retryMs = Math.min(LAST_RETRY_MS, retryMs * 2)
+        return
+      }
+      retryMs = FIRST_RETRY_MS
+      if (parts.length > 0) continue
+      onDone(batches, lost)
+      batches = 0
+      lost = 0
+      refusals = 0
+    }
+  }
+
+  function start(): Promise<void> {
+    running = writeAll().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+
+  /** One attempt at a time; whoever comes during one waits for the next, together. */
+  function tried(): Promise<void> {
+    if (running === undefined) return start()
+    next ??= running.then(() => {
+      next = undefined
+      return start()
+    })
+    return next
+  }
+
+  return {
+    add(batch) {
+      waiting.push(batch)
+      if (retry === undefined) void tried()
+    },
+    tried,
+    async close() {
+      await tried()
+      clearTimeout(retry)
+    },
+  }
+}
