@@ -2,7 +2,7 @@
  * The commands and flags of `fly` that the project uses, as its documentation has them: https://fly.io/docs/flyctl/cmd/
  * (of August 2026). The true ones take a value.
  */
-export const FLAGS: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
+const FLAGS: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
   'auth whoami': {},
   'auth login': {},
   'apps list': { '--quiet': false },
