@@ -32,13 +32,15 @@ export function CostsPage() {
   const grouping = GROUPINGS.find(({ id }) => id === query.get('by')) ?? GROUPINGS[0]
   const costs = useQuery(
     JSON.stringify([spanQuery(span), grouping.id]),
-    (signal) => {
+    async (signal) => {
       const body: AnalyticsQuery = {
         timeRange: toTimeRange(span, Date.now()),
         groupBy: [grouping.by],
         bucketCount: BUCKETS,
       }
-      return post<Analytics>('/api/logs/analytics/summary', body, signal)
+      const analytics = await post<Analytics>('/api/logs/analytics/summary', body, signal)
+      // Until the next answer is there the last one is shown: under its own name.
+      return { analytics, grouping }
     },
     { pollMs: POLL_MS },
   )
@@ -60,7 +62,7 @@ export function CostsPage() {
     >
       <div class="stack wide">
         <Loaded query={costs} what="The costs cannot be shown" skeleton={<Skeleton height={240} count={2} />}>
-          {(analytics) =>
+          {({ analytics, grouping: shown }) =>
             analytics.total.requests === 0 ? (
               <Empty title="No request in this time">
                 <p>
@@ -70,7 +72,7 @@ export function CostsPage() {
                 <CurlExample />
               </Empty>
             ) : (
-              <Costs analytics={analytics} grouping={grouping} />
+              <Costs analytics={analytics} grouping={shown} />
             )
           }
         </Loaded>
