@@ -7,6 +7,7 @@ import type { UpstreamTarget, UpstreamTls } from './core/upstream.ts'
 import type { McpAuthorizationConfig } from './mcp/authorization.ts'
 import type { McpSource } from './mcp/source.ts'
 import { type BackendAuth, backendAuth } from './policies/backend-auth.ts'
+import type { Limits } from './policies/rate-limit.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
 import type { BackendTls } from './upstream/schema.ts'
 
@@ -21,6 +22,7 @@ export interface Context {
   readonly readText: ReadText
   readonly targets: UpstreamTarget[]
   readonly mcp: McpSource[]
+  readonly limits: Limits
 }
 
 export function readAt(context: Pick<Context, 'readText'>, path: KeyPath, file: string): string {

@@ -48,6 +48,7 @@ import { cors } from './policies/cors.ts'
 import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
+import { createLimits, type Limits, rateLimit } from './policies/rate-limit.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
 import { urlRewrite } from './policies/url-rewrite.ts'
 import {
@@ -264,14 +265,20 @@ function oneBackend(
   return hostBackend(context, host, name ?? host, layers, own, weight)
 }
 
-/** The route phase, in upstream's order: cors, keys, header modifiers, rewrite, direct response. */
-function routePolicies(context: Context, config: RoutePolicies | undefined, path: KeyPath): Policy[] {
+/** The route phase, in upstream's order: cors, keys, limits, header modifiers, rewrite, direct response. */
+function routePolicies(
+  context: Context,
+  config: RoutePolicies | undefined,
+  { place, path }: { readonly place: string; readonly path: KeyPath },
+): Policy[] {
   const compiled: Policy[] = []
   if (config?.cors !== undefined) compiled.push(cors(config.cors))
   if (config?.apiKey !== undefined) {
     const at = [...path, 'apiKey', 'keys']
     compiled.push(apiKey(config.apiKey, (key, index) => secretAt(context, [...at, index, 'key'], key)))
   }
+  for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
+    compiled.push(rateLimit(limit, context.limits.at(`${place} ${index}`, limit)))
   if (config?.requestHeaderModifier !== undefined)
     compiled.push(requestHeaderModifier(config.requestHeaderModifier))
   if (config?.responseHeaderModifier !== undefined)
@@ -303,9 +310,13 @@ function oneRoute(
   const backends = (config.backends ?? []).map((backend, position) =>
     oneBackend(context, backend, surroundings, [...path, 'backends', position]),
   )
+  const name = `default/${config.name ?? `route${index}`}`
   const target: Route = {
-    name: `default/${config.name ?? `route${index}`}`,
-    policies: routePolicies(context, config.policies, policiesPath),
+    name,
+    policies: routePolicies(context, config.policies, {
+      place: [...path.slice(0, -2), name].join(' '),
+      path: policiesPath,
+    }),
     backends,
     totalWeight: backends.reduce((sum, backend) => sum + backend.weight, 0),
     timeouts: timeouts(config.policies?.timeout),
@@ -361,9 +372,10 @@ function mcpBind(context: Context, config: McpSectionConfig): Bind {
   const layers = outermost(config.policies, ['mcp', 'policies'])
   const mcp = mcpSource(context, config, { layers, path: ['mcp'], name: 'mcp', hostnames: [] })
   const backend: Backend = { name: mcp.name, mcp, llm: undefined, policies: [], weight: 1 }
+  const name = 'internal/default'
   const target: Route = {
-    name: 'internal/default',
-    policies: routePolicies(context, config.policies, ['mcp', 'policies']),
+    name,
+    policies: routePolicies(context, config.policies, { place: name, path: ['mcp', 'policies'] }),
     backends: [backend],
     totalWeight: 1,
     timeouts: timeouts(config.policies?.timeout),
@@ -384,9 +396,13 @@ function mcpBind(context: Context, config: McpSectionConfig): Bind {
   }
 }
 
-/** Throws `ConfigProblem`. */
-export function compile(config: Config, readText: ReadText): Snapshot {
-  const context: Context = { config, readText, targets: [], mcp: [] }
+/** Throws `ConfigProblem`. `limits` hold what outlives a reload. */
+export function compile(
+  config: Config,
+  readText: ReadText,
+  limits: Limits = createLimits(() => performance.now()),
+): Snapshot {
+  const context: Context = { config, readText, targets: [], mcp: [], limits }
   const binds = (config.binds ?? []).map((bind, index): Bind => {
     const listeners = bind.listeners.map((listener, position) =>
       oneListener(context, listener, position, ['binds', index, 'listeners', position]),

@@ -29,6 +29,9 @@ import type { RequestHead } from './policies/policy.ts'
 import type { Matched } from './route/match.ts'
 import type { Pricing } from './usage/price.ts'
 
+/** Of a request's text, roughly: what is reserved is settled by what was used. */
+const BYTES_PER_TOKEN = 4
+
 export interface FlowDependencies {
   readonly upstreams: Upstreams
   readonly serveMcp: (source: McpSource, request: McpRequest) => Promise<void>
@@ -189,6 +192,7 @@ class Flow {
       authority: undefined,
       headers: withoutHopByHop(headers),
       matchedPrefix: matched.prefix,
+      apiKey: undefined,
     }
     this.#head = head
     const backend = pickBackend(route, this.#deps.random)
@@ -312,11 +316,19 @@ class Flow {
         this.#exchange.llm = plan.facts
         this.#exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
         if (this.#deps.keepsPayloads()) this.#asked = plan.clientBody
+        this.#estimate(head, plan, body.length)
         this.#noteDropped(plan)
         if (plan.countLocally) this.#countLocally(plan)
         else this.#send(backend, head, plan, plan, waitedMs)
       })
     })
+  }
+
+  #estimate(head: RequestHead, plan: LlmPlan, bytes: number): void {
+    const policies = this.#matched?.target.policies ?? []
+    if (policies.every(({ onModelRequest }) => onModelRequest === undefined)) return
+    const tokens = Math.ceil(bytes / BYTES_PER_TOKEN) + (plan.facts.parameters.maxTokens ?? 0)
+    for (const policy of policies) policy.onModelRequest?.(head, tokens)
   }
 
   #noteDropped(plan: LlmPlan): void {
@@ -444,9 +456,7 @@ class Flow {
     // What is left of the request is not read: the connection cannot serve another one.
     if (!this.#request.complete) this.#client.closeAfterwards()
     const format = this.#errorFormat
-    const headers: Headers = {}
-    if (fault.code === 'method_not_allowed') headers.allow = fault.message.endsWith('GET') ? 'GET' : 'POST'
-    if (fault.code === 'unauthenticated') headers['www-authenticate'] = 'Bearer'
+    const headers: Headers = { ...fault.headers }
     headers['content-type'] = format === undefined ? 'text/plain; charset=utf-8' : 'application/json'
     const { status, message, code } = fault
     const body =
@@ -513,6 +523,7 @@ class Flow {
     } catch (error) {
       this.#deps.unexpected(error)
     } finally {
+      for (const policy of this.#matched?.target.policies ?? []) policy.onFinished?.(exchange)
       this.#deps.finished(this.#exchange, this.#payload())
     }
   }

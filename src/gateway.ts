@@ -19,6 +19,7 @@ import { createFlows, type Payload } from './flow.ts'
 import { startKeeping } from './keeping.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
 import { createMcp } from './mcp/runtime.ts'
+import { createLimits } from './policies/rate-limit.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -118,7 +119,8 @@ const familyOf = (lookup: Settings['dnsLookupFamily']) =>
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { settings, logger, environment, version } = options
   let { config } = options
-  let snapshot = compile(config, options.readText)
+  const limits = createLimits(() => performance.now())
+  let snapshot = compile(config, options.readText, limits)
   const adminToken = adminTokenFor(settings, options.readText)
 
   // 7 telemetry first: every stage below reports to it.
@@ -456,7 +458,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       readiness: side.ports.readiness,
     }),
     async reload(nextConfig) {
-      const next = compile(nextConfig, options.readText)
+      const next = compile(nextConfig, options.readText, limits)
       const prepared = mcp.prepare(next.mcp)
       await applyBinds(next.binds)
       adopt(next, nextConfig)

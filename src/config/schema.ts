@@ -16,6 +16,7 @@ import { backendAuthSchema } from '../policies/backend-auth.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
+import { localRateLimitSchema } from '../policies/rate-limit.ts'
 import { timeoutSchema } from '../policies/timeout.ts'
 import { urlRewriteSchema } from '../policies/url-rewrite.ts'
 import { matchSchema } from '../route/schema.ts'
@@ -33,6 +34,7 @@ const routePoliciesSchema = z.strictObject({
   backendAuth: backendAuthSchema.optional(),
   backendTLS: orEmpty(backendTlsSchema).optional(),
   cors: corsSchema.optional(),
+  localRateLimit: localRateLimitSchema.optional(),
   timeout: timeoutSchema.optional(),
   requestHeaderModifier: headerModifierSchema.optional(),
   responseHeaderModifier: headerModifierSchema.optional(),

@@ -35,7 +35,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: 'mcp.policies',
     open: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], policies: {',
     close: '}}',
-    keys: ['mcpGuardrails', 'jwtAuth', 'localRateLimit'],
+    keys: ['mcpGuardrails', 'jwtAuth', 'remoteRateLimit'],
   },
   {
     place: 'mcp.targets[0].policies',
@@ -106,7 +106,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     close: '}}]}]}]',
     keys: [
       ...['requestRedirect', 'requestMirror', 'authorization', 'jwtAuth', 'basicAuth'],
-      ...['oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'localRateLimit', 'remoteRateLimit'],
+      ...['oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'remoteRateLimit'],
       ...['transformations', 'csrf', 'buffer', 'retry', 'delay', 'backendTunnel', 'a2a'],
     ],
   },

@@ -102,7 +102,6 @@ const REFUSALS: readonly Refusal[] = [
       'mcpGuardrails',
       'extAuthz',
       'extProc',
-      'localRateLimit',
       'remoteRateLimit',
       'transformations',
       'csrf',

@@ -105,6 +105,7 @@ export const FAULTS = {
     errorType: 'policy_rejected',
     outcome: 'rejected',
   },
+  rate_limited: { status: 429, reason: 'RateLimit', errorType: 'policy_rejected', outcome: 'rejected' },
   listener_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   route_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   method_not_allowed: {
@@ -182,11 +183,18 @@ export type FaultCode = keyof typeof FAULTS
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'
   readonly code: FaultCode
+  /** Of the answer, in lower case. */
+  readonly headers: Readonly<Record<string, string>>
 
   /** `message` is shown to the client; `cause` never is. */
-  constructor(code: FaultCode, message: string, options: ErrorOptions = {}) {
+  constructor(
+    code: FaultCode,
+    message: string,
+    { headers = {}, ...options }: ErrorOptions & { readonly headers?: Readonly<Record<string, string>> } = {},
+  ) {
     super(message, options)
     this.code = code
+    this.headers = headers
   }
 
   get status(): number {

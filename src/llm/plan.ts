@@ -212,7 +212,9 @@ const STREAM_OPTIONS = Buffer.from('"stream_options":{"include_usage":true},')
 
 function requirePost(method: string): void {
   if (method === 'POST') return
-  throw new GatewayError('method_not_allowed', `method ${method} is not allowed here, use POST`)
+  throw new GatewayError('method_not_allowed', `method ${method} is not allowed here, use POST`, {
+    headers: { allow: 'POST' },
+  })
 }
 
 /** Pin, overrides, defaults, alias and prompts. `changed` is false when the client's own bytes can go on. */
@@ -404,7 +406,13 @@ export function planLlm(backend: LlmBackend, request: LlmRequest): LlmPlan {
       return detectPlan(backend, request)
     case 'models':
       if (request.method !== 'GET')
-        throw new GatewayError('method_not_allowed', `method ${request.method} is not allowed here, use GET`)
+        throw new GatewayError(
+          'method_not_allowed',
+          `method ${request.method} is not allowed here, use GET`,
+          {
+            headers: { allow: 'GET' },
+          },
+        )
       return rawPlan(
         backend,
         request,

@@ -84,7 +84,8 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
   const expected = places.map((place) => `${place.header}: ${place.prefix}KEY`).join(' or ')
 
   return {
-    onRequest({ headers, exchange }) {
+    onRequest(head) {
+      const { headers, exchange } = head
       let isPresent = false
       let found: { readonly hashed: string; readonly metadata: Metadata } | undefined
       for (const place of places) {
@@ -99,10 +100,14 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
         delete headers[place.header]
       }
       // Only what was checked says who it is: another credential of the request is the client's own word.
-      if (found !== undefined) identify(exchange, found.hashed, found.metadata)
-      else if (config.mode === 'strict' || (config.mode === 'optional' && isPresent)) {
+      if (found !== undefined) {
+        identify(exchange, found.hashed, found.metadata)
+        head.apiKey = found.metadata
+      } else if (config.mode === 'strict' || (config.mode === 'optional' && isPresent)) {
         exchange.key = undefined
-        throw new GatewayError('unauthenticated', isPresent ? WRONG : `${MISSING}, expected ${expected}`)
+        throw new GatewayError('unauthenticated', isPresent ? WRONG : `${MISSING}, expected ${expected}`, {
+          headers: { 'www-authenticate': 'Bearer' },
+        })
       }
       return undefined
     },

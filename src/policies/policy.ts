@@ -18,6 +18,8 @@ export interface RequestHead {
   readonly headers: Headers
   /** The pattern that matched, for prefix rewriting: the literal prefix, or undefined for exact and regex matches. */
   readonly matchedPrefix: string | undefined
+  /** What the configuration says of the key that was presented; undefined without one. */
+  apiKey: Readonly<Record<string, unknown>> | undefined
 }
 
 /** An answer given without asking an upstream. */
@@ -27,7 +29,12 @@ export interface DirectReply {
   readonly body: string
 }
 
+/** Any step may throw a `GatewayError`, which then is the answer. */
 export interface Policy {
   readonly onRequest?: (head: RequestHead) => DirectReply | undefined
+  /** Once it is known what a model is asked; `tokens` is an estimate of what that may cost at most. */
+  readonly onModelRequest?: (head: RequestHead, tokens: number) => void
   readonly onResponse?: (headers: Headers, request: RequestHead) => void
+  /** After all else, once, for each request that `onRequest` has seen. */
+  readonly onFinished?: (exchange: Exchange) => void
 }

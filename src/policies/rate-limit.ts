@@ -1,0 +1,145 @@
+/**
+ * How much: token buckets, for requests or for the tokens of models, one for all or one for each key.
+ *
+ * What a request will cost in tokens is reserved when it is known what it asks, and settled when it has ended: bursts
+ * cannot overshoot, and in the end exactly what was used has been taken.
+ */
+import { z } from 'zod'
+import { type CelExpression, compileCel, type Names } from '../core/cel.ts'
+import { GatewayError } from '../core/errors.ts'
+import type { Exchange } from '../core/exchange.ts'
+import type { Headers } from '../core/headers.ts'
+import { durationMs } from '../core/schema.ts'
+import { type Bucket, type Buckets, createBuckets } from './buckets.ts'
+import type { Policy, RequestHead } from './policy.ts'
+
+const NAMES: Names = {
+  request: { method: true, host: true, path: true, headers: true },
+  source: { address: true },
+  apiKey: true,
+}
+
+const keyExpression = z.string().superRefine((source, context) => {
+  try {
+    compileCel(source, NAMES)
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error)
+    context.addIssue({ code: 'custom', message: `not a usable CEL expression: ${problem}` })
+  }
+})
+
+const limitSchema = z.strictObject({
+  maxTokens: z.int().positive(),
+  tokensPerFill: z.int().positive(),
+  fillInterval: durationMs.refine((interval) => interval > 0, { error: 'expected a duration above 0s' }),
+  type: z.enum(['requests', 'tokens']).default('requests'),
+  key: keyExpression.optional(),
+})
+
+export const localRateLimitSchema = z.array(limitSchema).min(1, { error: 'expected at least one limit' })
+export type RateLimitConfig = z.output<typeof limitSchema>
+
+/** Of all limits, by their place: they outlive a reload. */
+export interface Limits {
+  readonly at: (place: string, config: RateLimitConfig) => Buckets
+}
+
+export function createLimits(now: () => number): Limits {
+  const known = new Map<string, Buckets>()
+  return {
+    at(place, { maxTokens, tokensPerFill, fillInterval, type }) {
+      const shape = { capacity: maxTokens, perFill: tokensPerFill, intervalMs: fillInterval }
+      const name = `${place} ${type}`
+      const buckets = known.get(name)
+      if (buckets === undefined) {
+        const created = createBuckets(shape, now)
+        known.set(name, created)
+        return created
+      }
+      buckets.reshape(shape)
+      return buckets
+    },
+  }
+}
+
+/** Whoever has no key, or none that is a text or a number, shares one bucket with all others of that kind. */
+const NOBODY = ''
+
+function keyOf(key: CelExpression | undefined, { exchange, headers, apiKey }: RequestHead): string {
+  if (key === undefined) return NOBODY
+  const { method, host, path, clientAddress } = exchange
+  try {
+    const value = key.evaluate({
+      request: { method, host, path, headers },
+      source: { address: clientAddress },
+      ...(apiKey !== undefined && { apiKey }),
+    })
+    return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint'
+      ? `=${value}`
+      : NOBODY
+  } catch {
+    return NOBODY
+  }
+}
+
+const seconds = (milliseconds: number) => String(Math.ceil(milliseconds / 1000))
+
+function describe(headers: Headers, buckets: Buckets, bucket: Bucket): void {
+  const remaining = Math.max(0, Math.floor(bucket.level))
+  const told = headers['x-ratelimit-remaining']
+  // Of several limits the one that is nearest.
+  if (typeof told === 'string' && Number(told) <= remaining) return
+  headers['x-ratelimit-limit'] = String(buckets.shape().capacity)
+  headers['x-ratelimit-remaining'] = String(remaining)
+  headers['x-ratelimit-reset'] = seconds(buckets.fullInMs(bucket))
+}
+
+function refuse(buckets: Buckets, bucket: Bucket, wanted: number): never {
+  const headers = { 'retry-after': seconds(Math.max(1, buckets.hasInMs(bucket, wanted))) }
+  throw new GatewayError('rate_limited', 'rate limit exceeded', { headers })
+}
+
+/** Of a request whose body has not been judged yet there is nothing to take: one token has to be there. */
+const AT_LEAST = 1
+
+function tokensOf({ llm }: Exchange): number {
+  const usage = llm?.usage
+  // Input includes what was read from and written to the cache.
+  return usage === undefined ? 0 : usage.inputTokens + usage.outputTokens
+}
+
+export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
+  const key = config.key === undefined ? undefined : compileCel(config.key, NAMES)
+  /** What is under way, with what was taken for it. */
+  const reserved = new WeakMap<Exchange, { readonly bucket: Bucket; taken: number }>()
+  const ofTokens = config.type === 'tokens'
+
+  return {
+    onRequest(head) {
+      const bucket = buckets.of(keyOf(key, head))
+      reserved.set(head.exchange, { bucket, taken: 0 })
+      if (ofTokens) {
+        if (bucket.level < AT_LEAST) refuse(buckets, bucket, AT_LEAST)
+      } else if (!buckets.take(bucket, 1)) refuse(buckets, bucket, 1)
+      return undefined
+    },
+    onModelRequest(head, estimate) {
+      const own = reserved.get(head.exchange)
+      if (!ofTokens || own === undefined) return
+      // What is larger than the whole bucket passes when that is full: it would never pass otherwise.
+      const wanted = Math.min(estimate, buckets.shape().capacity)
+      if (!buckets.take(own.bucket, wanted)) refuse(buckets, own.bucket, wanted)
+      own.taken = wanted
+    },
+    onResponse(headers, { exchange }) {
+      const own = reserved.get(exchange)
+      if (own !== undefined) describe(headers, buckets, buckets.refreshed(own.bucket))
+    },
+    onFinished(exchange) {
+      const own = reserved.get(exchange)
+      if (!ofTokens || own === undefined) return
+      reserved.delete(exchange)
+      buckets.settle(own.bucket, own.taken - tokensOf(exchange))
+    },
+  }
+}
