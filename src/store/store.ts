@@ -1,6 +1,7 @@
 /**
  * The request store's face on the main thread, where all it does is to write JSON and post it to its worker.
  */
+import { workerUrl } from '../core/worker-url.ts'
 import type { KeptStatus } from './keeper.ts'
 import { type Location, locate, withoutPassword } from './location.ts'
 import type { Question } from './messages.ts'
@@ -24,13 +25,11 @@ const GRACE_MS = 1000
  * merely away is waited for, see `status`.
  */
 export function createStore(options: StoreOptions): Promise<Store> {
-  // The sources run as they are in development and compiled in the package.
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  return startStore(options, new URL(`./store-worker.${extension}`, import.meta.url))
+  return startStore(options, workerUrl('store-worker', import.meta.url))
 }
 
 /** With a worker of the caller's choice. */
-export async function startStore(options: StoreOptions, workerUrl: URL): Promise<Store> {
+export async function startStore(options: StoreOptions, codeUrl: URL): Promise<Store> {
   const { url, maxConnections, retention, log } = options
   const location = locate(url)
   const settings = { location, maxConnections, retention }
@@ -55,7 +54,7 @@ export async function startStore(options: StoreOptions, workerUrl: URL): Promise
 
   const outbox = createOutbox((batch) => link.post({ type: 'write', batch }), onDropped)
   const link = linkWorker({
-    workerUrl,
+    workerUrl: codeUrl,
     settings,
     onReady: outbox.flush,
     onMessage(message) {

@@ -5,6 +5,7 @@
  * labelled as one (`usage_source`).
  */
 import { Worker } from 'node:worker_threads'
+import { workerUrl } from '../core/worker-url.ts'
 import type { CountReply, CountRequest } from './tokenizer-worker.ts'
 
 export interface Estimator {
@@ -35,9 +36,7 @@ export function createEstimator(): Estimator {
   }
 
   function start(): Worker {
-    // The sources run as they are in development and compiled in the package.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    const started = new Worker(new URL(`./tokenizer-worker.${extension}`, import.meta.url))
+    const started = new Worker(workerUrl('tokenizer-worker', import.meta.url))
     started.unref()
     started.on('message', ({ id, counts }: CountReply) => {
       const asked = pending.get(id)
