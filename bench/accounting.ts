@@ -40,11 +40,11 @@ export function cpuMs(pid: number): number | undefined {
   )
 }
 
-/** Ids of a process's threads that have this priority. */
-export const threadsOfNiceness = (pid: number, niceness: number): readonly string[] =>
-  readdirSync(`/proc/${pid}/task`).filter(
-    (thread) => fieldsOf(`${pid}/task/${thread}`)?.[16] === String(niceness),
-  )
+/** Of a process's first thread alone: in the gateway, the one that serves requests. */
+export function mainThreadMs(pid: number): number | undefined {
+  const fields = fieldsOf(`${pid}/task/${pid}`)
+  return fields === undefined ? undefined : (Number(fields[11]) + Number(fields[12])) * tickMs()
+}
 
 /** Of this process and of all that it has started and seen end. */
 export function ownCpuMs(): number | undefined {

@@ -11,7 +11,7 @@ export interface Aim {
 }
 
 const SHARE_OF_NGINX = 0.4
-const SHARE_WITH_STORE = 0.95
+const ADDED_BY_STORE = 0.05
 const ADDED_FIRST_CONTENT_MS = 0.5
 const ADDED_CALL_MS = 1
 const SESSIONS_MB = 100
@@ -27,10 +27,11 @@ function chatAims({ saturation, streams }: Results) {
   const gateway = rate('gateway')
   const nginx = rate('nginx')
   const share = gateway === undefined || nginx === undefined ? undefined : gateway / nginx
-  const storeOff = rate('gateway, store off')
-  const storeApart = rate('gateway, store on another CPU')
-  const withStore = storeApart === undefined || storeOff === undefined ? undefined : storeApart / storeOff
-  const added = streams?.find(({ name }) => name === 'gateway')?.addedP50Ms?.median
+  const ofThread = (name: string) =>
+    saturation?.rows.find((row) => row.name === name)?.mainMicrosPerRequest?.median
+  const [withStore, storeOff] = [ofThread('gateway'), ofThread('gateway, store off')]
+  const added = withStore === undefined || storeOff === undefined ? undefined : withStore / storeOff - 1
+  const addedToFirst = streams?.find(({ name }) => name === 'gateway')?.addedP50Ms?.median
   return [
     {
       cell: 'saturation' as const,
@@ -40,15 +41,15 @@ function chatAims({ saturation, streams }: Results) {
     },
     {
       cell: 'saturation' as const,
-      aim: `at least ${SHARE_WITH_STORE} of the requests per second without the request store, whose thread has another CPU`,
-      value: withStore,
-      holds: withStore === undefined ? undefined : withStore >= SHARE_WITH_STORE,
+      aim: `less than ${ADDED_BY_STORE} more time of the requests' own thread with the request store`,
+      value: added,
+      holds: added === undefined ? undefined : added < ADDED_BY_STORE,
     },
     {
       cell: 'streams' as const,
       aim: `less than ${ADDED_FIRST_CONTENT_MS} ms added to the first content of a stream (p50)`,
-      value: added,
-      holds: added === undefined ? undefined : added < ADDED_FIRST_CONTENT_MS,
+      value: addedToFirst,
+      holds: addedToFirst === undefined ? undefined : addedToFirst < ADDED_FIRST_CONTENT_MS,
     },
   ]
 }

@@ -1,5 +1,5 @@
 /** CPU time around a piece of work: the candidate's own, and what else ran on its CPU meanwhile. */
-import { allowedCpus, cpuMs, idleMs, ownCpuMs } from './accounting.ts'
+import { allowedCpus, cpuMs, idleMs, mainThreadMs, ownCpuMs } from './accounting.ts'
 import { now } from './clock.ts'
 import type { Cpus, Stage } from './processes.ts'
 import type { Target } from './targets.ts'
@@ -7,6 +7,8 @@ import type { Target } from './targets.ts'
 export interface Cost {
   /** Of the proxy; undefined for `direct` and where nobody counts it. */
   readonly cpuMs: number | undefined
+  /** Of that, its first thread's. */
+  readonly mainMs: number | undefined
   /** Of one CPU, 0 to 1. Near 1 the proxy is what limits. */
   readonly busyShare: number | undefined
   /** Of the proxy's CPU, taken by anything else: other programs, other machines. */
@@ -19,10 +21,11 @@ export async function measured<T>(
   work: () => Promise<T>,
 ): Promise<{ readonly result: T; readonly cost: Cost }> {
   const own = () => (proxy === undefined ? undefined : cpuMs(proxy.pid))
+  const main = () => (proxy === undefined ? undefined : mainThreadMs(proxy.pid))
   const idle = () => (cpus === undefined ? undefined : idleMs(cpus.proxy))
-  const before = { at: now(), own: own(), idle: idle() }
+  const before = { at: now(), own: own(), main: main(), idle: idle() }
   const result = await work()
-  const after = { at: now(), own: own(), idle: idle() }
+  const after = { at: now(), own: own(), main: main(), idle: idle() }
   const elapsed = after.at - before.at
   const used = difference(after.own, before.own)
   const idled = difference(after.idle, before.idle)
@@ -30,6 +33,7 @@ export async function measured<T>(
     result,
     cost: {
       cpuMs: used,
+      mainMs: difference(after.main, before.main),
       busyShare: used === undefined ? undefined : used / elapsed,
       othersShare: idled === undefined ? undefined : Math.max(1 - (idled + (used ?? 0)) / elapsed, 0),
     },

@@ -25,6 +25,8 @@ export interface SaturationRow {
   readonly requestsPerSecond: Spread
   /** Undefined for `direct` and where nobody counts it. */
   readonly cpuMicrosPerRequest: Spread | undefined
+  /** Of the thread that serves requests. */
+  readonly mainMicrosPerRequest: Spread | undefined
   readonly busyShare: Spread | undefined
   readonly othersShare: Spread | undefined
   readonly p50Ms: Spread
@@ -55,14 +57,7 @@ export async function saturation(setup: Setup, settings: Settings): Promise<Satu
   if (nginx !== undefined) await provider.child.stop()
   const load: Load = stage.tools.wrk === undefined ? ownLoad : wrkLoad(stage, stage.tools.wrk)
 
-  const names = [
-    'direct',
-    'nginx',
-    'gateway',
-    'gateway, store on another CPU',
-    'gateway, store off',
-    'gateway, telemetry off',
-  ] as const
+  const names = ['direct', 'nginx', 'gateway', 'gateway, store off', 'gateway, telemetry off'] as const
   const targets = await openTargets(setup, upstreamPort, names)
   const rounds = new Map<TargetName, Round[]>(targets.map(({ name }) => [name, []]))
   for (const target of targets) {
@@ -106,6 +101,9 @@ async function rowOf(target: Target, rounds: readonly Round[]): Promise<Saturati
     requestsPerSecond: spread(rounds.map(({ load }) => load.requests / load.seconds)),
     cpuMicrosPerRequest: spreadOf(rounds, ({ load, cost }) =>
       cost.cpuMs === undefined ? undefined : (cost.cpuMs * 1000) / load.requests,
+    ),
+    mainMicrosPerRequest: spreadOf(rounds, ({ load, cost }) =>
+      cost.mainMs === undefined ? undefined : (cost.mainMs * 1000) / load.requests,
     ),
     busyShare: spreadOf(rounds, ({ cost }) => cost.busyShare),
     othersShare: spreadOf(rounds, ({ cost }) => cost.othersShare),

@@ -3,22 +3,15 @@
  *
  * Each cell opens its own, so every measurement is of a fresh process that has served nothing but this cell's traffic.
  */
-import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Script } from '../src/demo/script.ts'
-import { NICENESS as STORE_NICENESS } from '../src/store/priority.ts'
-import { threadsOfNiceness } from './accounting.ts'
 import { connect } from './connection.ts'
 import { nginxProxy } from './nginx.ts'
 import { type Child, freePort, type Stage, waitFor } from './processes.ts'
 import { JSON_REQUEST, PATH } from './requests.ts'
 
-type GatewayName =
-  | 'gateway'
-  | 'gateway, store on another CPU'
-  | 'gateway, store off'
-  | 'gateway, telemetry off'
+type GatewayName = 'gateway' | 'gateway, store off' | 'gateway, telemetry off'
 export type TargetName = 'direct' | 'nginx' | GatewayName
 
 export interface Target {
@@ -37,8 +30,6 @@ export interface Setup {
 }
 
 const node = process.execPath
-
-const WITH_STORE: ReadonlySet<GatewayName> = new Set(['gateway', 'gateway, store on another CPU'])
 
 export async function startCollector(stage: Stage): Promise<number> {
   const command = [node, join(stage.source, 'bench/trace-sink.ts')] as const
@@ -108,7 +99,7 @@ export async function spawnConfigured(
     readinessAddr: 'off',
     statsAddr: `127.0.0.1:${ports.statsPort}`,
     database: {
-      url: WITH_STORE.has(name) ? `sqlite:${join(setup.stage.directory, `${ports.port}.db`)}` : 'off',
+      url: name === 'gateway' ? `sqlite:${join(setup.stage.directory, `${ports.port}.db`)}` : 'off',
     },
     ...(name !== 'gateway, telemetry off'
       ? { tracing: { otlpEndpoint: `http://127.0.0.1:${setup.collectorPort}`, randomSampling: 0.1 } }
@@ -149,19 +140,8 @@ export async function openTargets(
       if (nginx !== undefined) targets.push({ name, ...nginx, statsPort: undefined })
     } else targets.push(await spawnGateway(setup, upstreamPort, name))
   }
-  for (const target of targets) {
-    await firstAnswer(target)
-    if (target.name === 'gateway, store on another CPU') moveStore(setup.stage, target)
-  }
+  for (const target of targets) await firstAnswer(target)
   return targets
-}
-
-function moveStore({ tools, cpus }: Stage, { proxy }: Target): void {
-  if (tools.taskset === undefined || cpus === undefined || proxy === undefined) return
-  const threads = threadsOfNiceness(proxy.pid, STORE_NICENESS)
-  if (threads.length !== 1) throw new Error(`the store has ${threads.length} threads instead of one`)
-  for (const thread of threads)
-    execFileSync(tools.taskset, ['-p', '-c', String(cpus.load), thread], { stdio: 'ignore' })
 }
 
 export async function closeTargets(targets: readonly Target[]): Promise<void> {

@@ -3,7 +3,7 @@ import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 
 /** About a thirtieth of what a thread gets that wants a processor as much. */
-export const NICENESS = 15
+const NICENESS = 15
 
 /** Of the calling thread. Linux has a priority for each; elsewhere, and where it is not allowed, nothing changes. */
 export function yieldToRequests(): void {
