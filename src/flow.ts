@@ -522,8 +522,12 @@ class Flow {
       this.#price()
     } catch (error) {
       this.#deps.unexpected(error)
-    } finally {
+    }
+    try {
       for (const policy of this.#matched?.target.policies ?? []) policy.onFinished?.(exchange)
+    } catch (error) {
+      this.#deps.unexpected(error)
+    } finally {
       this.#deps.finished(this.#exchange, this.#payload())
     }
   }

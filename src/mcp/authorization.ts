@@ -6,6 +6,7 @@
  */
 import { z } from 'zod'
 import { type CelExpression, celValue, compileCel, type Names } from '../core/cel.ts'
+import { celExpression } from '../core/cel-schema.ts'
 
 type Subject = 'tool' | 'prompt' | 'resource' | 'task'
 
@@ -51,14 +52,7 @@ const NAMES: Names = {
   },
 }
 
-const expression = z.string().superRefine((source, context) => {
-  try {
-    compileCel(source, NAMES)
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    context.addIssue({ code: 'custom', message: `not a usable CEL expression: ${problem}` })
-  }
-})
+const expression = celExpression(NAMES)
 
 const rule = z.union([
   expression,

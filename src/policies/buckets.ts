@@ -15,9 +15,11 @@ export interface Bucket {
 export interface Buckets {
   readonly shape: () => BucketShape
   readonly reshape: (shape: BucketShape) => void
-  /** The key's own, refilled to this moment. */
+  /**
+   * The key's own, refilled to this moment. Not to be kept: one that is full may make room for another key's, and be
+   * begun anew.
+   */
   readonly of: (key: string) => Bucket
-  readonly refreshed: (bucket: Bucket) => Bucket
   /** False when there is not enough: then nothing is taken. */
   readonly take: (bucket: Bucket, amount: number) => boolean
   /** Gives back, or takes what is owed. */
@@ -79,7 +81,6 @@ export function createBuckets(first: BucketShape, now: () => number): Buckets {
       byKey.set(key, bucket)
       return bucket
     },
-    refreshed,
     take(bucket, amount) {
       if (refreshed(bucket).level < amount) return false
       bucket.level -= amount

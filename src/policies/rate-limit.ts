@@ -6,6 +6,7 @@
  */
 import { z } from 'zod'
 import { type CelExpression, compileCel, type Names } from '../core/cel.ts'
+import { celExpression } from '../core/cel-schema.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
@@ -19,21 +20,12 @@ const NAMES: Names = {
   apiKey: true,
 }
 
-const keyExpression = z.string().superRefine((source, context) => {
-  try {
-    compileCel(source, NAMES)
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    context.addIssue({ code: 'custom', message: `not a usable CEL expression: ${problem}` })
-  }
-})
-
 const limitSchema = z.strictObject({
   maxTokens: z.int().positive(),
   tokensPerFill: z.int().positive(),
   fillInterval: durationMs.refine((interval) => interval > 0, { error: 'expected a duration above 0s' }),
   type: z.enum(['requests', 'tokens']).default('requests'),
-  key: keyExpression.optional(),
+  key: celExpression(NAMES).optional(),
 })
 
 export const localRateLimitSchema = z.array(limitSchema).min(1, { error: 'expected at least one limit' })
@@ -111,13 +103,14 @@ function tokensOf({ llm }: Exchange): number {
 export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
   const key = config.key === undefined ? undefined : compileCel(config.key, NAMES)
   /** What is under way, with what was taken for it. */
-  const reserved = new WeakMap<Exchange, { readonly bucket: Bucket; taken: number }>()
+  const reserved = new WeakMap<Exchange, { readonly name: string; taken: number }>()
   const ofTokens = config.type === 'tokens'
 
   return {
     onRequest(head) {
-      const bucket = buckets.of(keyOf(key, head))
-      reserved.set(head.exchange, { bucket, taken: 0 })
+      const name = keyOf(key, head)
+      const bucket = buckets.of(name)
+      reserved.set(head.exchange, { name, taken: 0 })
       if (ofTokens) {
         if (bucket.level < AT_LEAST) refuse(buckets, bucket, AT_LEAST)
       } else if (!buckets.take(bucket, 1)) refuse(buckets, bucket, 1)
@@ -128,18 +121,19 @@ export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
       if (!ofTokens || own === undefined) return
       // What is larger than the whole bucket passes when that is full: it would never pass otherwise.
       const wanted = Math.min(estimate, buckets.shape().capacity)
-      if (!buckets.take(own.bucket, wanted)) refuse(buckets, own.bucket, wanted)
+      const bucket = buckets.of(own.name)
+      if (!buckets.take(bucket, wanted)) refuse(buckets, bucket, wanted)
       own.taken = wanted
     },
     onResponse(headers, { exchange }) {
       const own = reserved.get(exchange)
-      if (own !== undefined) describe(headers, buckets, buckets.refreshed(own.bucket))
+      if (own !== undefined) describe(headers, buckets, buckets.of(own.name))
     },
     onFinished(exchange) {
       const own = reserved.get(exchange)
       if (!ofTokens || own === undefined) return
       reserved.delete(exchange)
-      buckets.settle(own.bucket, own.taken - tokensOf(exchange))
+      buckets.settle(buckets.of(own.name), own.taken - tokensOf(exchange))
     },
   }
 }

@@ -18,7 +18,7 @@ import {
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { componentPath } from './components.ts'
 import { OBSERVABILITY } from './compose.ts'
 import { GATEWAY } from './stack.ts'
@@ -76,19 +76,16 @@ let supervisor: ChildProcess | undefined
 let log = ''
 let ended: Promise<number | null> = Promise.resolve(null)
 
-async function until<T>(
-  what: string,
-  check: () => T | undefined | Promise<T | undefined>,
-  seconds = 60,
-): Promise<T> {
-  const deadline = Date.now() + seconds * 1000
-  for (;;) {
-    const found = await check()
-    if (found !== undefined) return found
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${seconds} s\n${log.slice(-3000)}`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-}
+/** `check` looks at other processes: it is asked again until it has something. */
+const until = <T>(what: string, check: () => T | undefined | Promise<T | undefined>): Promise<T> =>
+  vi.waitFor(
+    async () => {
+      const found = await check()
+      if (found === undefined) throw new Error(`${what}: not yet\n${log.slice(-3000)}`)
+      return found
+    },
+    { timeout: 60_000, interval: 100 },
+  )
 
 const isTaken = (port: number) =>
   new Promise<boolean>((resolve) => {
