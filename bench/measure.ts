@@ -1,11 +1,16 @@
 /** CPU time around a piece of work: the candidate's own, and what else ran on its CPU meanwhile. */
 import { allowedCpus, cpuMs, idleMs, mainThreadMs, ownCpuMs } from './accounting.ts'
-import { now } from './clock.ts'
-import type { Cpus, Stage } from './processes.ts'
+import { now, sleep } from './clock.ts'
+import type { Child, Cpus, Stage } from './processes.ts'
 import type { Target } from './targets.ts'
 
+/** Processor time that a resting process uses in `PAUSE_MS`: nothing, or what its timers do. */
+const RESTING_MS = 10
+const PAUSE_MS = 200
+const SETTLE_MS = 30_000
+
 export interface Cost {
-  /** Of the proxy; undefined for `direct` and where nobody counts it. */
+  /** Of the proxy, until all that the load has left it to do was done; undefined for `direct` and where nobody counts it. */
   readonly cpuMs: number | undefined
   /** Of that, its first thread's. */
   readonly mainMs: number | undefined
@@ -23,20 +28,35 @@ export async function measured<T>(
   const own = () => (proxy === undefined ? undefined : cpuMs(proxy.pid))
   const main = () => (proxy === undefined ? undefined : mainThreadMs(proxy.pid))
   const idle = () => (cpus === undefined ? undefined : idleMs(cpus.proxy))
+  // What one candidate has still to do would be in the next one's way.
+  if (proxy !== undefined) await settled(proxy)
   const before = { at: now(), own: own(), main: main(), idle: idle() }
   const result = await work()
   const after = { at: now(), own: own(), main: main(), idle: idle() }
+  if (proxy !== undefined) await settled(proxy)
   const elapsed = after.at - before.at
   const used = difference(after.own, before.own)
   const idled = difference(after.idle, before.idle)
   return {
     result,
     cost: {
-      cpuMs: used,
-      mainMs: difference(after.main, before.main),
+      cpuMs: difference(own(), before.own),
+      mainMs: difference(main(), before.main),
       busyShare: used === undefined ? undefined : used / elapsed,
       othersShare: idled === undefined ? undefined : Math.max(1 - (idled + (used ?? 0)) / elapsed, 0),
     },
+  }
+}
+
+/** Resolves when the process rests. A gateway writes down what it was asked for a while after it has answered. */
+async function settled({ pid }: Child): Promise<void> {
+  const deadline = now() + SETTLE_MS
+  for (let before = cpuMs(pid); before !== undefined; ) {
+    await sleep(PAUSE_MS)
+    const after = cpuMs(pid)
+    if (after === undefined || after - before <= RESTING_MS) return
+    if (now() > deadline) throw new Error(`a process is still busy ${SETTLE_MS / 1000} s after the load`)
+    before = after
   }
 }
 

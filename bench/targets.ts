@@ -108,7 +108,7 @@ export async function spawnConfigured(
   writeFileSync(file, JSON.stringify({ config, ...routing(ports.port) }))
   const proxy = setup.stage.start({
     name: 'gateway',
-    command: [node, join(setup.stage.source, 'src/cli/main.ts'), '-f', file],
+    command: [node, setup.stage.main, '-f', file],
     on: 'proxy',
   })
   return { name, ...ports, proxy }

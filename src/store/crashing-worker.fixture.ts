@@ -1,10 +1,14 @@
 /** The store's worker, but for a record with which it dies. */
 import { parentPort } from 'node:worker_threads'
+import { readLines } from './lines.ts'
 import './store-worker.ts'
 import type { ToWorker } from './messages.ts'
 
 parentPort?.on('message', (message: ToWorker) => {
-  if (message.type === 'write' && message.batch.records.some((json) => json.includes('/crash-the-worker'))) {
+  if (
+    message.type === 'write' &&
+    readLines(message.batch.lines).some((json) => json.includes('/crash-the-worker'))
+  ) {
     throw new Error('it crashed')
   }
 })

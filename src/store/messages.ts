@@ -16,9 +16,12 @@ export interface WorkerSettings {
   readonly retention: Retention
 }
 
-/** Each is what `writeRecord` wrote, or the JSON of a `MetricSample`. */
 export interface Batch {
-  readonly records: readonly string[]
+  /** How many records. */
+  readonly count: number
+  /** Each line is what `writeRecord` wrote. */
+  readonly lines: readonly Uint8Array<ArrayBuffer>[]
+  /** Each is the JSON of a `MetricSample`. */
   readonly samples: readonly string[]
 }
 

@@ -1,7 +1,10 @@
 import { describe, expect, test, vi } from 'vitest'
+import { finished, httpExchange } from './exchanges.fixture.ts'
 import type { Batch } from './messages.ts'
 import { createOutbox } from './outbox.ts'
 import type { MetricSample } from './types.ts'
+
+const small = finished(httpExchange({ completedAt: 1e12 }))
 
 function outbox() {
   const state = { dropped: 0, taking: true, sent: [] as Batch[] }
@@ -25,40 +28,41 @@ const sample = (at: number, value: number): MetricSample => ({
 })
 
 describe('an outbox', () => {
-  test('sends five hundred records at once, and fewer after a while', async () => {
+  test('sends 512 records at once, and fewer after a while', async () => {
     const { box, state } = outbox()
-    for (let index = 0; index < 1100; index += 1) box.addRecord('{}')
-    expect(state.sent.map(({ records }) => records.length)).toEqual([500, 500])
+    for (let index = 0; index < 1100; index += 1) box.addRecord(small)
+    expect(state.sent.map(({ count }) => count)).toEqual([512, 512])
     await vi.waitFor(() => expect(state.sent).toHaveLength(3))
-    expect(state.sent[2]?.records).toHaveLength(100)
+    expect(state.sent[2]?.count).toBe(76)
   })
 
   test('sends samples too', () => {
     const { box, state } = outbox()
     box.addSample(sample(1, 5))
     box.flush()
-    expect(state.sent).toEqual([{ records: [], samples: [JSON.stringify(sample(1, 5))] }])
+    expect(state.sent).toEqual([{ count: 0, lines: [], samples: [JSON.stringify(sample(1, 5))] }])
   })
 
   test('drops what is more than 50,000 records, and counts it', () => {
     const { box, state } = outbox()
-    for (let index = 0; index < 50_010; index += 1) box.addRecord('{}')
+    for (let index = 0; index < 50_010; index += 1) box.addRecord(small)
     expect(state.dropped).toBe(10)
     box.acknowledge(2, 0)
-    for (let index = 0; index < 1010; index += 1) box.addRecord('{}')
+    for (let index = 0; index < 1034; index += 1) box.addRecord(small)
     expect(state.dropped).toBe(20)
   })
 
   test('drops what is more than 64 MiB', () => {
     const { box, state } = outbox()
-    const large = 'x'.repeat(1024 * 1024)
+    const large = { ...small, payload: { request: 'x'.repeat(1024 * 1024), response: undefined } }
     for (let index = 0; index < 66; index += 1) box.addRecord(large)
-    expect(state.dropped).toBe(2)
+    box.flush()
+    expect(state.dropped).toBe(3)
   })
 
   test('adds a sample that it had no room for, or that was lost, to the next', () => {
     const { box, state } = outbox()
-    for (let index = 0; index < 50_000; index += 1) box.addRecord('{}')
+    for (let index = 0; index < 50_000; index += 1) box.addRecord(small)
     box.addSample(sample(1, 5))
     box.addSample(sample(2, 10))
     box.acknowledge(100, 0)
@@ -74,28 +78,28 @@ describe('an outbox', () => {
   test('keeps what nobody takes until somebody does', () => {
     const { box, state } = outbox()
     state.taking = false
-    for (let index = 0; index < 1200; index += 1) box.addRecord('{}')
+    for (let index = 0; index < 1200; index += 1) box.addRecord(small)
     expect(state.dropped).toBe(0)
     state.taking = true
     box.flush()
-    expect(state.sent.map(({ records }) => records.length)).toEqual([1200])
+    expect(state.sent.map(({ count }) => count)).toEqual([1200])
   })
 
   test('counts what was sent and lost', () => {
     const { box, state } = outbox()
-    for (let index = 0; index < 600; index += 1) box.addRecord('{}')
+    for (let index = 0; index < 600; index += 1) box.addRecord(small)
     box.loseSent()
-    expect(state.dropped).toBe(500)
+    expect(state.dropped).toBe(512)
     box.flush()
     box.acknowledge(1, 30)
-    expect(state.dropped).toBe(530)
+    expect(state.dropped).toBe(542)
   })
 
   test('counts all that it still has at its end, and what comes after', () => {
     const { box, state } = outbox()
-    for (let index = 0; index < 600; index += 1) box.addRecord('{}')
+    for (let index = 0; index < 600; index += 1) box.addRecord(small)
     box.close()
-    box.addRecord('{}')
+    box.addRecord(small)
     expect(state.dropped).toBe(601)
   })
 })

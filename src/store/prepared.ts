@@ -1,4 +1,5 @@
 /** What is to be written, read once however often it is tried. */
+import { readLines } from './lines.ts'
 import type { Batch } from './messages.ts'
 import { type RequestRecord, readRecord } from './record.ts'
 import type { MetricSample } from './types.ts'
@@ -17,7 +18,7 @@ export function prepare(
 ): { readonly prepared: Prepared; readonly lost: number } {
   const records: RequestRecord[] = []
   let lost = 0
-  for (const json of batches.flatMap((batch) => batch.records)) {
+  for (const json of batches.flatMap((batch) => readLines(batch.lines))) {
     try {
       records.push(readRecord(json))
     } catch {

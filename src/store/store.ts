@@ -7,8 +7,7 @@ import { type Location, locate, withoutPassword } from './location.ts'
 import type { Question } from './messages.ts'
 import { createOutbox } from './outbox.ts'
 import { limitQuestions } from './questions.ts'
-import { writeRecord } from './record.ts'
-import type { Finished, Store, StoreOptions } from './types.ts'
+import type { Store, StoreOptions } from './types.ts'
 import { linkWorker } from './worker-link.ts'
 
 /** Questions that a server with several connections answers at a time; one is left for writing. */
@@ -52,7 +51,7 @@ export async function startStore(options: StoreOptions, codeUrl: URL): Promise<S
     options.onDropped(count)
   }
 
-  const outbox = createOutbox((batch) => link.post({ type: 'write', batch }), onDropped)
+  const outbox = createOutbox((batch) => link.post({ type: 'write', batch }, batch.lines), onDropped)
   const link = linkWorker({
     workerUrl: codeUrl,
     settings,
@@ -82,17 +81,6 @@ export async function startStore(options: StoreOptions, codeUrl: URL): Promise<S
       log('error', "The request store's worker thread stopped: it is started again", { reason })
     },
   })
-
-  function record(finished: Finished): void {
-    let json: string
-    try {
-      json = writeRecord(finished)
-    } catch {
-      onDropped(1)
-      return
-    }
-    outbox.addRecord(json)
-  }
 
   const limited = limitQuestions(questionsAtATime(location, maxConnections))
 
@@ -135,7 +123,7 @@ export async function startStore(options: StoreOptions, codeUrl: URL): Promise<S
   }
 
   return {
-    record,
+    record: outbox.addRecord,
     sample: outbox.addSample,
     search: (query, signal) => ask({ method: 'search', query }, signal),
     follow: (query, signal) => ask({ method: 'follow', query }, signal),

@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
+import { batchOf, type Written } from './batch.fixture.ts'
 import { openLocated } from './held-database.ts'
 import { createKeeper, type Keeper, type KeeperOptions } from './keeper.ts'
 import { locate } from './location.ts'
-import type { Batch } from './messages.ts'
 import { findPostgres, type Postgres, startPostgres } from './postgres.fixture.ts'
 import { prepare } from './prepared.ts'
 import { createIds } from './request-ids.ts'
@@ -47,7 +47,7 @@ export async function openStore(url: string, options: Partial<StoreOptions> = {}
 
 export interface OpenKeeper {
   readonly keeper: Keeper
-  readonly write: (batch: Partial<Batch>) => Promise<Outcome>
+  readonly write: (written: Written) => Promise<Outcome>
   readonly logs: readonly Logged[]
 }
 
@@ -73,8 +73,7 @@ export async function openKeeper(
   })
   await keeper.open()
   const newId = createIds()
-  const write = ({ records = [], samples = [] }: Partial<Batch>) =>
-    keeper.write(prepare([{ records, samples }], newId).prepared)
+  const write = (written: Written) => keeper.write(prepare([batchOf(written)], newId).prepared)
   return { keeper, write, logs }
 }
 

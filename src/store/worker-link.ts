@@ -11,8 +11,8 @@ const LAST_RESTART_MS = 30_000
 export interface WorkerLink {
   /** Rejects when the worker refuses. */
   readonly ready: Promise<void>
-  /** False when there is no worker at the moment. */
-  readonly post: (message: ToWorker) => boolean
+  /** False when there is no worker at the moment. The memory of `given` is the worker's from then on. */
+  readonly post: (message: ToWorker, given?: readonly Uint8Array<ArrayBuffer>[]) => boolean
   /** Rejects when the worker cannot answer, or dies before it does. */
   readonly ask: (question: Asked) => Promise<unknown>
   /** Why there is no worker at the moment. */
@@ -137,11 +137,14 @@ export function linkWorker({
   start()
   return {
     ready: ready.promise,
-    post(message) {
+    post(message, given = []) {
       if (worker === undefined) return false
       // From then on it may end by itself.
       if (message.type === 'close') closing = true
-      worker.postMessage(message)
+      worker.postMessage(
+        message,
+        given.map(({ buffer }) => buffer),
+      )
       return true
     },
     ask(question) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { batchOf } from './batch.fixture.ts'
 import { finished, httpExchange } from './exchanges.fixture.ts'
 import type { Prepared } from './prepared.ts'
 import { writeRecord } from './record.ts'
@@ -27,7 +28,7 @@ describe('a writer', () => {
       paths(prepared).some((path) => path === '/7' || path === '/70') ? 'refused' : 'kept',
     )
     const all = Array.from({ length: 100 }, (_, index) => `/${index}`)
-    made.add({ records: all.map(record), samples: [] })
+    made.add(batchOf({ records: all.map(record) }))
     await made.tried()
     expect(kept).toEqual(all.filter((path) => path !== '/7' && path !== '/70'))
     expect(done).toEqual([[1, 2]])
@@ -39,7 +40,7 @@ describe('a writer', () => {
       tries += 1
       return 'refused'
     })
-    made.add({ records: Array.from({ length: 2000 }, (_, index) => record(`/${index}`)), samples: [] })
+    made.add(batchOf({ records: Array.from({ length: 2000 }, (_, index) => record(`/${index}`)) }))
     await made.tried()
     expect(done).toEqual([[1, 2000]])
     expect(tries).toBeLessThan(100)
@@ -52,9 +53,9 @@ describe('a writer', () => {
       ids.push(...prepared.ids)
       return works ? 'kept' : 'later'
     })
-    made.add({ records: [record('/1')], samples: [] })
+    made.add(batchOf({ records: [record('/1')] }))
     await made.tried()
-    made.add({ records: [record('/2')], samples: [] })
+    made.add(batchOf({ records: [record('/2')] }))
     expect([kept, done]).toEqual([[], []])
     works = true
     await expect.poll(() => kept).toEqual(['/1', '/2'])
@@ -69,7 +70,7 @@ describe('a writer', () => {
       tries += 1
       return 'later'
     })
-    made.add({ records: [record('/1')], samples: [] })
+    made.add(batchOf({ records: [record('/1')] }))
     await Promise.all(Array.from({ length: 20 }, () => made.tried()))
     expect(tries).toBeLessThanOrEqual(3)
     await made.close()

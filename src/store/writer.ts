@@ -52,7 +52,7 @@ export function createWriter({ write, onDone }: WriterOptions): Writer {
     let size = 0
     for (let first = waiting[0]; first !== undefined && size < MAX_TOGETHER; first = waiting[0]) {
       together.push(first)
-      size += first.records.length
+      size += first.count
       waiting.shift()
     }
     batches = together.length
