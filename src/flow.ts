@@ -15,6 +15,7 @@ import { formatTraceparent, newSpanId, type TraceContext } from './core/trace-co
 import type { Upstreams } from './core/upstream.ts'
 import { readBody } from './listen/body.ts'
 import { ClientResponse } from './listen/client-response.ts'
+import { addressOf, hasBody, hostnameOf, serverNameOf, splitTarget } from './listen/incoming.ts'
 import { errorBody } from './llm/error-body.ts'
 import { keptJson, keptText } from './llm/payload.ts'
 import { clientFormatOf, type LlmPlan, planLlm } from './llm/plan.ts'
@@ -25,7 +26,8 @@ import { isObject } from './mcp/json-rpc.ts'
 import type { McpRequest, TraceOfCaller } from './mcp/request.ts'
 import type { McpSource } from './mcp/source.ts'
 import { McpAnswer, rpcFaultBody } from './mcp-answer.ts'
-import type { RequestHead } from './policies/policy.ts'
+import { onRequest } from './policies/chain.ts'
+import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
 import type { Matched } from './route/match.ts'
 import type { Pricing } from './usage/price.ts'
 
@@ -64,33 +66,6 @@ export interface FlowEntry {
   /** The port is about to go: connections end with the response under way. */
   readonly isClosing: boolean
 }
-
-/** Path and query of a request target: origin form, absolute form or `*`. */
-function splitTarget(url: string): { readonly path: string; readonly query: string } {
-  let target = url
-  if (!target.startsWith('/')) {
-    const afterScheme = target.indexOf('://')
-    const slash = afterScheme < 0 ? -1 : target.indexOf('/', afterScheme + 3)
-    target = afterScheme < 0 ? target : slash < 0 ? '/' : target.slice(slash)
-  }
-  const mark = target.indexOf('?')
-  return mark < 0
-    ? { path: target, query: '' }
-    : { path: target.slice(0, mark), query: target.slice(mark + 1) }
-}
-
-/** An IPv4 client on a dual-stack socket is told by its IPv4 address. */
-const addressOf = (request: IncomingMessage) =>
-  (request.socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
-const hostnameOf = (host: string) => host.replace(/:\d+$/, '').toLowerCase()
-/** The name that a TLS client asked for. */
-function serverNameOf({ socket }: IncomingMessage): string | undefined {
-  return 'servername' in socket && typeof socket.servername === 'string'
-    ? socket.servername.toLowerCase()
-    : undefined
-}
-const hasBody = (request: IncomingMessage) =>
-  request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
 
 function pickBackend(route: Route, random: () => number): Backend | undefined {
   const { backends, totalWeight } = route
@@ -203,23 +178,42 @@ class Flow {
       exchange.protocol = 'mcp'
       this.#errorFormat = 'mcp'
     }
-    for (const policy of route.policies) if (this.#applied(policy, head)) return
-    if (backend === undefined) throw new GatewayError('no_backend', 'no valid backends')
-    this.#backend = backend
-    exchange.backend = backend.name
-    for (const policy of backend.policies) if (this.#applied(policy, head)) return
+    this.#apply(route.policies, head, () => {
+      if (backend === undefined) throw new GatewayError('no_backend', 'no valid backends')
+      this.#backend = backend
+      exchange.backend = backend.name
+      this.#apply(backend.policies, head, () => this.#ask(backend, head))
+    })
+  }
+
+  /** Goes on with `next` unless one of the policies answers the request itself. */
+  #apply(policies: readonly Policy[], head: RequestHead, next: () => void): void {
+    const goOn = (reply: DirectReply | undefined) => {
+      if (reply === undefined) next()
+      else this.#replyDirectly(reply)
+    }
+    const reply = onRequest(policies, head)
+    if (!(reply instanceof Promise)) {
+      goOn(reply)
+      return
+    }
+    reply.then(
+      (given) => {
+        if (!this.#over) this.#guard(() => goOn(given))
+      },
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  #replyDirectly({ status, headers, body }: DirectReply): void {
+    this.#exchange.reason = 'DirectResponse'
+    this.#reply(status, headers, Buffer.from(body))
+  }
+
+  #ask(backend: Backend, head: RequestHead): void {
     if (backend.mcp !== undefined) this.#federate(backend, head)
     else if (backend.llm === undefined) this.#sendPlain(backend, head)
     else this.#receiveBody(backend.llm, backend, head)
-  }
-
-  /** True when the policy answered the request itself. */
-  #applied(policy: Route['policies'][number], head: RequestHead): boolean {
-    const reply = policy.onRequest?.(head)
-    if (reply === undefined) return false
-    this.#exchange.reason = 'DirectResponse'
-    this.#reply(reply.status, reply.headers, Buffer.from(reply.body))
-    return true
   }
 
   #armTimers(route: Route): void {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
 import type { Headers } from '../core/headers.ts'
 import { cors, corsSchema } from './cors.ts'
-import { requestHead } from './request-head.fixture.ts'
+import { replyOf, requestHead } from './request-head.fixture.ts'
 
 type Config = z.input<typeof corsSchema>
 
@@ -10,7 +10,8 @@ const ORIGIN = 'https://a.example'
 const policyOf = (config: Config) => cors(corsSchema.parse(config))
 
 const preflight = (config: Config, headers: Headers = {}, origin = ORIGIN) =>
-  policyOf(config).onRequest?.(
+  replyOf(
+    policyOf(config),
     requestHead({
       method: 'OPTIONS',
       headers: { origin, 'access-control-request-method': 'POST', ...headers },

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { directResponse, directResponseSchema } from './direct-response.ts'
-import { requestHead } from './request-head.fixture.ts'
+import { replyOf, requestHead } from './request-head.fixture.ts'
 
 test('it answers with status and body', () => {
   const reply = directResponse({ status: 418, body: 'short and stout' }).onRequest?.(requestHead())
@@ -13,7 +13,7 @@ test('it answers with an empty body', () => {
 
 test('it gives each answer headers of its own, which later policies change', () => {
   const policy = directResponse({ status: 200 })
-  const [first, second] = [policy.onRequest?.(requestHead()), policy.onRequest?.(requestHead())]
+  const [first, second] = [replyOf(policy, requestHead()), replyOf(policy, requestHead())]
   if (first !== undefined) first.headers['x-a'] = '1'
   expect(second?.headers).toEqual({})
 })

@@ -1,6 +1,6 @@
 /**
  * What every traffic policy is: a compiled step before the upstream, a step on the response's head, or both.
- * Steps are synchronous and run in the order of `gateway.ts`; none of them allocates unless it has work to do.
+ * Steps run in the order of `compile.ts`; none of them allocates unless it has work to do. Only `onRequest` may wait.
  */
 import type { Exchange } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
@@ -31,7 +31,7 @@ export interface DirectReply {
 
 /** Any step may throw a `GatewayError`, which then is the answer. */
 export interface Policy {
-  readonly onRequest?: (head: RequestHead) => DirectReply | undefined
+  readonly onRequest?: (head: RequestHead) => DirectReply | undefined | Promise<DirectReply | undefined>
   /** Once it is known what a model is asked; `tokens` is an estimate of what that may cost at most. */
   readonly onModelRequest?: (head: RequestHead, tokens: number) => void
   readonly onResponse?: (headers: Headers, request: RequestHead) => void

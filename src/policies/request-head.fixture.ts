@@ -1,6 +1,6 @@
 /** A request's head as policies see it, for their tests. */
 import { beginExchange } from '../core/exchange.ts'
-import type { RequestHead } from './policy.ts'
+import type { DirectReply, Policy, RequestHead } from './policy.ts'
 
 export function requestHead(change: Partial<RequestHead> & { readonly host?: string } = {}): RequestHead {
   const { host = 'gateway.test:3000', ...head } = change
@@ -33,4 +33,11 @@ export function requestHead(change: Partial<RequestHead> & { readonly host?: str
     apiKey: undefined,
     ...head,
   }
+}
+
+/** Of a policy that does not wait. */
+export function replyOf({ onRequest }: Policy, head: RequestHead): DirectReply | undefined {
+  const reply = onRequest?.(head)
+  if (reply instanceof Promise) throw new Error('the policy waits')
+  return reply
 }
