@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
-import { finished, httpExchange } from './exchanges.fixture.ts'
+import { finished, httpExchange, mcpExchange } from './exchanges.fixture.ts'
+import { readLines } from './lines.ts'
 import type { Batch } from './messages.ts'
 import { createOutbox } from './outbox.ts'
 import type { MetricSample } from './types.ts'
@@ -41,6 +42,17 @@ describe('an outbox', () => {
     box.addSample(sample(1, 5))
     box.flush()
     expect(state.sent).toEqual([{ count: 0, lines: [], samples: [JSON.stringify(sample(1, 5))] }])
+  })
+
+  test('keeps of an MCP request what it was', () => {
+    const { box, state } = outbox()
+    const exchange = mcpExchange({ completedAt: 1e12 })
+    box.addRecord(finished(exchange))
+    for (const operation of exchange.mcp?.operations ?? []) operation.errorMessage = 'came later'
+    box.flush()
+    const [record] = state.sent.flatMap(({ lines }) => readLines(lines))
+    expect(record).toContain('/mcp')
+    expect(record).not.toContain('came later')
   })
 
   test('drops what is more than 50,000 records, and counts it', () => {

@@ -20,7 +20,7 @@ const BATCH_MS = 200
 const WRITTEN_TOGETHER = 64
 
 export interface Outbox {
-  /** It is written a little later, and must not change any more. */
+  /** It is written a little later, and must not change any more but for what is MCP's. */
   readonly addRecord: (finished: Finished) => void
   readonly addSample: (sample: MetricSample) => void
   /** Sends what is there. */
@@ -103,7 +103,8 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
     addRecord(finished) {
       if (closed || tooMany()) return drop(1)
       unwritten.push(finished)
-      if (unwritten.length >= WRITTEN_TOGETHER) write()
+      // A call that asks its client goes on in another request, and changes: of this one it is written as it is.
+      if (unwritten.length >= WRITTEN_TOGETHER || finished.exchange.mcp !== undefined) write()
       if (lines.count() >= BATCH_RECORDS) flush()
       else flushSoon()
     },
