@@ -11,6 +11,7 @@ import {
   perSecond,
   quantiles,
   type Row,
+  stat,
   TOKENS_PER_SECOND,
 } from './panels.ts'
 
@@ -109,6 +110,34 @@ export const outcomes: Row = {
         {
           expr: `sort_desc(sum by (error_type) (${countedInRange(FAILURES)}) > 0)`,
           legend: '{{error_type}}',
+        },
+      ],
+    }),
+    stat({
+      title: 'Providers of groups',
+      description:
+        'Whether each provider of a group is asked. One that fails several times in a row, or asks to be left alone, is evicted for a while; a request then tells whether it is back.',
+      unit: 'short',
+      width: 12,
+      noValue: 'no groups',
+      words: { 1: { text: 'up', color: 'green' }, 0: { text: 'evicted', color: 'red' } },
+      queries: [
+        {
+          expr: `min by (group, backend) (agentgateway_backend_up{${BACKEND}})`,
+          legend: '{{group}} {{backend}}',
+        },
+      ],
+    }),
+    graph({
+      title: 'Provider evictions',
+      description: 'Providers of groups that were left alone for a while, per minute.',
+      unit: 'short',
+      width: 12,
+      noValue: 'no groups',
+      queries: [
+        {
+          expr: `60 * sum by (group, backend) (rate(agentgateway_backend_evictions_total{${BACKEND}}[$__rate_interval]))`,
+          legend: '{{group}} {{backend}}',
         },
       ],
     }),

@@ -7,7 +7,7 @@ import { decoderFor } from './core/content-encoding.ts'
 import { errorTypeOfStatus, GatewayError, type Outcome } from './core/errors.ts'
 import { CHUNK_DELAY_BUCKETS, type Exchange } from './core/exchange.ts'
 import { type Headers, withoutHopByHop } from './core/headers.ts'
-import type { UpstreamCall, UpstreamHandler } from './core/upstream.ts'
+import type { UpstreamAttempt, UpstreamHandler } from './core/upstream.ts'
 import type { ClientResponse } from './listen/client-response.ts'
 import type { LlmPlan } from './llm/plan.ts'
 import { type RelayOptions, relayWhole, type StreamRelay, streamRelay } from './llm/relay.ts'
@@ -21,11 +21,25 @@ export interface AnswerOptions {
   readonly relay: RelayOptions
   /** Response policies, on the headers for the client. */
   readonly decorate: (headers: Headers) => void
+  /** False: this is not what the client gets, another attempt has taken its place. */
+  readonly accepts: (status: number, headers: Headers) => boolean
+  /** As long as the client has seen nothing of it, another attempt may take its place. */
+  readonly isReplaceable: () => boolean
   readonly onHead: () => void
   readonly onFault: (error: unknown) => void
   /** The answer's text is asked for when all is over. */
   readonly keepsText: boolean
 }
+
+interface Unshown {
+  readonly timer: NodeJS.Timeout
+  readonly pieces: { readonly bytes: Buffer | undefined; readonly arrivedAt: number }[]
+  bytes: number
+}
+
+/** A model may think for long before it says anything; its client is not to take that for silence. */
+const UNSHOWN_MS = 1000
+const MAX_UNSHOWN_BYTES = 64 * 1024
 
 export class Answer implements UpstreamHandler {
   readonly #options: AnswerOptions
@@ -44,8 +58,10 @@ export class Answer implements UpstreamHandler {
   #uncounted: string | undefined
   /** Kept for whoever asks for its text. */
   #whole: Buffer | undefined
+  /** The head of a stream that has shown nothing yet, and what came after it. */
+  #unshown: Unshown | undefined
   #isOver = false
-  call: UpstreamCall | undefined
+  call: UpstreamAttempt | undefined
   /** Set when the bytes themselves say that this is no success. */
   outcome: Outcome | undefined
 
@@ -58,9 +74,20 @@ export class Answer implements UpstreamHandler {
 
   /** Nothing that arrives from here on counts. */
   close(): void {
-    this.#isOver = true
-    this.#decoder?.destroy()
+    this.#leave()
     this.call?.abort()
+  }
+
+  /** Another attempt takes its place. */
+  discard(): void {
+    this.#leave()
+    this.call?.discard()
+  }
+
+  #leave(): void {
+    this.#isOver = true
+    clearTimeout(this.#unshown?.timer)
+    this.#decoder?.destroy()
   }
 
   /** Runs a step of the upstream's: it is the gateway that works while it runs, and a fault in it is the exchange's. */
@@ -111,6 +138,7 @@ export class Answer implements UpstreamHandler {
   }
 
   #begin(status: number, upstreamHeaders: Headers): void {
+    if (!this.#options.accepts(status, upstreamHeaders)) return
     this.#options.onHead()
     this.#status = status
     const headers = withoutHopByHop(upstreamHeaders)
@@ -130,9 +158,43 @@ export class Answer implements UpstreamHandler {
     }
     if (plan !== undefined) this.#relay = streamRelay(plan, this.#options.relay)
     if (isEvents) this.#exchange.chunkDelayCounts = new Uint32Array(CHUNK_DELAY_BUCKETS.length + 1)
-    this.#options.decorate(headers)
-    this.#client.begin(status, headers)
+    if (isEvents && this.#options.isReplaceable()) {
+      const timer = setTimeout(() => this.#work(performance.now(), () => this.#show()), UNSHOWN_MS)
+      this.#unshown = { timer, pieces: [], bytes: 0 }
+    } else this.#open(isEvents)
+  }
+
+  #open(isEvents: boolean): void {
+    this.#options.decorate(this.#headers)
+    this.#client.begin(this.#status, this.#headers)
     if (isEvents) this.#client.flushHead()
+  }
+
+  /** From here on the client has this answer. */
+  #show(): void {
+    const unshown = this.#unshown
+    if (unshown === undefined) return
+    clearTimeout(unshown.timer)
+    this.#unshown = undefined
+    this.#open(true)
+    for (const { bytes, arrivedAt } of unshown.pieces) this.#write(bytes, arrivedAt)
+  }
+
+  #write(bytes: Buffer | undefined, arrivedAt: number): void {
+    if (bytes !== undefined) this.#client.write(bytes, this.#decoder ?? this.call)
+    const { chunkDelayCounts } = this.#exchange
+    if (chunkDelayCounts !== undefined) this.#noteDelay(chunkDelayCounts, performance.now() - arrivedAt)
+  }
+
+  /** Until there is content: what comes before it is the same in every answer. */
+  #holdUnshown(unshown: Unshown, bytes: Buffer | undefined, arrivedAt: number): void {
+    unshown.pieces.push({ bytes, arrivedAt })
+    unshown.bytes += bytes?.length ?? 0
+    const observer = this.#relay?.observer
+    const error = observer?.error()
+    if (error !== undefined) throw new GatewayError('upstream_bad_response', `upstream call failed: ${error}`)
+    const hasContent = observer === undefined || this.#plan?.facts.firstTokenAt !== undefined
+    if (hasContent || unshown.bytes > MAX_UNSHOWN_BYTES) this.#show()
   }
 
   #noteStatus(status: number): void {
@@ -167,9 +229,12 @@ export class Answer implements UpstreamHandler {
 
   #pass(chunk: Buffer, arrivedAt: number): void {
     const bytes = this.#relay === undefined ? chunk : this.#relay.forward(chunk)
-    if (bytes !== undefined) this.#client.write(bytes, this.#decoder ?? this.call)
-    const { chunkDelayCounts } = this.#exchange
-    if (chunkDelayCounts !== undefined) this.#noteDelay(chunkDelayCounts, performance.now() - arrivedAt)
+    if (this.#unshown !== undefined) {
+      this.#relay?.observe(chunk)
+      this.#holdUnshown(this.#unshown, bytes, arrivedAt)
+      return
+    }
+    this.#write(bytes, arrivedAt)
     this.#relay?.observe(chunk)
   }
 
@@ -204,6 +269,9 @@ export class Answer implements UpstreamHandler {
 
   #endStream(): void {
     const ended = this.#relay?.end()
+    if (this.#unshown !== undefined && ended?.failure !== undefined)
+      throw new GatewayError('upstream_bad_response', `upstream call failed: ${ended.failure.message}`)
+    this.#show()
     if (ended?.failure !== undefined) {
       this.outcome = 'upstream_midstream_error'
       this.#exchange.errorType = ended.failure.type

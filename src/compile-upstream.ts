@@ -9,6 +9,7 @@ import type { McpSource } from './mcp/source.ts'
 import { type BackendAuth, backendAuth } from './policies/backend-auth.ts'
 import type { Limits } from './policies/rate-limit.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
+import type { Health, Healths } from './upstream/health.ts'
 import type { BackendTls } from './upstream/schema.ts'
 
 export type KeyPath = readonly (string | number)[]
@@ -23,6 +24,8 @@ export interface Context {
   readonly targets: UpstreamTarget[]
   readonly mcp: McpSource[]
   readonly limits: Limits
+  readonly healths: Healths
+  readonly watched: Health[]
 }
 
 export function readAt(context: Pick<Context, 'readText'>, path: KeyPath, file: string): string {

@@ -37,7 +37,9 @@ function matched(config: Input) {
 function onlyBackend(route: RouteInput, more: Input = {}): ForwardingBackend {
   const [backend] = matched(withRoute(route, more)).backends
   if (backend === undefined || backend.mcp !== undefined) throw new Error('the route has no such backend')
-  return backend
+  const [only, ...others] = backend.tiers.flat()
+  if (only === undefined || others.length > 0) throw new Error('the backend has several upstreams')
+  return only
 }
 
 const openAI = { name: 'main', provider: { openAI: {} } }
@@ -51,7 +53,6 @@ describe('a host backend', () => {
       endpoint: 'one.test:81',
       llm: undefined,
       auth: undefined,
-      weight: 1,
       timeouts: { requestMs: 0, firstByteMs: 600_000, idleMs: 600_000, totalMs: 0 },
     })
   })
@@ -159,7 +160,9 @@ describe('layers of policies', () => {
       }),
     )
     expect(route.policies).toHaveLength(1)
-    expect(route.backends[0]?.policies).toHaveLength(2)
+    const [backend] = route.backends
+    expect(backend?.policies).toHaveLength(1)
+    expect(backend?.mcp === undefined && backend?.tiers[0]?.[0]?.policies).toHaveLength(1)
   })
 })
 
@@ -173,10 +176,9 @@ describe('a named backend', () => {
   }
 
   test('it goes by its name, or by that of its provider', () => {
-    expect(onlyBackend({ backends: [{ backend: '/one', weight: 3 }] }, more)).toMatchObject({
-      name: 'one',
-      weight: 3,
-    })
+    const route = { backends: [{ backend: '/one', weight: 3 }] }
+    expect(matched(withRoute(route, more)).backends[0]).toMatchObject({ name: 'one', weight: 3 })
+    expect(onlyBackend(route, more).name).toBe('one')
     expect(onlyBackend({ backends: [{ backend: 'two' }] }, more)).toMatchObject({
       name: 'inner',
       llm: { pinnedModel: 'claude' },

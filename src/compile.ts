@@ -24,6 +24,7 @@ import {
 } from './compile-upstream.ts'
 import type {
   AiBackendConfig,
+  AiProviderConfig,
   BackendPolicies,
   Config,
   ListenerConfig,
@@ -49,6 +50,7 @@ import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
 import { createLimits, type Limits, rateLimit } from './policies/rate-limit.ts'
+import { type Retry, retry } from './policies/retry.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
 import { urlRewrite } from './policies/url-rewrite.ts'
 import {
@@ -59,9 +61,10 @@ import {
   type RouteHead,
   type RouteSource,
 } from './route/match.ts'
+import { createHealths, type Health, type Healths } from './upstream/health.ts'
 import { type Catalog, catalogSchema } from './usage/price.ts'
 
-export type Backend = ForwardingBackend | FederatingBackend
+export type Backend = PooledBackend | FederatingBackend
 
 interface AnyBackend {
   /** As metrics and spans show it. */
@@ -73,11 +76,21 @@ interface AnyBackend {
 /** MCP servers behind one endpoint. */
 export interface FederatingBackend extends AnyBackend {
   readonly mcp: McpSource
-  readonly llm: undefined
 }
 
-export interface ForwardingBackend extends AnyBackend {
+/** Upstreams of which one answers. */
+export interface PooledBackend extends AnyBackend {
   readonly mcp: undefined
+  /** In order of preference; those of one tier share the load. */
+  readonly tiers: readonly (readonly ForwardingBackend[])[]
+}
+
+export interface ForwardingBackend {
+  /** As metrics and spans show it. */
+  readonly name: string
+  readonly policies: readonly Policy[]
+  /** Undefined for one without an alternative. */
+  readonly health: Health | undefined
   readonly target: UpstreamTarget
   /** The upstream's `Host`. */
   readonly authority: string
@@ -94,6 +107,7 @@ export interface Route {
   readonly policies: readonly Policy[]
   readonly backends: readonly Backend[]
   readonly totalWeight: number
+  readonly retry: Retry
   readonly timeouts: Timeouts
 }
 
@@ -120,6 +134,7 @@ export interface Snapshot {
   readonly targets: readonly UpstreamTarget[]
   readonly catalogs: readonly Catalog[]
   readonly mcp: readonly McpSource[]
+  readonly healths: readonly Health[]
 }
 
 /** Header modifiers of the backend itself; the route's own are the route's. */
@@ -132,14 +147,7 @@ function headerPolicies(policies: BackendPolicies | undefined): Policy[] {
   return compiled
 }
 
-function hostBackend(
-  context: Context,
-  endpoint: string,
-  name: string,
-  layers: Layers,
-  own: BackendPolicies | undefined,
-  weight: number,
-): Backend {
+function hostBackend(context: Context, endpoint: string, name: string, layers: Layers): ForwardingBackend {
   const { host, port } = splitEndpoint(endpoint)
   const tlsConfig = layers.policies.backendTLS
   const tls =
@@ -151,14 +159,13 @@ function hostBackend(
     endpoint,
     llm: undefined,
     auth: credentialOf(context, layers),
-    policies: headerPolicies(own),
+    policies: [],
+    health: undefined,
     timeouts: backendTimeouts(layers),
-    weight,
-    mcp: undefined,
   }
 }
 
-function llmBackend(context: Context, config: AiBackendConfig, layers: Layers, path: KeyPath): LlmBackend {
+function llmBackend(context: Context, config: AiProviderConfig, layers: Layers, path: KeyPath): LlmBackend {
   const { provider, pin } = providerOf(config.provider)
   const ai: AiPolicy = layers.policies.ai ?? {}
   const overridden = ai.overrides?.model
@@ -183,14 +190,19 @@ function llmBackend(context: Context, config: AiBackendConfig, layers: Layers, p
   }
 }
 
-function aiBackend(
+function healthOf(context: Context, group: string, backend: string, { policies }: Layers): Health {
+  const health = context.healths.at(group, backend, policies.health ?? {})
+  context.watched.push(health)
+  return health
+}
+
+/** `group`: undefined where there is nobody else to ask. */
+function aiProvider(
   context: Context,
-  config: AiBackendConfig,
+  config: AiProviderConfig,
   outer: Layers,
-  path: KeyPath,
-  own: BackendPolicies | undefined,
-  weight: number,
-): Backend {
+  { path, group }: { readonly path: KeyPath; readonly group: string | undefined },
+): ForwardingBackend {
   const layers = layer(outer, config.policies, [...path, 'policies'])
   const llm = llmBackend(context, config, layers, path)
   const { provider } = llm
@@ -210,11 +222,33 @@ function aiBackend(
     endpoint,
     llm,
     auth: undefined,
-    policies: [...headerPolicies(own), ...headerPolicies(config.policies)],
+    policies: headerPolicies(config.policies),
+    health: group === undefined ? undefined : healthOf(context, group, config.name, layers),
     timeouts: backendTimeouts(layers),
-    weight,
-    mcp: undefined,
   }
+}
+
+const isProvider = (config: AiBackendConfig): config is AiBackendConfig & AiProviderConfig =>
+  config.name !== undefined && config.provider !== undefined
+
+function aiTiers(
+  context: Context,
+  config: AiBackendConfig,
+  outer: Layers,
+  { path, name }: { readonly path: KeyPath; readonly name: string },
+): readonly (readonly ForwardingBackend[])[] {
+  if (isProvider(config)) return [[aiProvider(context, config, outer, { path, group: undefined })]]
+  const groups = config.groups ?? []
+  const layers = layer(outer, config.policies, [...path, 'policies'])
+  const hasOthers = groups.flatMap(({ providers }) => providers).length > 1
+  return groups.map(({ providers }, group) =>
+    providers.map((provider, index) =>
+      aiProvider(context, provider, layers, {
+        path: [...path, 'groups', group, 'providers', index],
+        group: hasOthers ? name : undefined,
+      }),
+    ),
+  )
 }
 
 /** The route that a backend belongs to, as far as backends look at it. */
@@ -250,7 +284,12 @@ function oneBackend(
     name = named.name
   }
   const layers = layer(outer, config.policies, [...path, 'policies'])
-  if (source.ai !== undefined) return aiBackend(context, source.ai, layers, [...at, 'ai'], own, weight)
+  const policies = headerPolicies(own)
+  if (source.ai !== undefined) {
+    const shown = source.ai.name ?? name ?? route.name ?? 'ai'
+    const tiers = aiTiers(context, source.ai, layers, { path: [...at, 'ai'], name: shown })
+    return { name: shown, policies, weight, mcp: undefined, tiers }
+  }
   if (source.mcp !== undefined) {
     const place = {
       layers,
@@ -259,10 +298,12 @@ function oneBackend(
       hostnames: route.hostnames,
     }
     const mcp = mcpSource(context, source.mcp, place)
-    return { name: mcp.name, mcp, llm: undefined, policies: headerPolicies(own), weight }
+    return { name: mcp.name, mcp, policies, weight }
   }
   const host = source.host ?? ''
-  return hostBackend(context, host, name ?? host, layers, own, weight)
+  const shown = name ?? host
+  const tiers = [[hostBackend(context, host, shown, layers)]]
+  return { name: shown, policies, weight, mcp: undefined, tiers }
 }
 
 /** The route phase, in upstream's order: cors, keys, limits, header modifiers, rewrite, direct response. */
@@ -319,6 +360,7 @@ function oneRoute(
     }),
     backends,
     totalWeight: backends.reduce((sum, backend) => sum + backend.weight, 0),
+    retry: retry(config.policies?.retry),
     timeouts: timeouts(config.policies?.timeout),
   }
   return { hostnames: config.hostnames, matches: mcpRouteMatches(config), target, path }
@@ -371,13 +413,14 @@ function mcpBind(context: Context, config: McpSectionConfig): Bind {
   const port = config.port ?? 3000
   const layers = outermost(config.policies, ['mcp', 'policies'])
   const mcp = mcpSource(context, config, { layers, path: ['mcp'], name: 'mcp', hostnames: [] })
-  const backend: Backend = { name: mcp.name, mcp, llm: undefined, policies: [], weight: 1 }
+  const backend: Backend = { name: mcp.name, mcp, policies: [], weight: 1 }
   const name = 'internal/default'
   const target: Route = {
     name,
     policies: routePolicies(context, config.policies, { place: name, path: ['mcp', 'policies'] }),
     backends: [backend],
     totalWeight: 1,
+    retry: retry(undefined),
     timeouts: timeouts(config.policies?.timeout),
   }
   const match = compileRoutes([{ hostnames: undefined, matches: undefined, target, path: ['mcp'] }])
@@ -396,13 +439,20 @@ function mcpBind(context: Context, config: McpSectionConfig): Bind {
   }
 }
 
-/** Throws `ConfigProblem`. `limits` hold what outlives a reload. */
-export function compile(
-  config: Config,
-  readText: ReadText,
-  limits: Limits = createLimits(() => performance.now()),
-): Snapshot {
-  const context: Context = { config, readText, targets: [], mcp: [], limits }
+/** What outlives a reload. */
+export interface Lasting {
+  readonly limits: Limits
+  readonly healths: Healths
+}
+
+export const createLasting = (watch?: Parameters<typeof createHealths>[0]): Lasting => ({
+  limits: createLimits(() => performance.now()),
+  healths: createHealths(watch),
+})
+
+/** Throws `ConfigProblem`. */
+export function compile(config: Config, readText: ReadText, lasting: Lasting = createLasting()): Snapshot {
+  const context: Context = { config, readText, targets: [], mcp: [], watched: [], ...lasting }
   const binds = (config.binds ?? []).map((bind, index): Bind => {
     const listeners = bind.listeners.map((listener, position) =>
       oneListener(context, listener, position, ['binds', index, 'listeners', position]),
@@ -411,5 +461,11 @@ export function compile(
     return { name: `bind/${bind.port}`, port: bind.port, listeners }
   })
   if (config.mcp !== undefined) binds.push(mcpBind(context, config.mcp))
-  return { binds, targets: context.targets, catalogs: readCatalogs(context), mcp: context.mcp }
+  return {
+    binds,
+    targets: context.targets,
+    catalogs: readCatalogs(context),
+    mcp: context.mcp,
+    healths: context.watched,
+  }
 }

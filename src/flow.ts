@@ -28,11 +28,18 @@ import type { McpSource } from './mcp/source.ts'
 import { McpAnswer, rpcFaultBody } from './mcp-answer.ts'
 import { onRequest } from './policies/chain.ts'
 import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
+import { isPassing, retryAfterMs } from './policies/retry.ts'
 import type { Matched } from './route/match.ts'
+import { type Next, Tries } from './tries.ts'
 import type { Pricing } from './usage/price.ts'
 
 /** Of a request's text, roughly: what is reserved is settled by what was used. */
 const BYTES_PER_TOKEN = 4
+
+/** Of a plain request's body, to be kept for another attempt. */
+const MAX_REPEATED_BYTES = 64 * 1024
+
+const EMPTY = Buffer.alloc(0)
 
 export interface FlowDependencies {
   readonly upstreams: Upstreams
@@ -86,6 +93,9 @@ class Flow {
   readonly #exchange: Exchange
   #matched: Matched<Route> | undefined
   #backend: Backend | undefined
+  #tries: Tries | undefined
+  /** Whose attempt is the latest. */
+  #asking: ForwardingBackend | undefined
   #head: RequestHead | undefined
   /** How this client wants to hear of errors; undefined = plain text. */
   #errorFormat: WireFormat | 'mcp' | undefined
@@ -93,6 +103,12 @@ class Flow {
   #asked: Readonly<Record<string, unknown>> | undefined
   #answer: Answer | undefined
   #mcp: McpAnswer | undefined
+  /** One more attempt. */
+  #again: ((backend: ForwardingBackend) => void) | undefined
+  /** What was sent can be sent once more. */
+  #isRepeatable = false
+  /** The next attempt is waited for. */
+  #backoff: NodeJS.Timeout | undefined
   #requestTimer: NodeJS.Timeout | undefined
   #totalTimer: NodeJS.Timeout | undefined
   #outcome: Outcome | undefined
@@ -171,18 +187,21 @@ class Flow {
     }
     this.#head = head
     const backend = pickBackend(route, this.#deps.random)
-    if (backend?.llm !== undefined) {
-      exchange.protocol = 'llm'
-      this.#errorFormat = clientFormatOf(backend.llm, head.path)
-    } else if (backend?.mcp !== undefined) {
+    if (backend?.mcp !== undefined) {
       exchange.protocol = 'mcp'
       this.#errorFormat = 'mcp'
+    } else {
+      const llm = backend?.tiers[0]?.[0]?.llm
+      if (llm !== undefined) {
+        exchange.protocol = 'llm'
+        this.#errorFormat = clientFormatOf(llm, head.path)
+      }
     }
     this.#apply(route.policies, head, () => {
       if (backend === undefined) throw new GatewayError('no_backend', 'no valid backends')
       this.#backend = backend
       exchange.backend = backend.name
-      this.#apply(backend.policies, head, () => this.#ask(backend, head))
+      this.#apply(backend.policies, head, () => this.#ask(backend, route, head))
     })
   }
 
@@ -210,10 +229,20 @@ class Flow {
     this.#reply(status, headers, Buffer.from(body))
   }
 
-  #ask(backend: Backend, head: RequestHead): void {
-    if (backend.mcp !== undefined) this.#federate(backend, head)
-    else if (backend.llm === undefined) this.#sendPlain(backend, head)
-    else this.#receiveBody(backend.llm, backend, head)
+  #ask(backend: Backend, { retry }: Route, head: RequestHead): void {
+    if (backend.mcp !== undefined) {
+      this.#federate(backend, head)
+      return
+    }
+    const tries = new Tries(backend, retry, { now: () => performance.now(), random: this.#deps.random })
+    this.#tries = tries
+    const first = tries.first()
+    if (first === undefined) throw new GatewayError('no_backend', 'no valid backends')
+    const begun = performance.now()
+    this.#receive(first.llm !== undefined, tries.areSeveral, (body, bytes) => {
+      this.#exchange.requestBytes = bytes
+      this.#attempt(tries, first, head, body, performance.now() - begun)
+    })
   }
 
   #armTimers(route: Route): void {
@@ -282,40 +311,81 @@ class Flow {
     return { sampled, traceId, received, state: traceState }
   }
 
-  #sendPlain(backend: ForwardingBackend, head: RequestHead): void {
+  /** What is asked of a model is read before it goes on; and what may have to be sent again, where it is small. */
+  #receive(
+    isRead: boolean,
+    isRepeated: boolean,
+    next: (body: Buffer | IncomingMessage | null, bytes: number) => void,
+  ): void {
+    const request = this.#request
+    const promised = Number(request.headers['content-length'] ?? 0)
+    const isSmall = promised > 0 && promised <= MAX_REPEATED_BYTES
+    if (!isRead && !(isRepeated && isSmall)) {
+      next(hasBody(request) ? request : null, promised)
+      return
+    }
+    const limit = isRead ? this.#deps.maxBodyBytes() : MAX_REPEATED_BYTES
+    readBody(request, limit, (error, body) => {
+      if (this.#over) return
+      this.#guard(() => {
+        if (error !== undefined) throw error
+        next(body, body.length)
+      })
+    })
+  }
+
+  /** `waitedMs`: for the client, until its request was there. */
+  #attempt(
+    tries: Tries,
+    backend: ForwardingBackend,
+    head: RequestHead,
+    body: Buffer | IncomingMessage | null,
+    waitedMs: number,
+  ): void {
+    tries.begin(backend)
+    this.#asking = backend
+    this.#exchange.backend = backend.name
+    // Another attempt begins with the client's own headers.
+    const own = tries.mayGoOn ? { ...head, headers: { ...head.headers } } : head
+    this.#again = (next) => this.#attempt(tries, next, head, body, waitedMs)
+    this.#isRepeatable = body === null || Buffer.isBuffer(body)
+    this.#apply(backend.policies, own, () => {
+      if (backend.llm === undefined) this.#sendPlain(backend, own, body, waitedMs)
+      else this.#sendToModel(backend.llm, backend, own, Buffer.isBuffer(body) ? body : EMPTY, waitedMs)
+    })
+  }
+
+  #sendPlain(
+    backend: ForwardingBackend,
+    head: RequestHead,
+    body: Buffer | IncomingMessage | null,
+    waitedMs: number,
+  ): void {
     const { headers } = head
     delete headers.expect
     if (backend.auth !== undefined) headers[backend.auth.header] = backend.auth.value
-    this.#exchange.requestBytes = Number(this.#request.headers['content-length'] ?? 0)
     const path = head.query === '' ? head.path : `${head.path}?${head.query}`
-    this.#send(
-      backend,
-      head,
-      { path, headers, body: hasBody(this.#request) ? this.#request : null },
-      undefined,
-      0,
-    )
+    this.#send(backend, head, { path, headers, body }, undefined, Buffer.isBuffer(body) ? waitedMs : 0)
   }
 
-  #receiveBody(llm: NonNullable<Backend['llm']>, backend: ForwardingBackend, head: RequestHead): void {
-    const waitingSince = performance.now()
-    readBody(this.#request, this.#deps.maxBodyBytes(), (error, body) => {
-      if (this.#over) return
-      const waitedMs = performance.now() - waitingSince
-      this.#guard(() => {
-        if (error !== undefined) throw error
-        this.#exchange.requestBytes = body.length
-        const { method, path, query, headers } = head
-        const plan = planLlm(llm, { method, path, query, headers, body })
-        this.#exchange.llm = plan.facts
-        this.#exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
-        if (this.#deps.keepsPayloads()) this.#asked = plan.clientBody
-        this.#estimate(head, plan, body.length)
-        this.#noteDropped(plan)
-        if (plan.countLocally) this.#countLocally(plan)
-        else this.#send(backend, head, plan, plan, waitedMs)
-      })
-    })
+  #sendToModel(
+    llm: NonNullable<ForwardingBackend['llm']>,
+    backend: ForwardingBackend,
+    head: RequestHead,
+    body: Buffer,
+    waitedMs: number,
+  ): void {
+    const exchange = this.#exchange
+    const { method, path, query, headers } = head
+    const plan = planLlm(llm, { method, path, query, headers, body })
+    const isFirst = exchange.llm === undefined
+    exchange.llm = plan.facts
+    exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
+    if (this.#deps.keepsPayloads()) this.#asked = plan.clientBody
+    if (isFirst) this.#estimate(head, plan, body.length)
+    this.#noteDropped(plan)
+    if (plan.countLocally) this.#countLocally(plan)
+    else this.#send(backend, head, plan, plan, waitedMs)
   }
 
   #estimate(head: RequestHead, plan: LlmPlan, bytes: number): void {
@@ -362,14 +432,17 @@ class Flow {
     const now = performance.now()
     const attempt = newAttempt(backend.endpoint, now)
     exchange.attempts.push(attempt)
+    if (exchange.attempts.length > 1) headers['x-retry-attempt'] = String(exchange.attempts.length - 1)
     if (trace.sampled) headers.traceparent = formatTraceparent(trace.traceId, attempt.spanId, true)
-    exchange.requestProcessingMs = now - exchange.startedAt - waitedMs
+    exchange.requestProcessingMs ??= now - exchange.startedAt - waitedMs
     const answer = new Answer({
       exchange,
       client: this.#client,
       plan,
       relay: this.#deps.relay,
       decorate: (answerHeaders) => this.#decorate(answerHeaders),
+      accepts: (status, answered) => this.#accepts(status, answered),
+      isReplaceable: () => this.#mayGoOn,
       onHead: () => {
         clearTimeout(this.#requestTimer)
         // An answer before the upload is over: what is left of it makes the connection useless for another request.
@@ -391,10 +464,53 @@ class Flow {
     if (this.#over) answer.close()
   }
 
+  get #mayGoOn(): boolean {
+    return this.#isRepeatable && !this.#client.hasBegun && this.#tries?.mayGoOn === true
+  }
+
+  /** False when another attempt takes the place of this one. */
+  #accepts(status: number, headers: Headers): boolean {
+    const tries = this.#tries
+    if (tries === undefined) return true
+    if (status < 500 && !tries.isRetried(status)) {
+      tries.succeeded()
+      return true
+    }
+    const retryAfter = retryAfterMs(headers, Date.now())
+    tries.failed(retryAfter)
+    const next = this.#mayGoOn && tries.isRetried(status) ? tries.next(retryAfter) : undefined
+    if (next !== undefined) this.#goOn(next)
+    return next === undefined
+  }
+
   #failUpstream(error: unknown): void {
     // An upload that the client broke off reaches us as the upstream's failure.
     if (this.#request.destroyed && !this.#request.complete) return
-    this.#fail(error)
+    const isUpstreams = error instanceof GatewayError && isPassing(error.code)
+    if (isUpstreams) this.#tries?.failed()
+    const next = isUpstreams && !this.#over && this.#mayGoOn ? this.#tries?.next() : undefined
+    if (next === undefined) {
+      this.#fail(error)
+      return
+    }
+    if (isUpstreams) this.#explainAttempt(error)
+    this.#goOn(next)
+  }
+
+  /** A whole answer may have arrived, and be none. */
+  #explainAttempt(error: GatewayError): void {
+    const attempt = this.#exchange.attempts.at(-1)
+    if (attempt === undefined) return
+    attempt.errorType ??= FAULTS[error.code].errorType
+    attempt.errorMessage ??= explain(error)
+  }
+
+  #goOn({ backend, delayMs }: Next): void {
+    this.#answer?.discard()
+    this.#answer = undefined
+    const again = this.#again
+    // Not within the callback of the attempt that has just failed.
+    this.#backoff = setTimeout(() => this.#guard(() => again?.(backend)), delayMs)
   }
 
   #decorate(headers: Headers): void {
@@ -402,6 +518,7 @@ class Flow {
     if (head === undefined) return
     for (const policy of this.#matched?.target.policies ?? []) policy.onResponse?.(headers, head)
     for (const policy of this.#backend?.policies ?? []) policy.onResponse?.(headers, head)
+    for (const policy of this.#asking?.policies ?? []) policy.onResponse?.(headers, head)
   }
 
   #reply(status: number, headers: Headers, body: Buffer): void {
@@ -430,6 +547,7 @@ class Flow {
     exchange.errorType = errorType
     exchange.errorMessage = explain(fault)
     this.#endAttempt(errorType, exchange.errorMessage)
+    clearTimeout(this.#backoff)
     clearTimeout(this.#requestTimer)
     clearTimeout(this.#totalTimer)
     if (!hasBegun) this.#replyFault(fault)
@@ -466,6 +584,7 @@ class Flow {
   #closed(): void {
     if (this.#over) return
     this.#over = true
+    clearTimeout(this.#backoff)
     clearTimeout(this.#requestTimer)
     clearTimeout(this.#totalTimer)
     const exchange = this.#exchange
@@ -473,6 +592,7 @@ class Flow {
     this.#client.closed()
     if (!this.#client.isSent && this.#outcome === undefined && !this.#isListening) this.#noteAbort()
     this.#answer?.close()
+    this.#tries?.abandoned()
     const settling = this.#settle()
     if (settling === undefined) this.#record()
     else settling.catch((error: unknown) => this.#deps.unexpected(error)).then(() => this.#record())

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type AdminSources, openSideServers, type SideServers } from './admin/servers.ts'
 import { adminPort, adminTokenFor, type Reload } from './admin-port.ts'
-import { type Bind, compile, type Snapshot } from './compile.ts'
+import { type Bind, compile, createLasting, type Snapshot } from './compile.ts'
 import type { ReadText } from './compile-upstream.ts'
 import type { Config } from './config/schema.ts'
 import type { Settings } from './config/settings.ts'
@@ -19,7 +19,6 @@ import { createFlows, type Payload } from './flow.ts'
 import { startKeeping } from './keeping.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
 import { createMcp } from './mcp/runtime.ts'
-import { createLimits } from './policies/rate-limit.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -119,13 +118,17 @@ const familyOf = (lookup: Settings['dnsLookupFamily']) =>
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { settings, logger, environment, version } = options
   let { config } = options
-  const limits = createLimits(() => performance.now())
-  let snapshot = compile(config, options.readText, limits)
-  const adminToken = adminTokenFor(settings, options.readText)
-
   // 7 telemetry first: every stage below reports to it.
   const registry = createRegistry()
   const metrics = createMetrics({ registry, version, removed: config.config?.metrics?.remove })
+  const lasting = createLasting((group, backend) => ({
+    up: () => metrics.backendUp(group, backend),
+    evicted: () => metrics.backendEvicted(group, backend),
+    gone: () => metrics.backendGone(group, backend),
+  }))
+  let snapshot = compile(config, options.readText, lasting)
+  const adminToken = adminTokenFor(settings, options.readText)
+
   const processMetrics = startProcessMetrics(registry)
   const tracing = tracingSettings(config.config?.tracing, config.frontendPolicies?.tracing, environment)
   const tracer =
@@ -448,6 +451,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     config = nextConfig
     pricing = createPricing(next.catalogs)
     upstreams.retain(next.targets)
+    lasting.healths.retain(next.healths)
   }
 
   return {
@@ -458,7 +462,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       readiness: side.ports.readiness,
     }),
     async reload(nextConfig) {
-      const next = compile(nextConfig, options.readText, limits)
+      const next = compile(nextConfig, options.readText, lasting)
       const prepared = mcp.prepare(next.mcp)
       await applyBinds(next.binds)
       adopt(next, nextConfig)

@@ -38,8 +38,10 @@ function inWords(match: Match): string {
   ].join(', ')
 }
 
-const kindOf = ({ llm, mcp }: Backend) =>
-  llm !== undefined ? llm.provider.name : mcp !== undefined ? 'mcp' : 'http'
+const outlinesOf = (backend: Backend) =>
+  backend.mcp === undefined
+    ? backend.tiers.flat().map(({ name, llm }) => ({ name, kind: llm?.provider.name ?? 'http' }))
+    : [{ name: backend.name, kind: 'mcp' }]
 
 /** `config`: undefined for the route of the top-level `mcp:`. */
 export function outlineOf(config: RouteConfig | undefined, { name, backends }: Route): RouteOutline {
@@ -48,7 +50,7 @@ export function outlineOf(config: RouteConfig | undefined, { name, backends }: R
     route: name,
     hostnames: config?.hostnames ?? [],
     matches: config?.matches?.map(inWords) ?? ['/*'],
-    backends: backends.map((backend) => ({ name: backend.name, kind: kindOf(backend) })),
+    backends: backends.flatMap(outlinesOf),
     policies: [...new Set([...Object.keys(config?.policies ?? {}), ...ofBackends])],
     path:
       config?.matches === undefined && backends[0]?.mcp !== undefined ? '/mcp' : pathOf(config?.matches?.[0]),

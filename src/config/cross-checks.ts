@@ -131,6 +131,14 @@ function missingBackend({ path, value }: Placed, named: readonly Placed[]): Find
 function aiBackend(backend: Placed): Finding[] {
   const ai = child(backend, 'ai')
   if (ai === undefined) return []
+  const grouped = children(ai, 'groups').flatMap((group) => children(group, 'providers'))
+  return [
+    ...duplicates(grouped, 'name', 'provider name'),
+    ...[ai, ...grouped].flatMap((provider) => aiProvider(provider, backend)),
+  ]
+}
+
+function aiProvider(ai: Placed, backend: Placed): Finding[] {
   const findings: Finding[] = []
   const provider = child(ai, 'provider')
   if (

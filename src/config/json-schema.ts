@@ -78,6 +78,7 @@ function needsReference(schema: JsonSchema): boolean {
 
 const CANONICAL: readonly (readonly [RegExp, string])[] = [
   [/^binds\[\]\.listeners\[\]\.routes\[\]\.backends\[\]/, 'backends[]'],
+  [/^backends\[\]\.ai\.groups\[\]\.providers\[\]/, 'backends[].ai'],
   [/^backends\[\]\.mcp/, 'mcp'],
   [/^mcp\.(?:targets\[\]\.)?policies/, 'policies'],
   [/^backends\[\]\.(?:ai\.)?policies/, 'policies'],

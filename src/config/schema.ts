@@ -7,7 +7,7 @@
 import { z } from 'zod'
 import { address, byteSize, durationMs, endpoint, longDurationMs, orEmpty, secret } from '../core/schema.ts'
 import { frontendHttpSchema, listenerTlsSchema } from '../listen/schema.ts'
-import { aiBackendShape, aiPolicySchema } from '../llm/schema.ts'
+import { aiPolicySchema, aiProviderShape } from '../llm/schema.ts'
 import { mcpAuthenticationSchema } from '../mcp/authentication/schema.ts'
 import { mcpAuthorizationSchema } from '../mcp/authorization.ts'
 import { mcpBackendShape, mcpSettingsSchema, mcpTargetShape } from '../mcp/schema.ts'
@@ -17,6 +17,7 @@ import { corsSchema } from '../policies/cors.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
 import { localRateLimitSchema } from '../policies/rate-limit.ts'
+import { retrySchema } from '../policies/retry.ts'
 import { timeoutSchema } from '../policies/timeout.ts'
 import { urlRewriteSchema } from '../policies/url-rewrite.ts'
 import { matchSchema } from '../route/schema.ts'
@@ -27,6 +28,7 @@ import {
   metricsSchema,
   tracingSchema,
 } from '../telemetry/schema.ts'
+import { healthSchema } from '../upstream/health.ts'
 import { backendTlsSchema, upstreamDefaultsSchema } from '../upstream/schema.ts'
 
 const routePoliciesSchema = z.strictObject({
@@ -35,6 +37,7 @@ const routePoliciesSchema = z.strictObject({
   backendTLS: orEmpty(backendTlsSchema).optional(),
   cors: corsSchema.optional(),
   localRateLimit: localRateLimitSchema.optional(),
+  retry: orEmpty(retrySchema).optional(),
   timeout: timeoutSchema.optional(),
   requestHeaderModifier: headerModifierSchema.optional(),
   responseHeaderModifier: headerModifierSchema.optional(),
@@ -53,12 +56,40 @@ const backendPoliciesSchema = z.strictObject({
   responseHeaderModifier: headerModifierSchema.optional(),
   http: z.strictObject({ requestTimeout: durationMs.optional() }).optional(),
   tcp: z.strictObject({ connectTimeout: durationMs.optional() }).optional(),
+  health: orEmpty(healthSchema).optional(),
   ai: aiPolicySchema.optional(),
   mcpAuthorization: mcpAuthorizationSchema.optional(),
 })
 export type BackendPolicies = z.output<typeof backendPoliciesSchema>
 
-const aiBackendSchema = z.strictObject({ ...aiBackendShape, policies: backendPoliciesSchema.optional() })
+const aiProviderSchema = z.strictObject({ ...aiProviderShape, policies: backendPoliciesSchema.optional() })
+export type AiProviderConfig = z.output<typeof aiProviderSchema>
+
+const aiGroup = z.strictObject({
+  providers: z.array(aiProviderSchema).min(1, { error: 'expected at least one provider' }),
+})
+
+/** One provider, or groups of them in order of preference; those of one group share the load. */
+const aiBackendSchema = z
+  .strictObject({
+    ...aiProviderSchema.partial({ name: true, provider: true }).shape,
+    groups: z.array(aiGroup).min(1, { error: 'expected at least one group' }).optional(),
+  })
+  .superRefine(({ groups, policies: _, ...provider }, context) => {
+    if (groups === undefined) {
+      for (const key of ['name', 'provider'] as const) {
+        if (provider[key] !== undefined) continue
+        const expected = key === 'name' ? 'string' : 'object'
+        context.addIssue({ code: 'invalid_type', expected, path: [key], input: undefined })
+      }
+      return
+    }
+    for (const [key, value] of Object.entries(provider)) {
+      if (value === undefined) continue
+      const message = `\`${key}\` is a provider's: beside \`groups\` only \`policies\` has a place`
+      context.addIssue({ code: 'custom', message, path: [key] })
+    }
+  })
 export type AiBackendConfig = z.output<typeof aiBackendSchema>
 
 const oneTarget = (keys: readonly string[]) => (value: object) =>

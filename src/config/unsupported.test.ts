@@ -107,7 +107,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: [
       ...['requestRedirect', 'requestMirror', 'authorization', 'jwtAuth', 'basicAuth'],
       ...['oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'remoteRateLimit'],
-      ...['transformations', 'csrf', 'buffer', 'retry', 'delay', 'backendTunnel', 'a2a'],
+      ...['transformations', 'csrf', 'buffer', 'delay', 'backendTunnel', 'a2a'],
     ],
   },
   {
@@ -167,7 +167,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     open: 'backends: [{name: a, host: "h:1", policies: {',
     close: '}}]',
     keys: [
-      ...['requestRedirect', 'transformations', 'backendTunnel', 'health', 'extAuthz', 'authorization'],
+      ...['requestRedirect', 'transformations', 'backendTunnel', 'extAuthz', 'authorization'],
       ...['mcpGuardrails', 'a2a', 'inferenceRouting', 'sessionAffinity'],
     ],
   },
@@ -189,7 +189,18 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     close: '}}}]',
     keys: ['subjectAltNames', 'keyExchangeGroups'],
   },
-  { place: 'backends[0].ai', open: 'backends: [{name: a, ai: {', close: '}}]', keys: ['groups'] },
+  {
+    place: 'backends[0].ai.groups[0].providers[0].provider',
+    open: 'backends: [{name: a, ai: {groups: [{providers: [{name: a, provider: {',
+    close: '}}]}]}}]',
+    keys: ['gemini', 'bedrock'],
+  },
+  {
+    place: 'backends[0].policies.health',
+    open: 'backends: [{name: a, host: "h:1", policies: {health: {',
+    close: '}}}]',
+    keys: ['unhealthyExpression'],
+  },
   {
     place: 'backends[0].ai.provider',
     open: 'backends: [{name: a, ai: {name: a, provider: {',
@@ -276,7 +287,7 @@ test('says where the settings of `config.listener` went', () => {
   ])
 })
 
-test.each(['cors', 'timeout', 'urlRewrite', 'directResponse'])(
+test.each(['cors', 'retry', 'timeout', 'urlRewrite', 'directResponse'])(
   'says that %s is a policy of routes',
   (key) => {
     expect(problems(`backends: [{name: a, host: "h:1", policies: {${key}: {}}}]`)).toMatchObject([

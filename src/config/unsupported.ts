@@ -18,8 +18,9 @@ interface Refusal {
 
 const ROUTE = 'binds\\[\\]\\.listeners\\[\\]\\.routes\\[\\]'
 const BACKEND = `(?:${ROUTE}\\.)?backends\\[\\]`
+const PROVIDER = `${BACKEND}\\.ai(?:\\.groups\\[\\]\\.providers\\[\\])?`
 const TARGET = `(?:${BACKEND}\\.)?mcp\\.targets\\[\\]`
-const BACKEND_POLICIES = `(?:${BACKEND}(?:\\.ai)?|${TARGET})\\.policies`
+const BACKEND_POLICIES = `(?:${BACKEND}|${PROVIDER}|${TARGET})\\.policies`
 const ROUTE_POLICIES = `(?:${ROUTE}|mcp)\\.policies`
 const POLICIES = `(?:${ROUTE_POLICIES}|${BACKEND_POLICIES})`
 const at = (pattern: string) => new RegExp(`^${pattern}$`)
@@ -106,7 +107,6 @@ const REFUSALS: readonly Refusal[] = [
       'transformations',
       'csrf',
       'buffer',
-      'retry',
       'delay',
       'backendTunnel',
       'a2a',
@@ -121,7 +121,6 @@ const REFUSALS: readonly Refusal[] = [
       'requestRedirect',
       'transformations',
       'backendTunnel',
-      'health',
       'extAuthz',
       'authorization',
       'mcpGuardrails',
@@ -132,9 +131,12 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     at: at(BACKEND_POLICIES),
-    keys: ['cors', 'timeout', 'urlRewrite', 'directResponse'],
+    keys: ['cors', 'retry', 'timeout', 'urlRewrite', 'directResponse'],
     message: '`{key}` is a policy of routes: it has no place on a backend',
   },
+  { at: at(`${ROUTE_POLICIES}\\.retry`), keys: ['precondition', 'condition'] },
+  { at: at(`${BACKEND_POLICIES}\\.health`), keys: ['unhealthyExpression'] },
+  { at: at(`${BACKEND_POLICIES}\\.health\\.eviction`), keys: ['restoreHealth', 'healthThreshold'] },
   { at: at(`${BACKEND_POLICIES}\\.http`), keys: ['version'] },
   { at: at(`${BACKEND_POLICIES}\\.tcp`), keys: ['keepalives'], hint: 'set it for all: `config.backend`' },
   { at: at(`${POLICIES}\\.backendTLS`), keys: ['subjectAltNames', 'keyExchangeGroups', 'alpn'] },
@@ -165,19 +167,18 @@ const REFUSALS: readonly Refusal[] = [
     hint: 'this version has `host`, `ai`, `mcp` and `backend`',
   },
   { at: at(`${BACKEND}\\.host`), values: /^unix:/ },
-  { at: at(`${BACKEND}\\.ai`), keys: ['groups'], hint: 'use `name` and `provider`: one provider' },
   {
-    at: at(`${BACKEND}\\.ai\\.provider`),
+    at: at(`${PROVIDER}\\.provider`),
     keys: ['gemini', 'vertex', 'bedrock', 'azure', 'azureOpenAI', 'copilot'],
     hint: 'this version has `openAI`, `anthropic` and `custom`',
   },
-  { at: at(`${BACKEND}\\.ai\\.provider\\.openAI`), keys: ['moderation'] },
+  { at: at(`${PROVIDER}\\.provider\\.openAI`), keys: ['moderation'] },
   {
-    at: at(`${BACKEND}\\.ai\\.provider\\.custom\\.formats\\[\\]\\.type`),
+    at: at(`${PROVIDER}\\.provider\\.custom\\.formats\\[\\]\\.type`),
     values: /^(?:generateContent|geminiCountTokens|realtime|rerank)$/,
   },
   {
-    at: at(`(?:${BACKEND}\\.ai|${POLICIES}\\.ai)\\.routes\\.[^\\0]*`),
+    at: at(`(?:${PROVIDER}|${POLICIES}\\.ai)\\.routes\\.[^\\0]*`),
     values: /^(?:rerank|realtime|generateContent|geminiCountTokens)$/,
   },
 ]

@@ -57,6 +57,11 @@ export interface UpstreamCall {
   readonly resume: () => void
 }
 
+export interface UpstreamAttempt extends UpstreamCall {
+  /** Closes the attempt as it is now; the connection is kept when the rest of the answer comes soon. */
+  readonly discard: () => void
+}
+
 export interface Upstreams {
   readonly send: (
     target: UpstreamTarget,
@@ -64,7 +69,7 @@ export interface Upstreams {
     limits: WaitLimits,
     attempt: Attempt,
     handler: UpstreamHandler,
-  ) => UpstreamCall
+  ) => UpstreamAttempt
   /** Closes the pools of origins that are not in `targets`, once their requests are done. */
   readonly retain: (targets: readonly UpstreamTarget[]) => void
   readonly close: () => Promise<void>

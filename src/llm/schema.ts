@@ -58,8 +58,8 @@ const providerSchema = z
   })
 export type ProviderConfig = z.output<typeof providerSchema>
 
-/** An `ai` backend without its `policies`, which `config/` adds. */
-export const aiBackendShape = {
+/** One provider of an `ai` backend, without its `policies`, which `config/` adds. */
+export const aiProviderShape = {
   name: z.string().min(1),
   provider: providerSchema,
   hostOverride: endpoint.optional(),

@@ -265,6 +265,16 @@ function registerMcpFamilies(registry: Registry) {
       constants: CONSTANTS,
       buckets: REQUEST_BUCKETS,
     }),
+    backendUp: registry.gauge({
+      name: 'agentgateway_backend_up',
+      help: '1 while a provider of a group is asked, 0 while it is evicted and until a request to it succeeds.',
+      labels: ['group', 'backend'],
+    }),
+    backendEvictions: registry.counter({
+      name: 'agentgateway_backend_evictions_total',
+      help: 'How often a provider of a group was left alone for a while.',
+      labels: ['group', 'backend'],
+    }),
     mcpSessions: registry.gauge({
       name: 'agentgateway_mcp_sessions_active',
       help: 'MCP sessions of clients.',

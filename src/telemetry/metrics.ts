@@ -80,6 +80,19 @@ export function createMetrics({ registry, version, removed = [] }: MetricsOption
       families.configSynchronized.child().set(result === 'success' ? 1 : 0)
       families.configReloads.child(result).inc()
     },
+    /** Of one provider among several; told when it is first heard of, too. */
+    backendUp(group: string, backend: string): void {
+      families.backendUp.child(group, backend).set(1)
+      // Born with the backend, so that rate() sees the first one.
+      families.backendEvictions.child(group, backend)
+    },
+    backendEvicted(group: string, backend: string): void {
+      families.backendUp.child(group, backend).set(0)
+      families.backendEvictions.child(group, backend).inc()
+    },
+    backendGone(group: string, backend: string): void {
+      families.backendUp.child(group, backend).isWithdrawn = true
+    },
     mcpSessions(backend: string, change: 1 | -1): void {
       families.mcpSessions.child(backend).add(change)
     },

@@ -10,7 +10,7 @@ import { type ErrorType, errorTypeOfStatus, FAULTS, type FaultCode, GatewayError
 import type { Attempt } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import type {
-  UpstreamCall,
+  UpstreamAttempt,
   UpstreamHandler,
   Upstreams,
   UpstreamTarget,
@@ -36,6 +36,9 @@ interface PoolEntry {
 
 /** Of a response; more than any provider sends. */
 const MAX_HEADER_BYTES = 256 * 1024
+
+/** What nobody reads may take so long to arrive. */
+const DISCARD_MS = 500
 
 const CONNECT_ERRORS = new Set([
   'ECONNREFUSED',
@@ -91,7 +94,7 @@ function asGatewayError(error: Error, started: boolean): GatewayError {
 }
 
 /** undici's handler of one attempt: keeps the attempt's record and hands on what arrives. */
-class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
+class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamAttempt {
   readonly #attempt: Attempt
   readonly #handler: UpstreamHandler
   readonly #entry: PoolEntry
@@ -157,12 +160,14 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
   }
 
   onResponseEnd(): void {
+    clearTimeout(this.#timer)
     if (this.#over) return
     this.#end()
     this.#handler.onEnd()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    clearTimeout(this.#timer)
     if (this.#over) return
     const ours = asGatewayError(error, this.#controller !== undefined)
     this.#end(FAULTS[ours.code].errorType, error.message)
@@ -173,6 +178,12 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamCall {
     if (this.#over) return
     this.#end(this.#attempt.errorType ?? 'caller_abort')
     this.#controller?.abort(new Error('abandoned'))
+  }
+
+  discard(): void {
+    if (this.#over) return
+    this.#end()
+    this.#timer = setTimeout(() => this.#controller?.abort(new Error('abandoned')), DISCARD_MS)
   }
 
   pause(): void {

@@ -1,0 +1,91 @@
+/** The attempts of one request: who is asked, how that went, and whether somebody is asked after it. */
+import type { ForwardingBackend, PooledBackend } from './compile.ts'
+import { type Retry, waitMs } from './policies/retry.ts'
+import { choose } from './upstream/choose.ts'
+
+export interface Next {
+  readonly backend: ForwardingBackend
+  readonly delayMs: number
+}
+
+export interface Clockwork {
+  readonly now: () => number
+  readonly random: () => number
+}
+
+export class Tries {
+  readonly #tiers: PooledBackend['tiers']
+  readonly #retry: Retry
+  readonly #clockwork: Clockwork
+  readonly #asked = new Set<ForwardingBackend>()
+  /** Where nobody else can be asked. */
+  readonly #sole: ForwardingBackend | undefined
+  readonly #most: number
+  #count = 0
+  /** Whose attempt is under way. */
+  #current: ForwardingBackend | undefined
+  #begunAt = 0
+
+  constructor({ tiers }: PooledBackend, retry: Retry, clockwork: Clockwork) {
+    this.#tiers = tiers
+    this.#retry = retry
+    this.#clockwork = clockwork
+    this.#sole = tiers.length === 1 && tiers[0]?.length === 1 ? tiers[0][0] : undefined
+    this.#most = 1 + (retry.attempts ?? tiers.reduce((sum, tier) => sum + tier.length, -1))
+  }
+
+  /** The one whose turn it is first. */
+  first(): ForwardingBackend | undefined {
+    if (this.#sole !== undefined) return this.#count === 0 ? this.#sole : undefined
+    return choose(this.#tiers, this.#asked, { ...this.#clockwork, now: this.#clockwork.now() })
+  }
+
+  begin(backend: ForwardingBackend): void {
+    this.#asked.add(backend)
+    this.#count += 1
+    this.#current = backend
+    this.#begunAt = this.#clockwork.now()
+    backend.health?.begin()
+  }
+
+  succeeded(): void {
+    this.#current?.health?.succeed(this.#clockwork.now() - this.#begunAt)
+    this.#current = undefined
+  }
+
+  failed(retryAfter?: number): void {
+    this.#current?.health?.fail(this.#clockwork.now(), retryAfter)
+    this.#current = undefined
+  }
+
+  /** What is under way tells nothing of the upstream any more. */
+  abandoned(): void {
+    this.#current?.health?.abandon()
+    this.#current = undefined
+  }
+
+  get areSeveral(): boolean {
+    return this.#most > 1
+  }
+
+  /** After the one that is under way. */
+  get mayGoOn(): boolean {
+    return this.#count < this.#most
+  }
+
+  isRetried(status: number): boolean {
+    return this.#retry.codes.has(status)
+  }
+
+  /** After a failure. Another upstream is asked at once; the same one after a while. */
+  next(retryAfter?: number): Next | undefined {
+    if (!this.mayGoOn) return undefined
+    const other = this.first()
+    if (other !== undefined) return { backend: other, delayMs: 0 }
+    const delayMs = waitMs(this.#retry, { attempt: this.#count, retryAfter }, this.#clockwork.random)
+    if (delayMs === undefined) return undefined
+    this.#asked.clear()
+    const again = this.#sole ?? this.first()
+    return again && { backend: again, delayMs }
+  }
+}

@@ -1,0 +1,119 @@
+import { describe, expect, test } from 'vitest'
+import { createHealths, Health } from './health.ts'
+
+function failing(health: Health, times: number, now = 0): void {
+  for (let time = 0; time < times; time += 1) {
+    health.begin()
+    health.fail(now)
+  }
+}
+
+describe('eviction', () => {
+  test('comes with the third failure in a row, and lasts three seconds', () => {
+    const health = new Health()
+    failing(health, 2)
+    health.begin()
+    health.succeed(5)
+    failing(health, 2)
+    expect(health.isAvailable(0)).toBe(true)
+    failing(health, 1)
+    expect([0, 2999, 3000].map((now) => health.isAvailable(now))).toEqual([false, false, true])
+  })
+
+  test('is as it is configured', () => {
+    const health = new Health()
+    health.configure({ eviction: { consecutiveFailures: 1, duration: 500 } })
+    failing(health, 1)
+    expect([499, 500].map((now) => health.isAvailable(now))).toEqual([false, true])
+  })
+
+  test('lets one request at a time find out whether it is over', () => {
+    const health = new Health()
+    failing(health, 3)
+    health.begin()
+    expect(health.isAvailable(3000)).toBe(false)
+    health.abandon()
+    expect(health.isAvailable(3000)).toBe(true)
+    health.begin()
+    health.succeed(1)
+    health.begin()
+    expect(health.isAvailable(3000)).toBe(true)
+  })
+
+  test('doubles each time, up to five minutes, and begins anew after a success', () => {
+    const health = new Health()
+    failing(health, 3)
+    const durations = Array.from({ length: 9 }, () => {
+      const before = health.evictedUntil
+      failing(health, 1, before)
+      return health.evictedUntil - before
+    })
+    expect(durations).toEqual([6000, 12_000, 24_000, 48_000, 96_000, 192_000, 300_000, 300_000, 300_000])
+    health.begin()
+    health.succeed(1)
+    failing(health, 3, 1e6)
+    expect(health.evictedUntil).toBe(1e6 + 3000)
+  })
+
+  test('comes at once to whoever asks to be left alone, for as long', () => {
+    const health = new Health()
+    health.begin()
+    health.fail(0, 60_000)
+    expect([59_999, 60_000].map((now) => health.isAvailable(now))).toEqual([false, true])
+  })
+})
+
+describe('the score', () => {
+  const fast = new Health()
+  const slow = new Health()
+  const shaky = new Health()
+  for (let time = 0; time < 20; time += 1) {
+    for (const [health, ms] of [
+      [fast, 10],
+      [slow, 1000],
+      [shaky, 10],
+    ] as const) {
+      health.begin()
+      if (health === shaky && time % 2 === 0) health.fail(0)
+      else health.succeed(ms)
+    }
+  }
+
+  test('is better for who is faster, and for who fails less', () => {
+    expect(fast.score).toBeGreaterThan(slow.score)
+    expect(fast.score).toBeGreaterThan(shaky.score)
+  })
+
+  test('falls with what is under way', () => {
+    const before = fast.score
+    for (let time = 0; time < 20; time += 1) fast.begin()
+    expect(fast.score).toBeLessThan(before / 2)
+  })
+})
+
+test('what is known of an upstream outlives a reload', () => {
+  const healths = createHealths()
+  const a = healths.at('group', 'a', {})
+  failing(a, 3)
+  expect(healths.at('group', 'a', { eviction: { duration: 1 } })).toBe(a)
+  expect(a.isAvailable(0)).toBe(false)
+  expect(healths.at('group', 'b', {}).isAvailable(0)).toBe(true)
+})
+
+test('its watch is told when it is evicted, when it is back, and when it is gone', () => {
+  const told: string[] = []
+  const healths = createHealths((group, backend) => ({
+    up: () => told.push(`${group} ${backend} up`),
+    evicted: () => told.push(`${group} ${backend} evicted`),
+    gone: () => told.push(`${group} ${backend} gone`),
+  }))
+  const a = healths.at('g', 'a', {})
+  const b = healths.at('g', 'b', {})
+  failing(a, 3)
+  a.begin()
+  a.succeed(1)
+  a.begin()
+  a.succeed(1)
+  healths.retain([b])
+  expect(told).toEqual(['g a up', 'g b up', 'g a evicted', 'g a up', 'g a gone'])
+})

@@ -1,0 +1,138 @@
+/**
+ * How an upstream fares, by what becomes of the requests that are sent to it: nothing is asked for its own sake.
+ *
+ * Who fails several times in a row, or asks to be left alone, is evicted for a while: each time for longer, until a
+ * request succeeds. After that time one request at a time tells whether it is back.
+ */
+import { z } from 'zod'
+import { durationMs } from '../core/schema.ts'
+
+const FAILURES = 3
+const EVICTION_MS = 3000
+const LONGEST_EVICTION_MS = 300_000
+
+/** Weight of the latest result in the averages. */
+const SHARE = 0.2
+
+export const healthSchema = z.strictObject({
+  eviction: z
+    .strictObject({
+      /** Of the first eviction; doubled with each that follows. */
+      duration: durationMs.refine((ms) => ms > 0, { error: 'expected a duration above 0s' }).optional(),
+      consecutiveFailures: z.int().positive().optional(),
+    })
+    .optional(),
+})
+export type HealthConfig = z.output<typeof healthSchema>
+
+export interface HealthWatch {
+  readonly up: () => void
+  readonly evicted: () => void
+  /** The configuration names it no more. */
+  readonly gone: () => void
+}
+
+const NOBODY: HealthWatch = { up() {}, evicted() {}, gone() {} }
+
+export class Health {
+  #evictionMs = EVICTION_MS
+  #threshold = FAILURES
+  #failures = 0
+  #evictions = 0
+  #evictedUntil = 0
+  #isProbed = false
+  #pending = 0
+  /** 0 to 1. */
+  #successes = 1
+  #latencyMs = 0
+  readonly #watch: HealthWatch
+
+  constructor(watch: HealthWatch = NOBODY) {
+    this.#watch = watch
+    watch.up()
+  }
+
+  configure({ eviction }: HealthConfig): void {
+    this.#evictionMs = eviction?.duration ?? EVICTION_MS
+    this.#threshold = eviction?.consecutiveFailures ?? FAILURES
+  }
+
+  isAvailable(now: number): boolean {
+    if (this.#evictions === 0) return true
+    return now >= this.#evictedUntil && !this.#isProbed
+  }
+
+  get evictedUntil(): number {
+    return this.#evictedUntil
+  }
+
+  /** The higher the better. */
+  get score(): number {
+    return this.#successes / (1 + this.#latencyMs * (1 + 0.1 * this.#pending))
+  }
+
+  begin(): void {
+    this.#pending += 1
+    this.#isProbed = this.#evictions > 0
+  }
+
+  /** Nothing was learnt. */
+  abandon(): void {
+    this.#pending -= 1
+    this.#isProbed = false
+  }
+
+  succeed(latencyMs: number): void {
+    this.abandon()
+    this.#failures = 0
+    if (this.#evictions > 0) this.#watch.up()
+    this.#evictions = 0
+    this.#successes += SHARE * (1 - this.#successes)
+    this.#latencyMs += SHARE * (latencyMs - this.#latencyMs)
+  }
+
+  /** `retryAfter`: it asked to be left alone for so many milliseconds. */
+  fail(now: number, retryAfter = 0): void {
+    this.abandon()
+    this.#failures += 1
+    this.#successes -= SHARE * this.#successes
+    if (this.#failures < this.#threshold && retryAfter === 0) return
+    const ms = Math.max(this.#evictionMs * 2 ** this.#evictions, retryAfter)
+    this.#evictions += 1
+    this.#watch.evicted()
+    this.#evictedUntil = now + Math.min(ms, LONGEST_EVICTION_MS)
+  }
+}
+
+/** Of upstreams, by their group and their name in it: they outlive a reload. */
+export interface Healths {
+  readonly at: (group: string, backend: string, config: HealthConfig) => Health
+  /** Forgets all others. */
+  readonly retain: (healths: readonly Health[]) => void
+}
+
+export function createHealths(
+  watch: (group: string, backend: string) => HealthWatch = () => NOBODY,
+): Healths {
+  const known = new Map<string, { readonly health: Health; readonly watch: HealthWatch }>()
+  return {
+    at(group, backend, config) {
+      const name = `${group}\0${backend}`
+      let entry = known.get(name)
+      if (entry === undefined) {
+        const watching = watch(group, backend)
+        entry = { health: new Health(watching), watch: watching }
+        known.set(name, entry)
+      }
+      entry.health.configure(config)
+      return entry.health
+    },
+    retain(healths) {
+      for (const [name, entry] of known) {
+        if (healths.includes(entry.health)) continue
+        known.delete(name)
+        entry.watch.gone()
+      }
+    },
+  }
+}
