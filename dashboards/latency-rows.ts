@@ -119,6 +119,7 @@ export const outcomes: Row = {
         'Whether each provider of a group is asked. One that fails several times in a row, or asks to be left alone, is evicted for a while; a request then tells whether it is back.',
       unit: 'short',
       width: 12,
+      height: 8,
       noValue: 'no groups',
       words: { 1: { text: 'up', color: 'green' }, 0: { text: 'evicted', color: 'red' } },
       queries: [
