@@ -131,14 +131,14 @@ export const outcomes: Row = {
     }),
     graph({
       title: 'Provider evictions',
-      description: 'Providers of groups that were left alone for a while, per minute.',
-      unit: 'short',
+      description: 'Providers of groups that were left alone for a while, per second.',
+      unit: 'reqps',
       width: 12,
       noValue: 'no groups',
       queries: [
         {
-          expr: `60 * sum by (group, backend) (rate(agentgateway_backend_evictions_total{${BACKEND}}[$__rate_interval]))`,
-          legend: '{{group}} {{backend}}',
+          expr: `sum by (backend) (rate(agentgateway_backend_evictions_total{${BACKEND}}[$__rate_interval]))`,
+          legend: '{{backend}}',
         },
       ],
     }),

@@ -1,6 +1,6 @@
 /** Requests, tokens, cost, latency and how it ends: the rows of the Grafana dashboard, with its names. */
 import type { Labels } from '../../core/labels.ts'
-import { bars, graph, level, percentiles, type Row, rate, ratesBy, share, stat } from './panel.ts'
+import { bars, graph, lastLevels, level, percentiles, type Row, rate, ratesBy, share, stat } from './panel.ts'
 import { is, isNot, sums, total, totalsBy, type View } from './view.ts'
 
 const REQUESTS = 'agentgateway_requests_total'
@@ -266,6 +266,30 @@ export const outcomes: Row = {
         unit: 'count',
       },
       (view) => totalsBy(view, REQUESTS, (labels) => labels.error_type ?? '', isNot('error_type', 'none')),
+    ),
+    stat(
+      {
+        title: 'Providers of groups',
+        description:
+          'Whether each provider of a group is asked. One that fails several times in a row, or asks to be left alone, is evicted for a while; a request then tells whether it is back.',
+        unit: 'text',
+      },
+      ({ hour }) =>
+        lastLevels(hour, 'agentgateway_backend_up', ({ group, backend }) => `${group} ${backend}`).map(
+          ({ label, value }) => ({
+            label,
+            value: value >= 1 ? 'up' : 'evicted',
+            tone: value >= 1 ? ('good' as const) : ('bad' as const),
+          }),
+        ),
+    ),
+    graph(
+      {
+        title: 'Provider evictions',
+        description: 'Providers of groups that were left alone for a while, per second.',
+        unit: 'perSecond',
+      },
+      (view) => ratesBy(view, 'agentgateway_backend_evictions_total', 'backend'),
     ),
     graph(
       {
