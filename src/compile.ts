@@ -43,6 +43,7 @@ import type { AiPolicy } from './llm/schema.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
 import { apiKey } from './policies/api-key.ts'
+import { authorization } from './policies/authorization.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
 import { cors } from './policies/cors.ts'
 import { directResponse } from './policies/direct-response.ts'
@@ -265,7 +266,7 @@ function oneBackend(
   return hostBackend(context, host, name ?? host, layers, own, weight)
 }
 
-/** The route phase, in upstream's order: cors, keys, limits, header modifiers, rewrite, direct response. */
+/** The route phase, in upstream's order: cors, keys, authorization, limits, header modifiers, rewrite, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -277,6 +278,7 @@ function routePolicies(
     const at = [...path, 'apiKey', 'keys']
     compiled.push(apiKey(config.apiKey, (key, index) => secretAt(context, [...at, index, 'key'], key)))
   }
+  if (config?.authorization !== undefined) compiled.push(authorization(config.authorization))
   for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
     compiled.push(rateLimit(limit, context.limits.at(`${place} ${index}`, limit)))
   if (config?.requestHeaderModifier !== undefined)

@@ -168,6 +168,8 @@ class Flow {
       headers: withoutHopByHop(headers),
       matchedPrefix: matched.prefix,
       apiKey: undefined,
+      basicAuth: undefined,
+      jwt: undefined,
     }
     this.#head = head
     const backend = pickBackend(route, this.#deps.random)

@@ -12,6 +12,7 @@ import { mcpAuthenticationSchema } from '../mcp/authentication/schema.ts'
 import { mcpAuthorizationSchema } from '../mcp/authorization.ts'
 import { mcpBackendShape, mcpSettingsSchema, mcpTargetShape } from '../mcp/schema.ts'
 import { apiKeySchema } from '../policies/api-key.ts'
+import { authorizationSchema } from '../policies/authorization.ts'
 import { backendAuthSchema } from '../policies/backend-auth.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
@@ -31,6 +32,7 @@ import { backendTlsSchema, upstreamDefaultsSchema } from '../upstream/schema.ts'
 
 const routePoliciesSchema = z.strictObject({
   apiKey: apiKeySchema.optional(),
+  authorization: authorizationSchema.optional(),
   backendAuth: backendAuthSchema.optional(),
   backendTLS: orEmpty(backendTlsSchema).optional(),
   cors: corsSchema.optional(),

@@ -95,7 +95,6 @@ const REFUSALS: readonly Refusal[] = [
     keys: [
       'requestRedirect',
       'requestMirror',
-      'authorization',
       'jwtAuth',
       'basicAuth',
       'oidc',

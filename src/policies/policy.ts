@@ -20,6 +20,10 @@ export interface RequestHead {
   readonly matchedPrefix: string | undefined
   /** What the configuration says of the key that was presented; undefined without one. */
   apiKey: Readonly<Record<string, unknown>> | undefined
+  /** `username`, of the credential that was presented; undefined without one. */
+  basicAuth: Readonly<Record<string, unknown>> | undefined
+  /** The claims of the token that was presented; undefined without one. */
+  jwt: Readonly<Record<string, unknown>> | undefined
 }
 
 /** An answer given without asking an upstream. */
