@@ -18,7 +18,7 @@ import { ClientResponse } from './listen/client-response.ts'
 import { addressOf, hasBody, hostnameOf, serverNameOf, splitTarget } from './listen/incoming.ts'
 import { errorBody } from './llm/error-body.ts'
 import { keptJson, keptText } from './llm/payload.ts'
-import { clientFormatOf, type LlmPlan, planLlm } from './llm/plan.ts'
+import { clientFormatOf, clientModelOf, type LlmPlan, planLlm } from './llm/plan.ts'
 import type { RelayOptions } from './llm/relay.ts'
 import { endUserOf } from './llm/request-facts.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
@@ -312,7 +312,7 @@ class Flow {
         this.#exchange.llm = plan.facts
         this.#exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
         if (this.#deps.keepsPayloads()) this.#asked = plan.clientBody
-        this.#estimate(head, plan, body.length)
+        this.#announce(head, plan, body.length)
         this.#noteDropped(plan)
         if (plan.countLocally) this.#countLocally(plan)
         else this.#send(backend, head, plan, plan, waitedMs)
@@ -320,11 +320,15 @@ class Flow {
     })
   }
 
-  #estimate(head: RequestHead, plan: LlmPlan, bytes: number): void {
+  /** Tells the policies what a model is asked, where one is. */
+  #announce(head: RequestHead, plan: LlmPlan, bytes: number): void {
     const policies = this.#matched?.target.policies ?? []
+    const { operation, parameters } = plan.facts
+    if (operation === 'list_models') return
     if (policies.every(({ onModelRequest }) => onModelRequest === undefined)) return
-    const tokens = Math.ceil(bytes / BYTES_PER_TOKEN) + (plan.facts.parameters.maxTokens ?? 0)
-    for (const policy of policies) policy.onModelRequest?.(head, tokens)
+    const tokens = Math.ceil(bytes / BYTES_PER_TOKEN) + (parameters.maxTokens ?? 0)
+    const request = { model: clientModelOf(plan), tokens }
+    for (const policy of policies) policy.onModelRequest?.(head, request)
   }
 
   #noteDropped(plan: LlmPlan): void {

@@ -151,12 +151,6 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: ['queryParameter', 'cookie', 'expression'],
   },
   {
-    place: `${ROUTE}.policies.apiKey.keys[0]`,
-    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {apiKey: {keys: [{key: x, ',
-    close: '}]}}}]}]}]',
-    keys: ['allowedModels'],
-  },
-  {
     place: `${ROUTE}.backends[0]`,
     open: 'binds: [{port: 1, listeners: [{routes: [{backends: [{',
     close: '}]}]}]}]',

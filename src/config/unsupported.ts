@@ -112,7 +112,6 @@ const REFUSALS: readonly Refusal[] = [
     ],
   },
   { at: at(`${ROUTE_POLICIES}\\.apiKey\\.location`), keys: ['queryParameter', 'cookie', 'expression'] },
-  { at: at(`${ROUTE_POLICIES}\\.apiKey\\.keys\\[\\]`), keys: ['allowedModels'] },
   { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['bodyExpression', 'headers', 'conditional'] },
   {
     at: at(BACKEND_POLICIES),

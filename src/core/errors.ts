@@ -106,6 +106,12 @@ export const FAULTS = {
     outcome: 'rejected',
   },
   forbidden: { status: 403, reason: 'Authorization', errorType: 'policy_rejected', outcome: 'rejected' },
+  model_not_allowed: {
+    status: 403,
+    reason: 'Authorization',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
   rate_limited: { status: 429, reason: 'RateLimit', errorType: 'policy_rejected', outcome: 'rejected' },
   listener_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   route_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },

@@ -6,6 +6,7 @@ import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import { headerName, headerValue, type Secret, secret } from '../core/schema.ts'
+import { wildcard } from '../core/wildcard.ts'
 import type { Policy } from './policy.ts'
 
 /** What a hash in the configuration looks like: `printf %s "$KEY" | sha256sum`. */
@@ -18,6 +19,8 @@ const keySchema = z
     key: secret.optional(),
     keyHash: keyHash.optional(),
     metadata: z.record(z.string(), z.unknown()).optional(),
+    /** Names, or patterns with `*`; without it all models are. */
+    allowedModels: z.array(z.string().min(1)).optional(),
   })
   .refine(({ key, keyHash: hashed }) => (key === undefined) !== (hashed === undefined), {
     error: 'expected either key or keyHash',
@@ -49,8 +52,23 @@ interface Place {
 
 type Metadata = Readonly<Record<string, unknown>>
 
+interface Known {
+  readonly metadata: Metadata
+  /** Undefined where all models are allowed. */
+  readonly allows: ((model: string) => boolean) | undefined
+}
+
 const MISSING = 'api key authentication failure: no API Key found'
 const WRONG = 'api key authentication failure: invalid credentials'
+
+/** Of a model's name, in an error. */
+const SHOWN_LENGTH = 100
+
+function allowing(patterns: readonly string[] | undefined): Known['allows'] {
+  if (patterns === undefined) return undefined
+  const tests = patterns.map(wildcard)
+  return (model) => tests.some((fits) => fits(model))
+}
 
 const digest = (key: string) => hash('sha256', key)
 
@@ -72,10 +90,10 @@ function keyAt(headers: Headers, { header, prefix }: Place): string | undefined 
 /** `readSecret` returns a file's trimmed content. */
 export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: number) => string): Policy {
   // By hash: looking one up tells nothing by the time it takes.
-  const known = new Map<string, Metadata>(
-    config.keys.map(({ key, keyHash: hashed, metadata = {} }, index) => [
+  const known = new Map<string, Known>(
+    config.keys.map(({ key, keyHash: hashed, metadata = {}, allowedModels }, index) => [
       key === undefined ? (hashed ?? '').slice('sha256:'.length) : digest(readSecret(key, index)),
-      metadata,
+      { metadata, allows: allowing(allowedModels) },
     ]),
   )
   const header = config.location?.header
@@ -83,26 +101,30 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
     header === undefined ? USUAL_PLACES : [{ header: header.name.toLowerCase(), prefix: header.prefix ?? '' }]
   const expected = places.map((place) => `${place.header}: ${place.prefix}KEY`).join(' or ')
 
+  const restricted = new WeakMap<Exchange, NonNullable<Known['allows']>>()
+
   return {
     onRequest(head) {
       const { headers, exchange } = head
       let isPresent = false
-      let found: { readonly hashed: string; readonly metadata: Metadata } | undefined
+      let found: { readonly hashed: string; readonly owner: Known } | undefined
       for (const place of places) {
         const key = keyAt(headers, place)
         if (key === undefined) continue
         isPresent = true
         const hashed = digest(key)
-        const metadata = known.get(hashed)
-        if (metadata === undefined) continue
-        found ??= { hashed, metadata }
+        const owner = known.get(hashed)
+        if (owner === undefined) continue
+        found ??= { hashed, owner }
         // What was checked is for us alone.
         delete headers[place.header]
       }
       // Only what was checked says who it is: another credential of the request is the client's own word.
       if (found !== undefined) {
-        identify(exchange, found.hashed, found.metadata)
-        head.apiKey = found.metadata
+        const { metadata, allows } = found.owner
+        identify(exchange, found.hashed, metadata)
+        head.apiKey = metadata
+        if (allows !== undefined) restricted.set(exchange, allows)
       } else if (config.mode === 'strict' || (config.mode === 'optional' && isPresent)) {
         exchange.key = undefined
         throw new GatewayError('unauthenticated', isPresent ? WRONG : `${MISSING}, expected ${expected}`, {
@@ -110,6 +132,13 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
         })
       }
       return undefined
+    },
+    onModelRequest({ exchange }, { model }) {
+      const allows = restricted.get(exchange)
+      if (allows === undefined || (model !== undefined && allows(model))) return
+      const named =
+        model === undefined ? 'a request that names no model' : `model ${model.slice(0, SHOWN_LENGTH)}`
+      throw new GatewayError('model_not_allowed', `${named} is not allowed for this API key`)
     },
   }
 }

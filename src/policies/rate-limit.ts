@@ -106,11 +106,11 @@ export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
       } else if (!buckets.take(bucket, 1)) refuse(buckets, bucket, 1)
       return undefined
     },
-    onModelRequest(head, estimate) {
+    onModelRequest(head, { tokens }) {
       const own = reserved.get(head.exchange)
       if (!ofTokens || own === undefined) return
       // What is larger than the whole bucket passes when that is full: it would never pass otherwise.
-      const wanted = Math.min(estimate, buckets.shape().capacity)
+      const wanted = Math.min(tokens, buckets.shape().capacity)
       const bucket = buckets.of(own.name)
       if (!buckets.take(bucket, wanted)) refuse(buckets, bucket, wanted)
       own.taken = wanted
