@@ -36,6 +36,7 @@ import type {
 import { ConfigProblem } from './core/config-problem.ts'
 import type { RouteType } from './core/exchange.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
+import { createLasting, type Lasting } from './lasting.ts'
 import { modelAlias, routeTypeOf } from './llm/model-alias.ts'
 import type { LlmBackend } from './llm/plan.ts'
 import { providerOf } from './llm/providers/registry.ts'
@@ -45,11 +46,12 @@ import { outlineOf, type RouteOutline } from './outline.ts'
 import { apiKey } from './policies/api-key.ts'
 import { authorization } from './policies/authorization.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
+import { type BasicAuthConfig, basicAuth } from './policies/basic-auth.ts'
 import { cors } from './policies/cors.ts'
 import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
-import { createLimits, type Limits, rateLimit } from './policies/rate-limit.ts'
+import { rateLimit } from './policies/rate-limit.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
 import { urlRewrite } from './policies/url-rewrite.ts'
 import {
@@ -266,7 +268,20 @@ function oneBackend(
   return hostBackend(context, host, name ?? host, layers, own, weight)
 }
 
-/** The route phase, in upstream's order: cors, keys, authorization, limits, header modifiers, rewrite, direct response. */
+function basicAuthAt(context: Context, config: BasicAuthConfig, path: KeyPath): Policy {
+  const { htpasswd } = config
+  const at = [...path, 'htpasswd', ...(typeof htpasswd === 'string' ? [] : ['file'])]
+  const text = typeof htpasswd === 'string' ? htpasswd : readAt(context, at, htpasswd.file)
+  try {
+    const { isPassword } = context.lasting.passwords
+    return basicAuth(config, text, { isPassword, now: () => performance.now() })
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    throw new ConfigProblem(at, `the passwords cannot be used: ${detail}`, { cause })
+  }
+}
+
+/** The route phase, in upstream's order: cors, who it is, authorization, limits, header modifiers, rewrite, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -274,13 +289,15 @@ function routePolicies(
 ): Policy[] {
   const compiled: Policy[] = []
   if (config?.cors !== undefined) compiled.push(cors(config.cors))
+  if (config?.basicAuth !== undefined)
+    compiled.push(basicAuthAt(context, config.basicAuth, [...path, 'basicAuth']))
   if (config?.apiKey !== undefined) {
     const at = [...path, 'apiKey', 'keys']
     compiled.push(apiKey(config.apiKey, (key, index) => secretAt(context, [...at, index, 'key'], key)))
   }
   if (config?.authorization !== undefined) compiled.push(authorization(config.authorization))
   for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
-    compiled.push(rateLimit(limit, context.limits.at(`${place} ${index}`, limit)))
+    compiled.push(rateLimit(limit, context.lasting.limits.at(`${place} ${index}`, limit)))
   if (config?.requestHeaderModifier !== undefined)
     compiled.push(requestHeaderModifier(config.requestHeaderModifier))
   if (config?.responseHeaderModifier !== undefined)
@@ -398,13 +415,9 @@ function mcpBind(context: Context, config: McpSectionConfig): Bind {
   }
 }
 
-/** Throws `ConfigProblem`. `limits` hold what outlives a reload. */
-export function compile(
-  config: Config,
-  readText: ReadText,
-  limits: Limits = createLimits(() => performance.now()),
-): Snapshot {
-  const context: Context = { config, readText, targets: [], mcp: [], limits }
+/** Throws `ConfigProblem`. */
+export function compile(config: Config, readText: ReadText, lasting: Lasting = createLasting()): Snapshot {
+  const context: Context = { config, readText, targets: [], mcp: [], lasting }
   const binds = (config.binds ?? []).map((bind, index): Bind => {
     const listeners = bind.listeners.map((listener, position) =>
       oneListener(context, listener, position, ['binds', index, 'listeners', position]),

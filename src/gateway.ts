@@ -17,9 +17,9 @@ import { newTraceId } from './core/trace-context.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
 import { createFlows, type Payload } from './flow.ts'
 import { startKeeping } from './keeping.ts'
+import { createLasting } from './lasting.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
 import { createMcp } from './mcp/runtime.ts'
-import { createLimits } from './policies/rate-limit.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -119,8 +119,8 @@ const familyOf = (lookup: Settings['dnsLookupFamily']) =>
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { settings, logger, environment, version } = options
   let { config } = options
-  const limits = createLimits(() => performance.now())
-  let snapshot = compile(config, options.readText, limits)
+  const lasting = createLasting()
+  let snapshot = compile(config, options.readText, lasting)
   const adminToken = adminTokenFor(settings, options.readText)
 
   // 7 telemetry first: every stage below reports to it.
@@ -423,6 +423,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await keeping.close()
     await upstreams.close()
     await estimator.close()
+    await lasting.close()
     await side?.close()
     processMetrics.close()
     await options.accessLog.flush(FLUSH_MS)
@@ -458,7 +459,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       readiness: side.ports.readiness,
     }),
     async reload(nextConfig) {
-      const next = compile(nextConfig, options.readText, limits)
+      const next = compile(nextConfig, options.readText, lasting)
       const prepared = mcp.prepare(next.mcp)
       await applyBinds(next.binds)
       adopt(next, nextConfig)

@@ -14,6 +14,7 @@ import { mcpBackendShape, mcpSettingsSchema, mcpTargetShape } from '../mcp/schem
 import { apiKeySchema } from '../policies/api-key.ts'
 import { authorizationSchema } from '../policies/authorization.ts'
 import { backendAuthSchema } from '../policies/backend-auth.ts'
+import { basicAuthSchema } from '../policies/basic-auth.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
@@ -35,6 +36,7 @@ const routePoliciesSchema = z.strictObject({
   authorization: authorizationSchema.optional(),
   backendAuth: backendAuthSchema.optional(),
   backendTLS: orEmpty(backendTlsSchema).optional(),
+  basicAuth: basicAuthSchema.optional(),
   cors: corsSchema.optional(),
   localRateLimit: localRateLimitSchema.optional(),
   timeout: timeoutSchema.optional(),

@@ -105,7 +105,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {',
     close: '}}]}]}]',
     keys: [
-      ...['requestRedirect', 'requestMirror', 'jwtAuth', 'basicAuth'],
+      ...['requestRedirect', 'requestMirror', 'jwtAuth'],
       ...['oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'remoteRateLimit'],
       ...['transformations', 'csrf', 'buffer', 'retry', 'delay', 'backendTunnel', 'a2a'],
     ],

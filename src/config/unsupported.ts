@@ -96,7 +96,6 @@ const REFUSALS: readonly Refusal[] = [
       'requestRedirect',
       'requestMirror',
       'jwtAuth',
-      'basicAuth',
       'oidc',
       'mcpGuardrails',
       'extAuthz',
@@ -111,7 +110,10 @@ const REFUSALS: readonly Refusal[] = [
       'a2a',
     ],
   },
-  { at: at(`${ROUTE_POLICIES}\\.apiKey\\.location`), keys: ['queryParameter', 'cookie', 'expression'] },
+  {
+    at: at(`${ROUTE_POLICIES}\\.(?:apiKey\\.location|basicAuth\\.authorizationLocation)`),
+    keys: ['queryParameter', 'cookie', 'expression'],
+  },
   { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['bodyExpression', 'headers', 'conditional'] },
   {
     at: at(BACKEND_POLICIES),

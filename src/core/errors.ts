@@ -173,6 +173,7 @@ export const FAULTS = {
     errorType: 'provider_reset',
     outcome: 'upstream_error',
   },
+  overloaded: { status: 503, reason: 'Internal', errorType: 'gateway_overloaded', outcome: 'shed' },
   shutting_down: { status: 503, reason: 'Internal', errorType: 'gateway_shutdown', outcome: 'shed' },
   connect_timeout: {
     status: 504,

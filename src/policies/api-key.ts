@@ -4,9 +4,16 @@ import { z } from 'zod'
 import { fingerprint } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
-import type { Headers } from '../core/headers.ts'
-import { headerName, headerValue, type Secret, secret } from '../core/schema.ts'
+import { type Secret, secret } from '../core/schema.ts'
 import { wildcard } from '../core/wildcard.ts'
+import {
+  credentialAt,
+  credentialLocation,
+  credentialMode,
+  type Place,
+  passesUnproven,
+  placeOf,
+} from './credentials.ts'
 import type { Policy } from './policy.ts'
 
 /** What a hash in the configuration looks like: `printf %s "$KEY" | sha256sum`. */
@@ -28,14 +35,8 @@ const keySchema = z
 
 export const apiKeySchema = z.strictObject({
   keys: z.array(keySchema).min(1, { error: 'expected at least one key' }),
-  /**
-   * `strict`: no request without a valid key. `optional`: a request may bring none, but no wrong one. `permissive`:
-   * all pass.
-   */
-  mode: z.enum(['strict', 'optional', 'permissive']).default('strict'),
-  location: z
-    .strictObject({ header: z.strictObject({ name: headerName, prefix: headerValue.optional() }) })
-    .optional(),
+  mode: credentialMode,
+  location: credentialLocation.optional(),
 })
 export type ApiKeyConfig = z.output<typeof apiKeySchema>
 
@@ -44,11 +45,6 @@ const USUAL_PLACES = [
   { header: 'authorization', prefix: 'Bearer ' },
   { header: 'x-api-key', prefix: '' },
 ] as const
-
-interface Place {
-  readonly header: string
-  readonly prefix: string
-}
 
 type Metadata = Readonly<Record<string, unknown>>
 
@@ -80,13 +76,6 @@ function identify(exchange: Exchange, hashed: string, { user, name, owner, group
   exchange.group = textOf(group)
 }
 
-/** Undefined where the header is not there, or holds something of another scheme. */
-function keyAt(headers: Headers, { header, prefix }: Place): string | undefined {
-  const value = headers[header]
-  if (typeof value !== 'string' || !value.toLowerCase().startsWith(prefix.toLowerCase())) return undefined
-  return value.slice(prefix.length).trim()
-}
-
 /** `readSecret` returns a file's trimmed content. */
 export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: number) => string): Policy {
   // By hash: looking one up tells nothing by the time it takes.
@@ -96,9 +85,7 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
       { metadata, allows: allowing(allowedModels) },
     ]),
   )
-  const header = config.location?.header
-  const places: readonly Place[] =
-    header === undefined ? USUAL_PLACES : [{ header: header.name.toLowerCase(), prefix: header.prefix ?? '' }]
+  const places: readonly Place[] = config.location === undefined ? USUAL_PLACES : [placeOf(config.location)]
   const expected = places.map((place) => `${place.header}: ${place.prefix}KEY`).join(' or ')
 
   const restricted = new WeakMap<Exchange, NonNullable<Known['allows']>>()
@@ -109,7 +96,7 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
       let isPresent = false
       let found: { readonly hashed: string; readonly owner: Known } | undefined
       for (const place of places) {
-        const key = keyAt(headers, place)
+        const key = credentialAt(headers, place)
         if (key === undefined) continue
         isPresent = true
         const hashed = digest(key)
@@ -125,7 +112,7 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
         identify(exchange, found.hashed, metadata)
         head.apiKey = metadata
         if (allows !== undefined) restricted.set(exchange, allows)
-      } else if (config.mode === 'strict' || (config.mode === 'optional' && isPresent)) {
+      } else if (!passesUnproven(config.mode, isPresent)) {
         exchange.key = undefined
         throw new GatewayError('unauthenticated', isPresent ? WRONG : `${MISSING}, expected ${expected}`, {
           headers: { 'www-authenticate': 'Bearer' },
