@@ -5,6 +5,7 @@
  * when it is put to use (a file that cannot be read, a regular expression) is a `ConfigProblem` with its key path.
  */
 
+import { callerPolicies } from './compile-callers.ts'
 import { mcpRouteMatches, mcpSource } from './compile-mcp.ts'
 import {
   backendTimeouts,
@@ -17,7 +18,6 @@ import {
   outermost,
   type ReadText,
   readAt,
-  secretAt,
   splitEndpoint,
   target,
   upstreamTls,
@@ -43,10 +43,7 @@ import { providerOf } from './llm/providers/registry.ts'
 import type { AiPolicy } from './llm/schema.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
-import { apiKey } from './policies/api-key.ts'
-import { authorization } from './policies/authorization.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
-import { type BasicAuthConfig, basicAuth } from './policies/basic-auth.ts'
 import { cors } from './policies/cors.ts'
 import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
@@ -268,19 +265,6 @@ function oneBackend(
   return hostBackend(context, host, name ?? host, layers, own, weight)
 }
 
-function basicAuthAt(context: Context, config: BasicAuthConfig, path: KeyPath): Policy {
-  const { htpasswd } = config
-  const at = [...path, 'htpasswd', ...(typeof htpasswd === 'string' ? [] : ['file'])]
-  const text = typeof htpasswd === 'string' ? htpasswd : readAt(context, at, htpasswd.file)
-  try {
-    const { isPassword } = context.lasting.passwords
-    return basicAuth(config, text, { isPassword, now: () => performance.now() })
-  } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause)
-    throw new ConfigProblem(at, `the passwords cannot be used: ${detail}`, { cause })
-  }
-}
-
 /** The route phase, in upstream's order: cors, who it is, authorization, limits, header modifiers, rewrite, direct response. */
 function routePolicies(
   context: Context,
@@ -289,13 +273,7 @@ function routePolicies(
 ): Policy[] {
   const compiled: Policy[] = []
   if (config?.cors !== undefined) compiled.push(cors(config.cors))
-  if (config?.basicAuth !== undefined)
-    compiled.push(basicAuthAt(context, config.basicAuth, [...path, 'basicAuth']))
-  if (config?.apiKey !== undefined) {
-    const at = [...path, 'apiKey', 'keys']
-    compiled.push(apiKey(config.apiKey, (key, index) => secretAt(context, [...at, index, 'key'], key)))
-  }
-  if (config?.authorization !== undefined) compiled.push(authorization(config.authorization))
+  compiled.push(...callerPolicies(context, config, path))
   for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
     compiled.push(rateLimit(limit, context.lasting.limits.at(`${place} ${index}`, limit)))
   if (config?.requestHeaderModifier !== undefined)

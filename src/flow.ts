@@ -257,6 +257,7 @@ class Flow {
       path: exchange.path,
       query: exchange.query,
       headers: head.headers,
+      jwt: head.jwt,
       body,
       scheme: exchange.scheme,
       host: exchange.host,
@@ -552,7 +553,7 @@ class Flow {
 
 /** For the log: with what the system said. Causes on the caller's side may quote its body and are left out. */
 function explain({ code, message, cause }: GatewayError): string {
-  const isUpstreams = code.startsWith('upstream') || code.startsWith('connect')
+  const isUpstreams = code.startsWith('upstream') || code.startsWith('connect') || code === 'keys_unavailable'
   if (!isUpstreams || !(cause instanceof Error) || message.includes(cause.message)) return message
   return `${message}: ${cause.message}`
 }

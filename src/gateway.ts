@@ -14,11 +14,11 @@ import { staticChanges } from './config/static-changes.ts'
 import { FAULTS, type GatewayError } from './core/errors.ts'
 import { beginExchange, type Exchange } from './core/exchange.ts'
 import { newTraceId } from './core/trace-context.ts'
-import type { UpstreamTarget } from './core/upstream.ts'
 import { createFlows, type Payload } from './flow.ts'
 import { startKeeping } from './keeping.ts'
 import { createLasting } from './lasting.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
+import { fetchingOver } from './mcp/fetch-url.ts'
 import { createMcp } from './mcp/runtime.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
@@ -94,17 +94,6 @@ function tlsListeners(bind: Bind): readonly TlsListener[] | undefined {
   return secure.length === 0 ? undefined : secure
 }
 
-/** Where a URL of the configuration points: an identity provider, a document. */
-function upstreamOfUrl(url: URL): UpstreamTarget {
-  const isTls = url.protocol === 'https:'
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
-    tls: isTls ? {} : undefined,
-    connectTimeoutMs: undefined,
-  }
-}
-
 /** What telemetry gets at the end to reach its collector. */
 const FLUSH_MS = 2000
 /** What requests that are cut at the end get to be told so and recorded. */
@@ -119,7 +108,7 @@ const familyOf = (lookup: Settings['dnsLookupFamily']) =>
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { settings, logger, environment, version } = options
   let { config } = options
-  const lasting = createLasting()
+  const lasting = createLasting({ fetch: (url, init) => fetch(url, init), now: Date.now })
   let snapshot = compile(config, options.readText, lasting)
   const adminToken = adminTokenFor(settings, options.readText)
 
@@ -163,13 +152,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onConnected: (transport, seconds) => metrics.upstreamConnected(transport, seconds),
   })
 
+  const fetch = fetchingOver(upstreams)
+
   // 4 MCP.
   const mcp = createMcp({
     upstreams,
     version,
     environment,
     readText: options.readText,
-    upstreamOf: upstreamOfUrl,
+    fetch,
     sessionTtlMs: settings.mcp.sessionTtlMs,
     maxSessions: settings.mcp.maxSessions,
     maxBytes: settings.maxBufferSize,

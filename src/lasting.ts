@@ -1,18 +1,28 @@
-/** What policies keep over a reload, and lend from each other. */
+/** What policies keep over a reload, and share. */
+import type { FetchDependencies } from './core/fetch-json.ts'
+import { createKeySets, type KeySets } from './policies/key-sets.ts'
 import { createPasswords, type Passwords } from './policies/passwords.ts'
 import { createLimits, type Limits } from './policies/rate-limit.ts'
 
 export interface Lasting {
   readonly limits: Limits
   readonly passwords: Passwords
+  readonly keySets: KeySets
   readonly close: () => Promise<void>
 }
 
-export function createLasting(): Lasting {
+/** Of a configuration that is only looked at. */
+const UNCONNECTED: FetchDependencies = {
+  fetch: () => Promise.reject(new Error('nothing is fetched here')),
+  now: Date.now,
+}
+
+export function createLasting(deps = UNCONNECTED): Lasting {
   const passwords = createPasswords()
   return {
     limits: createLimits(() => performance.now()),
     passwords,
+    keySets: createKeySets(deps),
     close: passwords.close,
   }
 }

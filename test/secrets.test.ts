@@ -10,6 +10,7 @@ import {
   startSimulatedOpenAI,
 } from '../src/demo/provider.ts'
 import type { Script } from '../src/demo/script.ts'
+import { bearer, identity } from './mcp-lifetime/identity.fixture.ts'
 import { type Collector, startCollector } from './support/collector.ts'
 import {
   anthropicBackend,
@@ -22,6 +23,8 @@ import {
 } from './support/configuration.ts'
 import { type RunningGateway, runGateway } from './support/gateway.ts'
 import { type Reply, send, sendBytes, sendJson } from './support/wire.ts'
+
+const issuer = await identity('k')
 
 /** Shaped like no vendor's keys: a pattern for `sk-…` must not be what saves us. */
 const CANARY = {
@@ -38,6 +41,7 @@ const CANARY = {
   userinfo: 'canary-2Be8userinfo',
   client: 'canary-8Jq4client',
   password: 'canary-3Tn6password',
+  token: await issuer.token('ann'),
   passwordHash: hash('sha1', 'canary-3Tn6password', 'base64'),
 }
 
@@ -84,6 +88,11 @@ beforeAll(async () => {
         {
           matches: under('/password'),
           policies: { basicAuth: { htpasswd: `ann:{SHA}${CANARY.passwordHash}` } },
+          backends: [openAIBackend(openAI)],
+        },
+        {
+          matches: under('/token'),
+          policies: { jwtAuth: { issuer: 'https://id.example.com', jwks: issuer.keySet } },
           backends: [openAIBackend(openAI)],
         },
         { matches: under('/closed'), backends: [{ host: '127.0.0.1:1' }] },
@@ -145,6 +154,8 @@ test('it sends keys where they belong, and only there', async () => {
     const authorization = `Basic ${Buffer.from(text).toString('base64')}`
     replies.push(await sendJson(password, chatBody(), { authorization }))
   }
+  for (const token of [CANARY.token, CANARY.bearer])
+    replies.push(await sendJson(`${gateway.url}/token/v1/chat/completions`, chatBody(), bearer(token)))
   const sent = openAI.calls.map(({ headers }) => headers.authorization)
   expect(sent).toEqual([
     `Bearer ${CANARY.bearer}`,
@@ -153,9 +164,10 @@ test('it sends keys where they belong, and only there', async () => {
     `Bearer ${CANARY.setHeader}`,
     undefined,
     undefined,
+    undefined,
   ])
   // Without the client's credential there is none for the provider.
-  expect(replies.map(({ status }) => status)).toEqual([401, 401, 401])
+  expect(replies.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401])
   const [toAnthropic] = anthropic.calls
   expect(toAnthropic?.headers['x-api-key']).toBe(CANARY.file)
   expect(JSON.stringify(toAnthropic?.headers)).not.toContain(CANARY.bearer)
@@ -195,7 +207,7 @@ test('it meets every kind of failure with keys in hand', async () => {
   await ask('/v1/chat/completions', chatBody(), echo(CANARY.bearer))
   await ask('/v1/chat/completions', chatBody({ stream: true }), { ...echo(CANARY.bearer), status: 403 })
   await ask('/v1/messages', messagesBody(), { ...echo(CANARY.file) })
-  await gateway.recorded(24)
+  await gateway.recorded(26)
   expect(gateway.records().some(({ 'http.status': status }) => status === 401)).toBe(true)
 })
 

@@ -18,6 +18,7 @@ import { basicAuthSchema } from '../policies/basic-auth.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
+import { jwtAuthSchema } from '../policies/jwt-auth.ts'
 import { localRateLimitSchema } from '../policies/rate-limit.ts'
 import { timeoutSchema } from '../policies/timeout.ts'
 import { urlRewriteSchema } from '../policies/url-rewrite.ts'
@@ -38,6 +39,7 @@ const routePoliciesSchema = z.strictObject({
   backendTLS: orEmpty(backendTlsSchema).optional(),
   basicAuth: basicAuthSchema.optional(),
   cors: corsSchema.optional(),
+  jwtAuth: jwtAuthSchema.optional(),
   localRateLimit: localRateLimitSchema.optional(),
   timeout: timeoutSchema.optional(),
   requestHeaderModifier: headerModifierSchema.optional(),

@@ -35,7 +35,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: 'mcp.policies',
     open: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], policies: {',
     close: '}}',
-    keys: ['mcpGuardrails', 'jwtAuth', 'remoteRateLimit'],
+    keys: ['mcpGuardrails', 'oidc', 'remoteRateLimit'],
   },
   {
     place: 'mcp.targets[0].policies',
@@ -105,7 +105,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {',
     close: '}}]}]}]',
     keys: [
-      ...['requestRedirect', 'requestMirror', 'jwtAuth'],
+      ...['requestRedirect', 'requestMirror'],
       ...['oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'remoteRateLimit'],
       ...['transformations', 'csrf', 'buffer', 'retry', 'delay', 'backendTunnel', 'a2a'],
     ],

@@ -95,7 +95,6 @@ const REFUSALS: readonly Refusal[] = [
     keys: [
       'requestRedirect',
       'requestMirror',
-      'jwtAuth',
       'oidc',
       'mcpGuardrails',
       'extAuthz',
@@ -111,7 +110,7 @@ const REFUSALS: readonly Refusal[] = [
     ],
   },
   {
-    at: at(`${ROUTE_POLICIES}\\.(?:apiKey\\.location|basicAuth\\.authorizationLocation)`),
+    at: at(`${ROUTE_POLICIES}\\.(?:(?:apiKey|jwtAuth)\\.location|basicAuth\\.authorizationLocation)`),
     keys: ['queryParameter', 'cookie', 'expression'],
   },
   { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['bodyExpression', 'headers', 'conditional'] },

@@ -173,6 +173,12 @@ export const FAULTS = {
     errorType: 'provider_reset',
     outcome: 'upstream_error',
   },
+  keys_unavailable: {
+    status: 503,
+    reason: 'Authorization',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
   overloaded: { status: 503, reason: 'Internal', errorType: 'gateway_overloaded', outcome: 'shed' },
   shutting_down: { status: 503, reason: 'Internal', errorType: 'gateway_shutdown', outcome: 'shed' },
   connect_timeout: {

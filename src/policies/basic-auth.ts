@@ -93,13 +93,13 @@ export function basicAuth(
       if (presented === undefined) return refuse(head, false)
       const credential = parsed(presented)
       if (credential === undefined) return refuse(head, true)
+      const { user } = credential
+      // What is meant for us is for us alone, right or wrong.
+      if (users.has(user)) delete head.headers[place.header]
       const judged = isUser(credential)
       return (config.mode === 'permissive' ? judged.catch(() => false) : judged).then((isRight) => {
         if (!isRight) return refuse(head, true)
-        const { exchange, headers } = head
-        const { user } = credential
-        // What was checked is for us alone.
-        delete headers[place.header]
+        const { exchange } = head
         exchange.user = user
         exchange.key = fingerprint(hash('sha256', user))
         head.basicAuth = { username: user }
