@@ -45,6 +45,7 @@ import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
 import { cors } from './policies/cors.ts'
+import { csrf } from './policies/csrf.ts'
 import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
@@ -265,7 +266,7 @@ function oneBackend(
   return hostBackend(context, host, name ?? host, layers, own, weight)
 }
 
-/** The route phase, in upstream's order: cors, who it is, authorization, limits, header modifiers, rewrite, direct response. */
+/** The route phase, in upstream's order: cors, who it is, authorization, limits, csrf, header modifiers, rewrite, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -276,6 +277,7 @@ function routePolicies(
   compiled.push(...callerPolicies(context, config, path))
   for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
     compiled.push(rateLimit(limit, context.lasting.limits.at(`${place} ${index}`, limit)))
+  if (config?.csrf !== undefined) compiled.push(csrf(config.csrf))
   if (config?.requestHeaderModifier !== undefined)
     compiled.push(requestHeaderModifier(config.requestHeaderModifier))
   if (config?.responseHeaderModifier !== undefined)

@@ -16,6 +16,7 @@ import { authorizationSchema } from '../policies/authorization.ts'
 import { backendAuthSchema } from '../policies/backend-auth.ts'
 import { basicAuthSchema } from '../policies/basic-auth.ts'
 import { corsSchema } from '../policies/cors.ts'
+import { csrfSchema } from '../policies/csrf.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
 import { jwtAuthSchema } from '../policies/jwt-auth.ts'
@@ -39,6 +40,7 @@ const routePoliciesSchema = z.strictObject({
   backendTLS: orEmpty(backendTlsSchema).optional(),
   basicAuth: basicAuthSchema.optional(),
   cors: corsSchema.optional(),
+  csrf: orEmpty(csrfSchema).optional(),
   jwtAuth: jwtAuthSchema.optional(),
   localRateLimit: localRateLimitSchema.optional(),
   timeout: timeoutSchema.optional(),

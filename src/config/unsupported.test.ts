@@ -107,7 +107,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: [
       ...['requestRedirect', 'requestMirror'],
       ...['oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'remoteRateLimit'],
-      ...['transformations', 'csrf', 'buffer', 'retry', 'delay', 'backendTunnel', 'a2a'],
+      ...['transformations', 'buffer', 'retry', 'delay', 'backendTunnel', 'a2a'],
     ],
   },
   {

@@ -101,7 +101,6 @@ const REFUSALS: readonly Refusal[] = [
       'extProc',
       'remoteRateLimit',
       'transformations',
-      'csrf',
       'buffer',
       'retry',
       'delay',

@@ -106,6 +106,12 @@ export const FAULTS = {
     outcome: 'rejected',
   },
   forbidden: { status: 403, reason: 'Authorization', errorType: 'policy_rejected', outcome: 'rejected' },
+  csrf_rejected: {
+    status: 403,
+    reason: 'Authorization',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
   model_not_allowed: {
     status: 403,
     reason: 'Authorization',
