@@ -4,12 +4,12 @@ import type { BackendPolicies, Config, RoutePolicies } from './config/schema.ts'
 import { ConfigProblem } from './core/config-problem.ts'
 import { isHeaderValue, type Secret } from './core/schema.ts'
 import type { UpstreamTarget, UpstreamTls } from './core/upstream.ts'
+import type { Lasting } from './lasting.ts'
 import type { McpAuthorizationConfig } from './mcp/authorization.ts'
 import type { McpSource } from './mcp/source.ts'
 import { type BackendAuth, backendAuth } from './policies/backend-auth.ts'
-import type { Limits } from './policies/rate-limit.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
-import type { Health, Healths } from './upstream/health.ts'
+import type { Health } from './upstream/health.ts'
 import type { BackendTls } from './upstream/schema.ts'
 
 export type KeyPath = readonly (string | number)[]
@@ -23,8 +23,7 @@ export interface Context {
   readonly readText: ReadText
   readonly targets: UpstreamTarget[]
   readonly mcp: McpSource[]
-  readonly limits: Limits
-  readonly healths: Healths
+  readonly lasting: Lasting
   readonly watched: Health[]
 }
 

@@ -5,6 +5,7 @@
  * when it is put to use (a file that cannot be read, a regular expression) is a `ConfigProblem` with its key path.
  */
 
+import { callerPolicies } from './compile-callers.ts'
 import { mcpRouteMatches, mcpSource } from './compile-mcp.ts'
 import {
   backendTimeouts,
@@ -17,7 +18,6 @@ import {
   outermost,
   type ReadText,
   readAt,
-  secretAt,
   splitEndpoint,
   target,
   upstreamTls,
@@ -37,19 +37,20 @@ import type {
 import { ConfigProblem } from './core/config-problem.ts'
 import type { RouteType } from './core/exchange.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
+import { createLasting, type Lasting } from './lasting.ts'
 import { modelAlias, routeTypeOf } from './llm/model-alias.ts'
 import type { LlmBackend } from './llm/plan.ts'
 import { providerOf } from './llm/providers/registry.ts'
 import type { AiPolicy } from './llm/schema.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
-import { apiKey } from './policies/api-key.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
 import { cors } from './policies/cors.ts'
+import { csrf } from './policies/csrf.ts'
 import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
-import { createLimits, type Limits, rateLimit } from './policies/rate-limit.ts'
+import { rateLimit } from './policies/rate-limit.ts'
 import { type Retry, retry } from './policies/retry.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
 import { urlRewrite } from './policies/url-rewrite.ts'
@@ -61,7 +62,7 @@ import {
   type RouteHead,
   type RouteSource,
 } from './route/match.ts'
-import { createHealths, type Health, type Healths } from './upstream/health.ts'
+import type { Health } from './upstream/health.ts'
 import { type Catalog, catalogSchema } from './usage/price.ts'
 
 export type Backend = PooledBackend | FederatingBackend
@@ -191,7 +192,7 @@ function llmBackend(context: Context, config: AiProviderConfig, layers: Layers, 
 }
 
 function healthOf(context: Context, group: string, backend: string, { policies }: Layers): Health {
-  const health = context.healths.at(group, backend, policies.health ?? {})
+  const health = context.lasting.healths.at(group, backend, policies.health ?? {})
   context.watched.push(health)
   return health
 }
@@ -306,7 +307,7 @@ function oneBackend(
   return { name: shown, policies, weight, mcp: undefined, tiers }
 }
 
-/** The route phase, in upstream's order: cors, keys, limits, header modifiers, rewrite, direct response. */
+/** The route phase, in upstream's order: cors, who it is, authorization, limits, csrf, header modifiers, rewrite, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -314,12 +315,10 @@ function routePolicies(
 ): Policy[] {
   const compiled: Policy[] = []
   if (config?.cors !== undefined) compiled.push(cors(config.cors))
-  if (config?.apiKey !== undefined) {
-    const at = [...path, 'apiKey', 'keys']
-    compiled.push(apiKey(config.apiKey, (key, index) => secretAt(context, [...at, index, 'key'], key)))
-  }
+  compiled.push(...callerPolicies(context, config, path))
   for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
-    compiled.push(rateLimit(limit, context.limits.at(`${place} ${index}`, limit)))
+    compiled.push(rateLimit(limit, context.lasting.limits.at(`${place} ${index}`, limit)))
+  if (config?.csrf !== undefined) compiled.push(csrf(config.csrf))
   if (config?.requestHeaderModifier !== undefined)
     compiled.push(requestHeaderModifier(config.requestHeaderModifier))
   if (config?.responseHeaderModifier !== undefined)
@@ -439,20 +438,9 @@ function mcpBind(context: Context, config: McpSectionConfig): Bind {
   }
 }
 
-/** What outlives a reload. */
-export interface Lasting {
-  readonly limits: Limits
-  readonly healths: Healths
-}
-
-export const createLasting = (watch?: Parameters<typeof createHealths>[0]): Lasting => ({
-  limits: createLimits(() => performance.now()),
-  healths: createHealths(watch),
-})
-
 /** Throws `ConfigProblem`. */
 export function compile(config: Config, readText: ReadText, lasting: Lasting = createLasting()): Snapshot {
-  const context: Context = { config, readText, targets: [], mcp: [], watched: [], ...lasting }
+  const context: Context = { config, readText, targets: [], mcp: [], watched: [], lasting }
   const binds = (config.binds ?? []).map((bind, index): Bind => {
     const listeners = bind.listeners.map((listener, position) =>
       oneListener(context, listener, position, ['binds', index, 'listeners', position]),

@@ -18,7 +18,7 @@ import { ClientResponse } from './listen/client-response.ts'
 import { addressOf, hasBody, hostnameOf, serverNameOf, splitTarget } from './listen/incoming.ts'
 import { errorBody } from './llm/error-body.ts'
 import { keptJson, keptText } from './llm/payload.ts'
-import { clientFormatOf, type LlmPlan, planLlm } from './llm/plan.ts'
+import { clientFormatOf, clientModelOf, type LlmPlan, planLlm } from './llm/plan.ts'
 import type { RelayOptions } from './llm/relay.ts'
 import { endUserOf } from './llm/request-facts.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
@@ -184,6 +184,8 @@ class Flow {
       headers: withoutHopByHop(headers),
       matchedPrefix: matched.prefix,
       apiKey: undefined,
+      basicAuth: undefined,
+      jwt: undefined,
     }
     this.#head = head
     const backend = pickBackend(route, this.#deps.random)
@@ -284,6 +286,7 @@ class Flow {
       path: exchange.path,
       query: exchange.query,
       headers: head.headers,
+      jwt: head.jwt,
       body,
       scheme: exchange.scheme,
       host: exchange.host,
@@ -382,17 +385,21 @@ class Flow {
     exchange.llm = plan.facts
     exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
     if (this.#deps.keepsPayloads()) this.#asked = plan.clientBody
-    if (isFirst) this.#estimate(head, plan, body.length)
+    if (isFirst) this.#announce(head, plan, body.length)
     this.#noteDropped(plan)
     if (plan.countLocally) this.#countLocally(plan)
     else this.#send(backend, head, plan, plan, waitedMs)
   }
 
-  #estimate(head: RequestHead, plan: LlmPlan, bytes: number): void {
+  /** Tells the policies what a model is asked, where one is. */
+  #announce(head: RequestHead, plan: LlmPlan, bytes: number): void {
     const policies = this.#matched?.target.policies ?? []
+    const { operation, parameters } = plan.facts
+    if (operation === 'list_models') return
     if (policies.every(({ onModelRequest }) => onModelRequest === undefined)) return
-    const tokens = Math.ceil(bytes / BYTES_PER_TOKEN) + (plan.facts.parameters.maxTokens ?? 0)
-    for (const policy of policies) policy.onModelRequest?.(head, tokens)
+    const tokens = Math.ceil(bytes / BYTES_PER_TOKEN) + (parameters.maxTokens ?? 0)
+    const request = { model: clientModelOf(plan), tokens }
+    for (const policy of policies) policy.onModelRequest?.(head, request)
   }
 
   #noteDropped(plan: LlmPlan): void {
@@ -666,7 +673,7 @@ class Flow {
 
 /** For the log: with what the system said. Causes on the caller's side may quote its body and are left out. */
 function explain({ code, message, cause }: GatewayError): string {
-  const isUpstreams = code.startsWith('upstream') || code.startsWith('connect')
+  const isUpstreams = code.startsWith('upstream') || code.startsWith('connect') || code === 'keys_unavailable'
   if (!isUpstreams || !(cause instanceof Error) || message.includes(cause.message)) return message
   return `${message}: ${cause.message}`
 }

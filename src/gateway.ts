@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type AdminSources, openSideServers, type SideServers } from './admin/servers.ts'
 import { adminPort, adminTokenFor, type Reload } from './admin-port.ts'
-import { type Bind, compile, createLasting, type Snapshot } from './compile.ts'
+import { type Bind, compile, type Snapshot } from './compile.ts'
 import type { ReadText } from './compile-upstream.ts'
 import type { Config } from './config/schema.ts'
 import type { Settings } from './config/settings.ts'
@@ -14,10 +14,11 @@ import { staticChanges } from './config/static-changes.ts'
 import { FAULTS, type GatewayError } from './core/errors.ts'
 import { beginExchange, type Exchange } from './core/exchange.ts'
 import { newTraceId } from './core/trace-context.ts'
-import type { UpstreamTarget } from './core/upstream.ts'
 import { createFlows, type Payload } from './flow.ts'
 import { startKeeping } from './keeping.ts'
+import { createLasting } from './lasting.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
+import { fetchingOver } from './mcp/fetch-url.ts'
 import { createMcp } from './mcp/runtime.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
@@ -93,17 +94,6 @@ function tlsListeners(bind: Bind): readonly TlsListener[] | undefined {
   return secure.length === 0 ? undefined : secure
 }
 
-/** Where a URL of the configuration points: an identity provider, a document. */
-function upstreamOfUrl(url: URL): UpstreamTarget {
-  const isTls = url.protocol === 'https:'
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
-    tls: isTls ? {} : undefined,
-    connectTimeoutMs: undefined,
-  }
-}
-
 /** What telemetry gets at the end to reach its collector. */
 const FLUSH_MS = 2000
 /** What requests that are cut at the end get to be told so and recorded. */
@@ -121,11 +111,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // 7 telemetry first: every stage below reports to it.
   const registry = createRegistry()
   const metrics = createMetrics({ registry, version, removed: config.config?.metrics?.remove })
-  const lasting = createLasting((group, backend) => ({
-    up: () => metrics.backendUp(group, backend),
-    evicted: () => metrics.backendEvicted(group, backend),
-    gone: () => metrics.backendGone(group, backend),
-  }))
+  const lasting = createLasting(
+    { fetch: (url, init) => fetch(url, init), now: Date.now },
+    (group, backend) => ({
+      up: () => metrics.backendUp(group, backend),
+      evicted: () => metrics.backendEvicted(group, backend),
+      gone: () => metrics.backendGone(group, backend),
+    }),
+  )
   let snapshot = compile(config, options.readText, lasting)
   const adminToken = adminTokenFor(settings, options.readText)
 
@@ -166,13 +159,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onConnected: (transport, seconds) => metrics.upstreamConnected(transport, seconds),
   })
 
+  const fetch = fetchingOver(upstreams)
+
   // 4 MCP.
   const mcp = createMcp({
     upstreams,
     version,
     environment,
     readText: options.readText,
-    upstreamOf: upstreamOfUrl,
+    fetch,
     sessionTtlMs: settings.mcp.sessionTtlMs,
     maxSessions: settings.mcp.maxSessions,
     maxBytes: settings.maxBufferSize,
@@ -426,6 +421,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await keeping.close()
     await upstreams.close()
     await estimator.close()
+    await lasting.close()
     await side?.close()
     processMetrics.close()
     await options.accessLog.flush(FLUSH_MS)

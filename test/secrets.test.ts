@@ -1,4 +1,5 @@
 /** Canaries where keys go in; then everything that the process emits is searched for them. */
+import { hash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +10,7 @@ import {
   startSimulatedOpenAI,
 } from '../src/demo/provider.ts'
 import type { Script } from '../src/demo/script.ts'
+import { bearer, identity } from './mcp-lifetime/identity.fixture.ts'
 import { type Collector, startCollector } from './support/collector.ts'
 import {
   anthropicBackend,
@@ -21,6 +23,8 @@ import {
 } from './support/configuration.ts'
 import { type RunningGateway, runGateway } from './support/gateway.ts'
 import { type Reply, send, sendBytes, sendJson } from './support/wire.ts'
+
+const issuer = await identity('k')
 
 /** Shaped like no vendor's keys: a pattern for `sk-…` must not be what saves us. */
 const CANARY = {
@@ -36,6 +40,9 @@ const CANARY = {
   proxy: 'canary-0Gs9proxy',
   userinfo: 'canary-2Be8userinfo',
   client: 'canary-8Jq4client',
+  password: 'canary-3Tn6password',
+  token: await issuer.token('ann'),
+  passwordHash: hash('sha1', 'canary-3Tn6password', 'base64'),
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'agentgateway-secrets-'))
@@ -76,6 +83,16 @@ beforeAll(async () => {
         {
           matches: under('/guarded'),
           policies: { apiKey: { keys: [{ key: CANARY.client, metadata: { user: 'ann' } }] } },
+          backends: [openAIBackend(openAI)],
+        },
+        {
+          matches: under('/password'),
+          policies: { basicAuth: { htpasswd: `ann:{SHA}${CANARY.passwordHash}` } },
+          backends: [openAIBackend(openAI)],
+        },
+        {
+          matches: under('/token'),
+          policies: { jwtAuth: { issuer: 'https://id.example.com', jwks: issuer.keySet } },
           backends: [openAIBackend(openAI)],
         },
         { matches: under('/closed'), backends: [{ host: '127.0.0.1:1' }] },
@@ -132,6 +149,13 @@ test('it sends keys where they belong, and only there', async () => {
   const guarded = `${gateway.url}/guarded/v1/chat/completions`
   await sendJson(guarded, chatBody(), { authorization: `Bearer ${CANARY.client}` })
   replies.push(await sendJson(guarded, chatBody(), { authorization: `Bearer ${CANARY.bearer}` }))
+  const password = `${gateway.url}/password/v1/chat/completions`
+  for (const text of [`ann:${CANARY.password}`, `${CANARY.password}:x`]) {
+    const authorization = `Basic ${Buffer.from(text).toString('base64')}`
+    replies.push(await sendJson(password, chatBody(), { authorization }))
+  }
+  for (const token of [CANARY.token, CANARY.bearer])
+    replies.push(await sendJson(`${gateway.url}/token/v1/chat/completions`, chatBody(), bearer(token)))
   const sent = openAI.calls.map(({ headers }) => headers.authorization)
   expect(sent).toEqual([
     `Bearer ${CANARY.bearer}`,
@@ -139,8 +163,11 @@ test('it sends keys where they belong, and only there', async () => {
     `Bearer ${CANARY.environment}`,
     `Bearer ${CANARY.setHeader}`,
     undefined,
+    undefined,
+    undefined,
   ])
-  expect(replies.map(({ status }) => status)).toEqual([401])
+  // Without the client's credential there is none for the provider.
+  expect(replies.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401])
   const [toAnthropic] = anthropic.calls
   expect(toAnthropic?.headers['x-api-key']).toBe(CANARY.file)
   expect(JSON.stringify(toAnthropic?.headers)).not.toContain(CANARY.bearer)
@@ -180,7 +207,7 @@ test('it meets every kind of failure with keys in hand', async () => {
   await ask('/v1/chat/completions', chatBody(), echo(CANARY.bearer))
   await ask('/v1/chat/completions', chatBody({ stream: true }), { ...echo(CANARY.bearer), status: 403 })
   await ask('/v1/messages', messagesBody(), { ...echo(CANARY.file) })
-  await gateway.recorded(22)
+  await gateway.recorded(26)
   expect(gateway.records().some(({ 'http.status': status }) => status === 401)).toBe(true)
 })
 

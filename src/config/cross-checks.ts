@@ -56,6 +56,8 @@ export function crossCheck(data: unknown): Finding[] {
     ...[...named, ...used].flatMap((backend) => mcpTargets(child(backend, 'mcp'))),
     ...mcpTargets(child(file, 'mcp')),
     ...routes.flatMap((route) => mcpRoute(route, named)),
+    ...routes.flatMap((route) => allowedModels(route, named)),
+    ...restrictedKeys(descend(file, 'mcp', 'policies')),
     ...named.flatMap(guardedBackend),
     ...routes.flatMap(regexes),
   ]
@@ -186,16 +188,42 @@ function mcpTargets(mcp: Placed | undefined): Finding[] {
   ]
 }
 
+/** Of the kind of its key, itself or by the name that it refers to. */
+function isOf(kind: 'ai' | 'mcp', { value }: Placed, named: readonly Placed[]): boolean {
+  if (value[kind] !== undefined) return true
+  const name = typeof value.backend === 'string' ? value.backend.replace(/^\//, '') : undefined
+  return named.some((one) => one.value.name === name && one.value[kind] !== undefined)
+}
+
+/** Which model is asked is known of `ai` backends alone: elsewhere a key for some models would be one for all. */
+function allowedModels(route: Placed, named: readonly Placed[]): Finding[] {
+  if (children(route, 'backends').every((backend) => isOf('ai', backend, named))) return []
+  return restrictedKeys(child(route, 'policies'))
+}
+
+function restrictedKeys(policies: Placed | undefined): Finding[] {
+  const apiKey = policies && child(policies, 'apiKey')
+  if (apiKey === undefined) return []
+  return children(apiKey, 'keys').flatMap(({ path, value }) =>
+    value.allowedModels === undefined
+      ? []
+      : [
+          {
+            path: [...path, 'allowedModels'],
+            message:
+              '`allowedModels` are known of `ai` backends, and this route has another: it would be open',
+            atKey: true,
+          },
+        ],
+  )
+}
+
 const MCP_POLICIES = ['mcpAuthentication', 'mcpAuthorization']
 
 /** Policies of MCP guard nothing but MCP, and a session is at one backend. */
 function mcpRoute(route: Placed, named: readonly Placed[]): Finding[] {
   const backends = children(route, 'backends')
-  const isMcp = ({ value }: Placed) => {
-    if (value.mcp !== undefined) return true
-    const name = typeof value.backend === 'string' ? value.backend.replace(/^\//, '') : undefined
-    return named.some((one) => one.value.name === name && one.value.mcp !== undefined)
-  }
+  const isMcp = (backend: Placed) => isOf('mcp', backend, named)
   const guarded = [child(route, 'policies'), ...backends.map((backend) => child(backend, 'policies'))]
   const findings: Finding[] = []
   if (backends.some(isMcp) && backends.length > 1)

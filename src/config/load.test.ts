@@ -595,6 +595,25 @@ describe('cross checks', () => {
         '1:34 config.logging.level[1]: expected `trace`, `debug`, `info`, `warn`, `error` or `off`, alone or as target=level, found "request=of"',
       ],
     },
+    {
+      name: 'keys for some models where no model is known',
+      text: `${route('- policies: {apiKey: {keys: [{key: a}, {key: b, allowedModels: []}]}}', '  backends: [{backend: a}, {host: "h:1"}]')}\nbackends: [{name: a, ai: {name: a, provider: {openAI: {}}}}]`,
+      expected: [
+        '5:53 binds[0].listeners[0].routes[0].policies.apiKey.keys[1].allowedModels: `allowedModels` are known of `ai` backends, and this route has another: it would be open',
+      ],
+    },
+    {
+      name: 'nothing of those where it is',
+      text: `${route('- policies: {apiKey: {keys: [{key: b, allowedModels: []}]}}', '  backends: [{backend: a}]')}\nbackends: [{name: a, ai: {name: a, provider: {openAI: {}}}}]`,
+      expected: [],
+    },
+    {
+      name: 'keys for some models in front of MCP',
+      text: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], policies: {apiKey: {keys: [{key: b, allowedModels: []}]}}}',
+      expected: [
+        '1:82 mcp.policies.apiKey.keys[0].allowedModels: `allowedModels` are known of `ai` backends, and this route has another: it would be open',
+      ],
+    },
   ])('tell $name', ({ text, expected }) => {
     expect(problems(text)).toEqual(expected)
   })

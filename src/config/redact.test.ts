@@ -17,6 +17,14 @@ test.each([
     given: { key: { value: { file: '/run/key' } } },
     expected: { key: { value: { file: '/run/key' } } },
   },
+  {
+    name: 'hashes of passwords',
+    given: {
+      basicAuth: { htpasswd: 'ann:$apr1$x$y', realm: 'a' },
+      other: { htpasswd: { file: '/run/users' } },
+    },
+    expected: { basicAuth: { htpasswd: X, realm: 'a' }, other: { htpasswd: { file: '/run/users' } } },
+  },
   { name: 'keys in a list', given: { keys: ['a', { key: 'b' }] }, expected: { keys: [X, { key: X }] } },
   {
     name: 'keys of a later version',

@@ -12,10 +12,14 @@ import { mcpAuthenticationSchema } from '../mcp/authentication/schema.ts'
 import { mcpAuthorizationSchema } from '../mcp/authorization.ts'
 import { mcpBackendShape, mcpSettingsSchema, mcpTargetShape } from '../mcp/schema.ts'
 import { apiKeySchema } from '../policies/api-key.ts'
+import { authorizationSchema } from '../policies/authorization.ts'
 import { backendAuthSchema } from '../policies/backend-auth.ts'
+import { basicAuthSchema } from '../policies/basic-auth.ts'
 import { corsSchema } from '../policies/cors.ts'
+import { csrfSchema } from '../policies/csrf.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
+import { jwtAuthSchema } from '../policies/jwt-auth.ts'
 import { localRateLimitSchema } from '../policies/rate-limit.ts'
 import { retrySchema } from '../policies/retry.ts'
 import { timeoutSchema } from '../policies/timeout.ts'
@@ -33,9 +37,13 @@ import { backendTlsSchema, upstreamDefaultsSchema } from '../upstream/schema.ts'
 
 const routePoliciesSchema = z.strictObject({
   apiKey: apiKeySchema.optional(),
+  authorization: authorizationSchema.optional(),
   backendAuth: backendAuthSchema.optional(),
   backendTLS: orEmpty(backendTlsSchema).optional(),
+  basicAuth: basicAuthSchema.optional(),
   cors: corsSchema.optional(),
+  csrf: orEmpty(csrfSchema).optional(),
+  jwtAuth: jwtAuthSchema.optional(),
   localRateLimit: localRateLimitSchema.optional(),
   retry: orEmpty(retrySchema).optional(),
   timeout: timeoutSchema.optional(),

@@ -11,6 +11,7 @@ const SECRET_WORDS = new Set([
   'secrets',
   'password',
   'passwd',
+  'htpasswd',
   'passphrase',
   'credential',
   'credentials',

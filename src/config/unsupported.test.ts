@@ -35,7 +35,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: 'mcp.policies',
     open: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], policies: {',
     close: '}}',
-    keys: ['mcpGuardrails', 'jwtAuth', 'remoteRateLimit'],
+    keys: ['mcpGuardrails', 'oidc', 'remoteRateLimit'],
   },
   {
     place: 'mcp.targets[0].policies',
@@ -105,9 +105,9 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {',
     close: '}}]}]}]',
     keys: [
-      ...['requestRedirect', 'requestMirror', 'authorization', 'jwtAuth', 'basicAuth'],
+      ...['requestRedirect', 'requestMirror'],
       ...['oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'remoteRateLimit'],
-      ...['transformations', 'csrf', 'buffer', 'delay', 'backendTunnel', 'a2a'],
+      ...['transformations', 'buffer', 'delay', 'backendTunnel', 'a2a'],
     ],
   },
   {
@@ -149,12 +149,6 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {apiKey: {keys: [{key: x}], location: {',
     close: '}}}}]}]}]',
     keys: ['queryParameter', 'cookie', 'expression'],
-  },
-  {
-    place: `${ROUTE}.policies.apiKey.keys[0]`,
-    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {apiKey: {keys: [{key: x, ',
-    close: '}]}}}]}]}]',
-    keys: ['allowedModels'],
   },
   {
     place: `${ROUTE}.backends[0]`,

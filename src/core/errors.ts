@@ -105,6 +105,19 @@ export const FAULTS = {
     errorType: 'policy_rejected',
     outcome: 'rejected',
   },
+  forbidden: { status: 403, reason: 'Authorization', errorType: 'policy_rejected', outcome: 'rejected' },
+  csrf_rejected: {
+    status: 403,
+    reason: 'Authorization',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
+  model_not_allowed: {
+    status: 403,
+    reason: 'Authorization',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
   rate_limited: { status: 429, reason: 'RateLimit', errorType: 'policy_rejected', outcome: 'rejected' },
   listener_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   route_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
@@ -166,6 +179,13 @@ export const FAULTS = {
     errorType: 'provider_reset',
     outcome: 'upstream_error',
   },
+  keys_unavailable: {
+    status: 503,
+    reason: 'Authorization',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
+  overloaded: { status: 503, reason: 'Internal', errorType: 'gateway_overloaded', outcome: 'shed' },
   shutting_down: { status: 503, reason: 'Internal', errorType: 'gateway_shutdown', outcome: 'shed' },
   connect_timeout: {
     status: 504,

@@ -108,6 +108,10 @@ export const endpoint = z
     { error: 'a port is 1 to 65535' },
   )
 
+export const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+  .regex(/^[\x21-\x7e]+$/, { error: 'a URL has neither spaces nor characters beyond ASCII' })
+
 /** An object that may also be written as nothing (`openAI:`). */
 export function orEmpty<T extends z.ZodType>(schema: T) {
   return z.preprocess((value) => value ?? {}, schema)

@@ -439,3 +439,12 @@ export function clientFormatOf(backend: LlmBackend, path: string): WireFormat {
   if (routeType === 'anthropicTokenCount') return 'messages'
   return FORMATS[routeType] ?? formatOfPath(path) ?? 'completions'
 }
+
+/**
+ * The model that the client named; undefined where another one might be read from its request. Servers in Go take keys
+ * in any case: `Model` beside `model` would be the one that they ask.
+ */
+export function clientModelOf({ facts, clientBody = {} }: LlmPlan): string | undefined {
+  const isAmbiguous = Object.keys(clientBody).some((key) => key !== 'model' && key.toLowerCase() === 'model')
+  return isAmbiguous ? undefined : facts.originalModel
+}

@@ -2,11 +2,11 @@
  * Who may see and use which tools, prompts, resources and tasks: rules in CEL, with upstream's semantics.
  *
  * An expression that cannot be evaluated is false, whatever kind of rule it stands in: a `deny` that fails denies
- * nothing, a `require` that fails denies. Whoever writes a `deny` on a claim says what its absence means (`!has(…)`).
+ * nothing, or one about a tool would deny every prompt. Whoever writes a `deny` on a claim says what its absence means
+ * (`!has(…)`).
  */
-import { z } from 'zod'
-import { type CelExpression, celValue, compileCel, type Names } from '../core/cel.ts'
-import { celExpression } from '../core/cel-schema.ts'
+import { celValue, type Names } from '../core/cel.ts'
+import { compileRules, type RulesConfig, rulesSchema } from '../core/rules.ts'
 
 type Subject = 'tool' | 'prompt' | 'resource' | 'task'
 
@@ -35,8 +35,6 @@ export interface McpAuthorization {
   readonly allows: (subject: McpSubject, caller: McpCaller) => boolean
 }
 
-type Variables = Readonly<Record<string, unknown>>
-
 const SUBJECT: Names = { name: true, target: true }
 const NAMES: Names = {
   request: { method: true, host: true, path: true, headers: true },
@@ -52,21 +50,16 @@ const NAMES: Names = {
   },
 }
 
-const expression = celExpression(NAMES)
-
-const rule = z.union([
-  expression,
-  z.strictObject({ allow: expression }),
-  z.strictObject({ deny: expression }),
-  z.strictObject({ require: expression }),
-])
-
-export const mcpAuthorizationSchema = z.strictObject({ rules: z.array(rule) })
-export type McpAuthorizationConfig = z.output<typeof mcpAuthorizationSchema>
+export const mcpAuthorizationSchema = rulesSchema(NAMES)
+export type McpAuthorizationConfig = RulesConfig
 
 /** Every set has to agree: that of the route, that of the backend. Undefined where there is no rule at all. */
 export function mcpAuthorization(configs: readonly McpAuthorizationConfig[]): McpAuthorization | undefined {
-  const sets = configs.filter(({ rules }) => rules.length > 0).map(ruleSet)
+  // `require: mcp.tool.name == "x"` denies every prompt, for `mcp.tool` is absent there: as upstream has it. A rule for
+  // tools alone says `!has(mcp.tool) || …`.
+  const sets = configs
+    .filter(({ rules }) => rules.length > 0)
+    .map((config) => compileRules(config, NAMES, { deniesOnError: false }))
   if (sets.length === 0) return undefined
   // A list of hundreds of tools is judged for one caller.
   const shared = sharedValues()
@@ -85,35 +78,6 @@ export function mcpAuthorization(configs: readonly McpAuthorizationConfig[]): Mc
       }
       return sets.every((permits) => permits(variables))
     },
-  }
-}
-
-function ruleSet({ rules }: McpAuthorizationConfig): (variables: Variables) => boolean {
-  const allow: CelExpression[] = []
-  const deny: CelExpression[] = []
-  const require: CelExpression[] = []
-  for (const rule of rules) {
-    if (typeof rule === 'string') allow.push(compileCel(rule, NAMES))
-    else if ('allow' in rule) allow.push(compileCel(rule.allow, NAMES))
-    else if ('deny' in rule) deny.push(compileCel(rule.deny, NAMES))
-    else require.push(compileCel(rule.require, NAMES))
-  }
-
-  return (variables) => {
-    const holds = (condition: CelExpression) => isTrue(condition, variables)
-    if (deny.some(holds)) return false
-    // `require: mcp.tool.name == "x"` thus denies every prompt, for `mcp.tool` is absent there: as upstream has it.
-    // A rule for tools alone says `!has(mcp.tool) || …`.
-    if (!require.every(holds)) return false
-    return allow.length === 0 || allow.some(holds)
-  }
-}
-
-function isTrue(condition: CelExpression, variables: Variables): boolean {
-  try {
-    return condition.evaluate(variables) === true
-  } catch {
-    return false
   }
 }
 

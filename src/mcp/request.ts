@@ -26,6 +26,8 @@ export interface McpRequest {
   readonly path: string
   readonly query: string
   readonly headers: Headers
+  /** The claims of a token that was checked before; undefined without one. */
+  readonly jwt: Readonly<Record<string, unknown>> | undefined
   readonly body: Buffer
   readonly scheme: 'http' | 'https'
   readonly host: string

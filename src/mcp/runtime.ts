@@ -1,7 +1,7 @@
 /** The MCP step of the gateway: backends that run, their sessions, and who watches over their targets. */
 import { ConfigProblem } from '../core/config-problem.ts'
-import type { Headers } from '../core/headers.ts'
-import type { Upstreams, UpstreamTarget } from '../core/upstream.ts'
+import type { Fetch } from '../core/fetch-json.ts'
+import type { Upstreams } from '../core/upstream.ts'
 import { mcpAuthentication } from './authentication/authentication.ts'
 import type { McpAuthenticationDependencies } from './authentication/dependencies.ts'
 import { mcpAuthorization } from './authorization.ts'
@@ -31,8 +31,8 @@ export interface McpOptions {
   /** What processes inherit. */
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly readText: (path: string) => string
-  /** A connection of its own for a URL: of an identity provider, of a document. */
-  readonly upstreamOf: (url: URL) => UpstreamTarget
+  /** Of an identity provider, of an API. */
+  readonly fetch: Fetch
   readonly sessionTtlMs: number
   readonly maxSessions: number
   readonly maxBytes: number
@@ -129,52 +129,8 @@ export function createMcp(options: McpOptions): Mcp {
     unexpected: events.unexpected,
   }
 
-  async function fetchUrl(
-    url: string,
-    init: {
-      readonly method: string
-      readonly headers: Headers
-      readonly body: Buffer | null
-      readonly timeoutMs: number
-      readonly maxBytes: number
-    },
-  ) {
-    const parsed = new URL(url)
-    const place: HttpEndpoint = {
-      upstream: options.upstreamOf(parsed),
-      authority: parsed.host,
-      address: parsed.host,
-      auth: undefined,
-      modifyHeaders: undefined,
-      maxBytes: init.maxBytes,
-    }
-    const { method, headers, body } = init
-    const { reply, abort } = fetchWhole(upstreams, place, {
-      method,
-      path: parsed.pathname + parsed.search,
-      headers,
-      body,
-    })
-    const timer = setTimeout(abort, init.timeoutMs)
-    try {
-      return await reply
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
   const authenticationDependencies: McpAuthenticationDependencies = {
-    async fetch(url, init) {
-      const body = init.body === undefined ? null : Buffer.from(init.body)
-      const headers: Headers = { ...init.headers }
-      if (body !== null) headers['content-length'] = String(body.length)
-      const { timeoutMs, maxBytes } = init
-      const reply = await fetchUrl(url, { method: init.method ?? 'GET', headers, body, timeoutMs, maxBytes })
-      const plain = Object.entries(reply.headers).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name, String(value)] as const],
-      )
-      return { status: reply.status, headers: Object.fromEntries(plain), body: reply.body }
-    },
+    fetch: options.fetch,
     readText: options.readText,
     now: Date.now,
   }
@@ -184,10 +140,8 @@ export function createMcp(options: McpOptions): Mcp {
     if ('tools' in document) return () => Promise.resolve(document)
     let fetched: Promise<OpenApiCatalog> | undefined
     const load = async () => {
-      const { status, body } = await fetchUrl(document.url, {
-        method: 'GET',
+      const { status, body } = await options.fetch(document.url, {
         headers: { accept: 'application/json, application/yaml, */*' },
-        body: null,
         timeoutMs: 10_000,
         maxBytes: 10 * 1024 * 1024,
       })

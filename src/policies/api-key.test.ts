@@ -113,3 +113,36 @@ test.each([
 ])('$name: refused', ({ keys }) => {
   expect(apiKeySchema.safeParse({ keys }).success).toBe(false)
 })
+
+describe('models', () => {
+  const KEYED = [
+    { key: 'gw-all' },
+    { key: 'gw-none', allowedModels: [] },
+    { key: 'gw-some', allowedModels: ['gpt-4o', 'claude-*'] },
+  ]
+  test.each<{ key: string; model: string | undefined; refused?: string }>([
+    { key: 'gw-all', model: 'o3' },
+    { key: 'gw-all', model: undefined },
+    { key: 'gw-none', model: 'o3', refused: 'model o3' },
+    { key: 'gw-none', model: undefined, refused: 'a request that names no model' },
+    { key: 'gw-some', model: 'gpt-4o' },
+    { key: 'gw-some', model: 'claude-sonnet-4-5' },
+    { key: 'gw-some', model: 'gpt-4o-mini', refused: 'model gpt-4o-mini' },
+    { key: 'gw-some', model: '', refused: 'model ' },
+    { key: 'gw-some', model: undefined, refused: 'a request that names no model' },
+    { key: 'gw-some', model: 'x'.repeat(1000), refused: `model ${'x'.repeat(100)}` },
+  ])('$key asks for $model', ({ key, model, refused }) => {
+    const policy = apiKey(apiKeySchema.parse({ keys: KEYED }), String)
+    const head = requestHead({ headers: { 'x-api-key': key } })
+    policy.onRequest?.(head)
+    const ask = () => policy.onModelRequest?.(head, { model, tokens: 1 })
+    if (refused === undefined) expect(ask).not.toThrow()
+    else
+      expect(ask).toThrow(
+        expect.objectContaining({
+          code: 'model_not_allowed',
+          message: `${refused} is not allowed for this API key`,
+        }),
+      )
+  })
+})

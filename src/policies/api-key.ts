@@ -4,8 +4,16 @@ import { z } from 'zod'
 import { fingerprint } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
-import type { Headers } from '../core/headers.ts'
-import { headerName, headerValue, type Secret, secret } from '../core/schema.ts'
+import { type Secret, secret } from '../core/schema.ts'
+import { wildcard } from '../core/wildcard.ts'
+import {
+  credentialAt,
+  credentialLocation,
+  credentialMode,
+  type Place,
+  passesUnproven,
+  placeOf,
+} from './credentials.ts'
 import type { Policy } from './policy.ts'
 
 /** What a hash in the configuration looks like: `printf %s "$KEY" | sha256sum`. */
@@ -18,6 +26,8 @@ const keySchema = z
     key: secret.optional(),
     keyHash: keyHash.optional(),
     metadata: z.record(z.string(), z.unknown()).optional(),
+    /** Names, or patterns with `*`; without it all models are. */
+    allowedModels: z.array(z.string().min(1)).optional(),
   })
   .refine(({ key, keyHash: hashed }) => (key === undefined) !== (hashed === undefined), {
     error: 'expected either key or keyHash',
@@ -25,14 +35,8 @@ const keySchema = z
 
 export const apiKeySchema = z.strictObject({
   keys: z.array(keySchema).min(1, { error: 'expected at least one key' }),
-  /**
-   * `strict`: no request without a valid key. `optional`: a request may bring none, but no wrong one. `permissive`:
-   * all pass.
-   */
-  mode: z.enum(['strict', 'optional', 'permissive']).default('strict'),
-  location: z
-    .strictObject({ header: z.strictObject({ name: headerName, prefix: headerValue.optional() }) })
-    .optional(),
+  mode: credentialMode,
+  location: credentialLocation.optional(),
 })
 export type ApiKeyConfig = z.output<typeof apiKeySchema>
 
@@ -42,15 +46,25 @@ const USUAL_PLACES = [
   { header: 'x-api-key', prefix: '' },
 ] as const
 
-interface Place {
-  readonly header: string
-  readonly prefix: string
-}
-
 type Metadata = Readonly<Record<string, unknown>>
+
+interface Known {
+  readonly metadata: Metadata
+  /** Undefined where all models are allowed. */
+  readonly allows: ((model: string) => boolean) | undefined
+}
 
 const MISSING = 'api key authentication failure: no API Key found'
 const WRONG = 'api key authentication failure: invalid credentials'
+
+/** Of a model's name, in an error. */
+const SHOWN_LENGTH = 100
+
+function allowing(patterns: readonly string[] | undefined): Known['allows'] {
+  if (patterns === undefined) return undefined
+  const tests = patterns.map(wildcard)
+  return (model) => tests.some((fits) => fits(model))
+}
 
 const digest = (key: string) => hash('sha256', key)
 
@@ -62,54 +76,56 @@ function identify(exchange: Exchange, hashed: string, { user, name, owner, group
   exchange.group = textOf(group)
 }
 
-/** Undefined where the header is not there, or holds something of another scheme. */
-function keyAt(headers: Headers, { header, prefix }: Place): string | undefined {
-  const value = headers[header]
-  if (typeof value !== 'string' || !value.toLowerCase().startsWith(prefix.toLowerCase())) return undefined
-  return value.slice(prefix.length).trim()
-}
-
 /** `readSecret` returns a file's trimmed content. */
 export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: number) => string): Policy {
   // By hash: looking one up tells nothing by the time it takes.
-  const known = new Map<string, Metadata>(
-    config.keys.map(({ key, keyHash: hashed, metadata = {} }, index) => [
+  const known = new Map<string, Known>(
+    config.keys.map(({ key, keyHash: hashed, metadata = {}, allowedModels }, index) => [
       key === undefined ? (hashed ?? '').slice('sha256:'.length) : digest(readSecret(key, index)),
-      metadata,
+      { metadata, allows: allowing(allowedModels) },
     ]),
   )
-  const header = config.location?.header
-  const places: readonly Place[] =
-    header === undefined ? USUAL_PLACES : [{ header: header.name.toLowerCase(), prefix: header.prefix ?? '' }]
+  const places: readonly Place[] = config.location === undefined ? USUAL_PLACES : [placeOf(config.location)]
   const expected = places.map((place) => `${place.header}: ${place.prefix}KEY`).join(' or ')
+
+  const restricted = new WeakMap<Exchange, NonNullable<Known['allows']>>()
 
   return {
     onRequest(head) {
       const { headers, exchange } = head
       let isPresent = false
-      let found: { readonly hashed: string; readonly metadata: Metadata } | undefined
+      let found: { readonly hashed: string; readonly owner: Known } | undefined
       for (const place of places) {
-        const key = keyAt(headers, place)
+        const key = credentialAt(headers, place)
         if (key === undefined) continue
         isPresent = true
         const hashed = digest(key)
-        const metadata = known.get(hashed)
-        if (metadata === undefined) continue
-        found ??= { hashed, metadata }
+        const owner = known.get(hashed)
+        if (owner === undefined) continue
+        found ??= { hashed, owner }
         // What was checked is for us alone.
         delete headers[place.header]
       }
       // Only what was checked says who it is: another credential of the request is the client's own word.
       if (found !== undefined) {
-        identify(exchange, found.hashed, found.metadata)
-        head.apiKey = found.metadata
-      } else if (config.mode === 'strict' || (config.mode === 'optional' && isPresent)) {
+        const { metadata, allows } = found.owner
+        identify(exchange, found.hashed, metadata)
+        head.apiKey = metadata
+        if (allows !== undefined) restricted.set(exchange, allows)
+      } else if (!passesUnproven(config.mode, isPresent)) {
         exchange.key = undefined
         throw new GatewayError('unauthenticated', isPresent ? WRONG : `${MISSING}, expected ${expected}`, {
           headers: { 'www-authenticate': 'Bearer' },
         })
       }
       return undefined
+    },
+    onModelRequest({ exchange }, { model }) {
+      const allows = restricted.get(exchange)
+      if (allows === undefined || (model !== undefined && allows(model))) return
+      const named =
+        model === undefined ? 'a request that names no model' : `model ${model.slice(0, SHOWN_LENGTH)}`
+      throw new GatewayError('model_not_allowed', `${named} is not allowed for this API key`)
     },
   }
 }

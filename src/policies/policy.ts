@@ -20,6 +20,10 @@ export interface RequestHead {
   readonly matchedPrefix: string | undefined
   /** What the configuration says of the key that was presented; undefined without one. */
   apiKey: Readonly<Record<string, unknown>> | undefined
+  /** `username`, of the credential that was presented; undefined without one. */
+  basicAuth: Readonly<Record<string, unknown>> | undefined
+  /** The claims of the token that was presented; undefined without one. */
+  jwt: Readonly<Record<string, unknown>> | undefined
 }
 
 /** An answer given without asking an upstream. */
@@ -29,11 +33,19 @@ export interface DirectReply {
   readonly body: string
 }
 
+/** What a model is asked. */
+export interface ModelRequest {
+  /** As the client named it; undefined where that cannot be told, or not for sure. */
+  readonly model: string | undefined
+  /** An estimate of what it may cost at most. */
+  readonly tokens: number
+}
+
 /** Any step may throw a `GatewayError`, which then is the answer. */
 export interface Policy {
   readonly onRequest?: (head: RequestHead) => DirectReply | undefined | Promise<DirectReply | undefined>
-  /** Once it is known what a model is asked; `tokens` is an estimate of what that may cost at most. */
-  readonly onModelRequest?: (head: RequestHead, tokens: number) => void
+  /** Once it is known what a model is asked. */
+  readonly onModelRequest?: (head: RequestHead, request: ModelRequest) => void
   readonly onResponse?: (headers: Headers, request: RequestHead) => void
   /** After all else, once, for each request that `onRequest` has seen. */
   readonly onFinished?: (exchange: Exchange) => void

@@ -48,7 +48,8 @@ function lab(config: Config) {
     begin,
     finish,
     tryToBegin: (change: Parameters<typeof requestHead>[0] = {}) => refusal(() => begin(change)),
-    tryToAsk: (head: RequestHead, tokens: number) => refusal(() => policy.onModelRequest?.(head, tokens)),
+    tryToAsk: (head: RequestHead, tokens: number) =>
+      refusal(() => policy.onModelRequest?.(head, { model: 'm', tokens })),
     told(head: RequestHead, headers: Headers = {}) {
       policy.onResponse?.(headers, head)
       return headers

@@ -5,7 +5,7 @@
  * cannot overshoot, and in the end exactly what was used has been taken.
  */
 import { z } from 'zod'
-import { type CelExpression, compileCel, type Names } from '../core/cel.ts'
+import { type CelExpression, compileCel } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
@@ -13,19 +13,14 @@ import type { Headers } from '../core/headers.ts'
 import { durationMs } from '../core/schema.ts'
 import { type Bucket, type Buckets, createBuckets } from './buckets.ts'
 import type { Policy, RequestHead } from './policy.ts'
-
-const NAMES: Names = {
-  request: { method: true, host: true, path: true, headers: true },
-  source: { address: true },
-  apiKey: true,
-}
+import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
 
 const limitSchema = z.strictObject({
   maxTokens: z.int().positive(),
   tokensPerFill: z.int().positive(),
   fillInterval: durationMs.refine((interval) => interval > 0, { error: 'expected a duration above 0s' }),
   type: z.enum(['requests', 'tokens']).default('requests'),
-  key: celExpression(NAMES).optional(),
+  key: celExpression(REQUEST_NAMES).optional(),
 })
 
 export const localRateLimitSchema = z.array(limitSchema).min(1, { error: 'expected at least one limit' })
@@ -57,15 +52,10 @@ export function createLimits(now: () => number): Limits {
 /** Whoever has no key, or none that is a text or a number, shares one bucket with all others of that kind. */
 const NOBODY = ''
 
-function keyOf(key: CelExpression | undefined, { exchange, headers, apiKey }: RequestHead): string {
+function keyOf(key: CelExpression | undefined, head: RequestHead): string {
   if (key === undefined) return NOBODY
-  const { method, host, path, clientAddress } = exchange
   try {
-    const value = key.evaluate({
-      request: { method, host, path, headers },
-      source: { address: clientAddress },
-      ...(apiKey !== undefined && { apiKey }),
-    })
+    const value = key.evaluate(requestVariables(head))
     return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint'
       ? `=${value}`
       : NOBODY
@@ -101,7 +91,7 @@ function tokensOf({ llm }: Exchange): number {
 }
 
 export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
-  const key = config.key === undefined ? undefined : compileCel(config.key, NAMES)
+  const key = config.key === undefined ? undefined : compileCel(config.key, REQUEST_NAMES)
   /** What is under way, with what was taken for it. */
   const reserved = new WeakMap<Exchange, { readonly name: string; taken: number }>()
   const ofTokens = config.type === 'tokens'
@@ -116,11 +106,11 @@ export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
       } else if (!buckets.take(bucket, 1)) refuse(buckets, bucket, 1)
       return undefined
     },
-    onModelRequest(head, estimate) {
+    onModelRequest(head, { tokens }) {
       const own = reserved.get(head.exchange)
       if (!ofTokens || own === undefined) return
       // What is larger than the whole bucket passes when that is full: it would never pass otherwise.
-      const wanted = Math.min(estimate, buckets.shape().capacity)
+      const wanted = Math.min(tokens, buckets.shape().capacity)
       const bucket = buckets.of(own.name)
       if (!buckets.take(bucket, wanted)) refuse(buckets, bucket, wanted)
       own.taken = wanted

@@ -31,6 +31,8 @@ export function requestHead(change: Partial<RequestHead> & { readonly host?: str
     headers: { host },
     matchedPrefix: undefined,
     apiKey: undefined,
+    basicAuth: undefined,
+    jwt: undefined,
     ...head,
   }
 }

@@ -4,7 +4,8 @@
  *
  * A token that was accepted is dropped before the request goes on: the specification forbids passing it through.
  */
-import { presentedToken } from './bearer-token.ts'
+import { presentedToken } from '../../core/bearer-token.ts'
+import { tokenVerifier } from '../../core/verify-token.ts'
 import type { McpAuthenticationDependencies } from './dependencies.ts'
 import { serverMetadata } from './identity-provider.ts'
 import { signingKeys } from './keys.ts'
@@ -13,7 +14,6 @@ import { type OwnAddress, ownOrigin, pathSuffix } from './own-url.ts'
 import { keysUnavailable, type Refusal, unauthorized } from './refusal.ts'
 import type { Reply } from './reply.ts'
 import type { McpAuthenticationConfig } from './schema.ts'
-import { tokenVerifier } from './verify-token.ts'
 import { PROTECTED_RESOURCE, type WellKnownRequest, wellKnownPaths } from './well-known.ts'
 
 export interface AuthenticationHead extends OwnAddress {

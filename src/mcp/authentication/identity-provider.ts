@@ -6,12 +6,11 @@
  * address is derived from the tenant.
  */
 import { z } from 'zod'
-import type { McpAuthenticationDependencies } from './dependencies.ts'
-import { type Kept, keepFresh } from './keep-fresh.ts'
-import { httpUrl, type McpAuthenticationConfig } from './schema.ts'
-
-export const TIMEOUT_MS = 5_000
-export const MAX_BYTES = 1024 * 1024
+import { type FetchDependencies, fetchJson, TIMEOUT_MS } from '../../core/fetch-json.ts'
+import { type Kept, keepFresh } from '../../core/keep-fresh.ts'
+import { httpUrl } from '../../core/schema.ts'
+import { withoutSlash } from '../../core/verify-token.ts'
+import type { McpAuthenticationConfig } from './schema.ts'
 
 type Issuer = Pick<McpAuthenticationConfig, 'issuer' | 'provider'>
 
@@ -24,8 +23,6 @@ const metadataSchema = z.looseObject({
   registration_endpoint: httpUrl.optional(),
 })
 export type ServerMetadata = z.output<typeof metadataSchema>
-
-export const withoutSlash = (url: string) => url.replace(/\/+$/, '')
 
 /** Both version 1 (https://sts.windows.net/<tenant>/) and version 2 (…/<tenant>/v2.0) of its issuers. */
 function entraTenant(issuer: string): string {
@@ -77,26 +74,9 @@ function metadataUrls({ issuer, provider }: Issuer): readonly string[] {
   return appendsOnly ? [appended, inserted] : [inserted, appended]
 }
 
-/** `deadline` is a time of `deps.now`: several documents in a row share one patience. */
-export async function fetchJson(
-  deps: McpAuthenticationDependencies,
-  url: string,
-  deadline: number,
-): Promise<unknown> {
-  const timeoutMs = deadline - deps.now()
-  if (timeoutMs <= 0) throw new Error(`no time was left to fetch ${url}`)
-  const reply = await deps.fetch(url, {
-    headers: { accept: 'application/json' },
-    timeoutMs,
-    maxBytes: MAX_BYTES,
-  })
-  if (reply.status !== 200) throw new Error(`${url} answered ${reply.status}`)
-  return JSON.parse(reply.body.toString('utf8'))
-}
-
 export function serverMetadata(
   config: McpAuthenticationConfig,
-  deps: McpAuthenticationDependencies,
+  deps: FetchDependencies,
 ): Kept<ServerMetadata> {
   const urls = metadataUrls(config)
   const isTrusted = ({ issuer }: ServerMetadata) =>

@@ -7,10 +7,11 @@
  * verifier, or a refresh token. With `client_credentials` anyone could be the application itself.
  */
 import { z } from 'zod'
+import { MAX_BYTES, TIMEOUT_MS } from '../../core/fetch-json.ts'
 import type { Headers } from '../../core/headers.ts'
+import type { Kept } from '../../core/keep-fresh.ts'
 import type { McpAuthenticationDependencies } from './dependencies.ts'
-import { defaultRegistrationUrl, MAX_BYTES, type ServerMetadata, TIMEOUT_MS } from './identity-provider.ts'
-import type { Kept } from './keep-fresh.ts'
+import { defaultRegistrationUrl, type ServerMetadata } from './identity-provider.ts'
 import { errorReply, jsonReply, type Reply } from './reply.ts'
 import type { McpAuthenticationConfig } from './schema.ts'
 

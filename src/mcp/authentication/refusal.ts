@@ -1,4 +1,5 @@
 /** What a client without a good token is told. https://www.rfc-editor.org/rfc/rfc9728#section-5.1 */
+import { bearerChallenge } from '../../core/bearer-token.ts'
 
 export interface Refusal {
   readonly kind: 'refused'
@@ -9,21 +10,16 @@ export interface Refusal {
   readonly cause?: unknown
 }
 
-/** RFC 6750 section 3 has neither quotes nor backslashes in a description, so none need escaping. */
-const quoted = (text: string) => `"${text.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, ' ')}"`
-
 const headersOf = (more: Record<string, string>) => ({
   'content-type': 'application/json',
   'cache-control': 'no-store',
   ...more,
 })
 
-/** `reason` is undefined when no token came: then RFC 6750 section 3.1 wants no error code in the header. */
+/** `reason` is undefined when no token came. */
 export function unauthorized(metadataUrl: string | undefined, reason: string | undefined): Refusal {
-  const parameters = [
-    ...(metadataUrl === undefined ? [] : [`resource_metadata=${quoted(metadataUrl)}`]),
-    ...(reason === undefined ? [] : ['error="invalid_token"', `error_description=${quoted(reason)}`]),
-  ]
+  const parameters: Record<string, string> =
+    metadataUrl === undefined ? {} : { resource_metadata: metadataUrl }
   const body =
     reason === undefined
       ? { error: 'unauthorized', error_description: 'JWT token required' }
@@ -31,7 +27,7 @@ export function unauthorized(metadataUrl: string | undefined, reason: string | u
   return {
     kind: 'refused',
     status: 401,
-    headers: headersOf({ 'www-authenticate': `Bearer ${parameters.join(', ')}`.trimEnd() }),
+    headers: headersOf({ 'www-authenticate': bearerChallenge(reason, parameters) }),
     body: JSON.stringify(body),
   }
 }

@@ -1,42 +1,10 @@
-/**
- * The configuration of `mcpAuthentication`.
- *
- * A bare string for `jwks` is the key set itself as JSON, not an address: upstream reads it so.
- */
+/** The configuration of `mcpAuthentication`. */
 import { z } from 'zod'
-import { headerName, headerValue, secret } from '../../core/schema.ts'
+import { keySourceSchema } from '../../core/key-set.ts'
+import { headerName, headerValue, httpUrl, secret } from '../../core/schema.ts'
 
 const PROVIDERS = ['auth0', 'keycloak', 'okta', 'descope', 'authentik', 'entra'] as const
 type Provider = (typeof PROVIDERS)[number]
-
-export const httpUrl = z
-  .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
-  .regex(/^[\x21-\x7e]+$/, { error: 'a URL has neither spaces nor characters beyond ASCII' })
-
-/** https://www.rfc-editor.org/rfc/rfc7517#section-5 */
-export const keySetSchema = z.looseObject({ keys: z.array(z.looseObject({ kty: z.string() })) })
-
-const inlineKeySet = z.union([
-  z
-    .string()
-    .transform((text, context): unknown => {
-      try {
-        return JSON.parse(text)
-      } catch {
-        context.issues.push({ code: 'custom', message: 'expected a key set as JSON', input: text })
-        return z.NEVER
-      }
-    })
-    .pipe(keySetSchema),
-  keySetSchema,
-])
-
-const jwks = z.union([
-  z.strictObject({ url: httpUrl }),
-  z.strictObject({ file: z.string().min(1) }),
-  z.strictObject({ inline: inlineKeySet }),
-  inlineKeySet.transform((inline) => ({ inline })),
-])
 
 const empty = z.strictObject({}).nullable().optional()
 
@@ -78,7 +46,7 @@ export const mcpAuthenticationSchema = z
     audiences: z.array(z.string().min(1)).min(1, { error: 'name at least one audience' }),
     resourceMetadata: resourceMetadata.default({}),
     provider: z.union([z.enum(PROVIDERS), providerObject]).optional(),
-    jwks: jwks.optional(),
+    jwks: keySourceSchema.optional(),
     mode: z.enum(['strict', 'optional', 'permissive']).default('strict'),
     jwtValidationOptions: z
       .strictObject({ requiredClaims: z.array(z.string().min(1)).default(['exp']) })

@@ -1,7 +1,7 @@
 /** The paths by which clients discover how to get a token. They need none, so they bypass authentication. */
 
+import type { Kept } from '../../core/keep-fresh.ts'
 import type { ServerMetadata } from './identity-provider.ts'
-import type { Kept } from './keep-fresh.ts'
 import { metadataUnavailable, type OAuthRelay, type RelayRequest } from './oauth-relay.ts'
 import { type OwnAddress, ownOrigin, pathSuffix } from './own-url.ts'
 import { answerTo, errorReply, jsonReply, type Reply } from './reply.ts'

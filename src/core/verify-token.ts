@@ -5,9 +5,15 @@
  * (https://www.rfc-editor.org/rfc/rfc8725#section-2.1).
  */
 import { decodeProtectedHeader, errors, jwtVerify, type LocalJWKSet } from 'jose'
-import { withoutSlash } from './identity-provider.ts'
 import type { Kept } from './keep-fresh.ts'
-import type { McpAuthenticationConfig } from './schema.ts'
+
+/** Which tokens are meant. */
+export interface TokenRules {
+  readonly issuer: string
+  /** Without them a token may be for anybody. */
+  readonly audiences?: readonly string[] | undefined
+  readonly jwtValidationOptions: { readonly requiredClaims: readonly string[] }
+}
 
 export type Verdict =
   | { readonly kind: 'valid'; readonly claims: Record<string, unknown> }
@@ -64,18 +70,20 @@ function faultOfHeader(token: string): string | undefined {
   }
 }
 
+export const withoutSlash = (url: string) => url.replace(/\/+$/, '')
+
 export function tokenVerifier(
-  config: McpAuthenticationConfig,
+  rules: TokenRules,
   keys: Kept<LocalJWKSet>,
   now: () => number,
 ): (token: string) => Promise<Verdict> {
   // Auth0 signs its issuer with a slash at the end that few people write down; the server is the same.
-  const bare = withoutSlash(config.issuer)
+  const bare = withoutSlash(rules.issuer)
   const options = {
     algorithms: ALGORITHMS,
     issuer: [bare, `${bare}/`],
-    audience: config.audiences,
-    requiredClaims: config.jwtValidationOptions.requiredClaims,
+    ...(rules.audiences !== undefined && { audience: [...rules.audiences] }),
+    requiredClaims: [...rules.jwtValidationOptions.requiredClaims],
     clockTolerance: CLOCK_TOLERANCE_SECONDS,
   }
 

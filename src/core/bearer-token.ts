@@ -1,5 +1,5 @@
-/** Finding the token in a request. https://www.rfc-editor.org/rfc/rfc6750#section-2.1 */
-import type { Headers } from '../../core/headers.ts'
+/** Finding the token in a request, and saying what is wrong with it. https://www.rfc-editor.org/rfc/rfc6750 */
+import type { Headers } from './headers.ts'
 
 /** Signatures are checked over all of it. */
 const MAX_LENGTH = 16 * 1024
@@ -22,4 +22,23 @@ export function presentedToken(headers: Readonly<Headers>, header: string, prefi
   if (token === '') return NONE
   if (token.length > MAX_LENGTH) return { kind: 'malformed', reason: 'the token is longer than 16 KiB' }
   return /[\s,]/.test(token) ? SEVERAL : { kind: 'token', token }
+}
+
+/** RFC 6750 section 3 has neither quotes nor backslashes in a description, so none need escaping. */
+const quoted = (text: string) => `"${text.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, ' ')}"`
+
+/**
+ * The value of WWW-Authenticate, with `parameters` first. `reason` is undefined when no token came: then section 3.1
+ * wants no error code.
+ */
+export function bearerChallenge(
+  reason: string | undefined,
+  parameters: Readonly<Record<string, string>> = {},
+): string {
+  const all = {
+    ...parameters,
+    ...(reason !== undefined && { error: 'invalid_token', error_description: reason }),
+  }
+  const list = Object.entries(all).map(([name, value]) => `${name}=${quoted(value)}`)
+  return `Bearer ${list.join(', ')}`.trimEnd()
 }

@@ -1,0 +1,34 @@
+/** What policies and upstreams keep over a reload, and share. */
+import type { FetchDependencies } from './core/fetch-json.ts'
+import { createKeySets, type KeySets } from './policies/key-sets.ts'
+import { createPasswords, type Passwords } from './policies/passwords.ts'
+import { createLimits, type Limits } from './policies/rate-limit.ts'
+import { createHealths, type Healths } from './upstream/health.ts'
+
+export interface Lasting {
+  readonly limits: Limits
+  readonly healths: Healths
+  readonly passwords: Passwords
+  readonly keySets: KeySets
+  readonly close: () => Promise<void>
+}
+
+/** Of a configuration that is only looked at. */
+const UNCONNECTED: FetchDependencies = {
+  fetch: () => Promise.reject(new Error('nothing is fetched here')),
+  now: Date.now,
+}
+
+export function createLasting(
+  deps = UNCONNECTED,
+  watchHealth?: Parameters<typeof createHealths>[0],
+): Lasting {
+  const passwords = createPasswords()
+  return {
+    limits: createLimits(() => performance.now()),
+    healths: createHealths(watchHealth),
+    passwords,
+    keySets: createKeySets(deps),
+    close: passwords.close,
+  }
+}
