@@ -36,6 +36,7 @@ import type {
 import { ConfigProblem } from './core/config-problem.ts'
 import type { RouteType } from './core/exchange.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
+import { promptGuard } from './llm/guard/guard.ts'
 import { modelAlias, routeTypeOf } from './llm/model-alias.ts'
 import type { LlmBackend } from './llm/plan.ts'
 import { providerOf } from './llm/providers/registry.ts'
@@ -180,6 +181,7 @@ function llmBackend(context: Context, config: AiBackendConfig, layers: Layers, p
     alias: ai.modelAliases === undefined ? undefined : modelAlias(ai.modelAliases),
     configuredModels: new Set(configured.filter((model) => typeof model === 'string')),
     prompts: ai.prompts,
+    guard: ai.promptGuard && promptGuard(ai.promptGuard),
   }
 }
 

@@ -312,7 +312,9 @@ class Flow {
         if (error !== undefined) throw error
         this.#exchange.requestBytes = body.length
         const { method, path, query, headers } = head
-        const plan = planLlm(llm, { method, path, query, headers, body })
+        const plan = planLlm(llm, { method, path, query, headers, body }, (facts) => {
+          this.#exchange.llm = facts
+        })
         this.#exchange.llm = plan.facts
         this.#exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
         if (this.#deps.keepsPayloads()) this.#asked = plan.clientBody
@@ -455,17 +457,8 @@ class Flow {
   #replyFault(fault: GatewayError): void {
     // What is left of the request is not read: the connection cannot serve another one.
     if (!this.#request.complete) this.#client.closeAfterwards()
-    const format = this.#errorFormat
-    const headers: Headers = { ...fault.headers }
-    headers['content-type'] = format === undefined ? 'text/plain; charset=utf-8' : 'application/json'
-    const { status, message, code } = fault
-    const body =
-      format === undefined
-        ? message
-        : format === 'mcp'
-          ? rpcFaultBody(fault)
-          : JSON.stringify(errorBody(format, status, message, code))
-    this.#reply(status, headers, Buffer.from(body))
+    const { headers, body } = faultReply(fault, this.#errorFormat)
+    this.#reply(fault.status, headers, Buffer.from(body))
   }
 
   /** The response is closed: sent to the end, or the client left. */
@@ -548,6 +541,21 @@ class Flow {
     llm.cost = cost
     llm.costStatus = status
   }
+}
+
+/** As this client wants to hear of it; what the configuration says instead is sent as it is. */
+function faultReply(
+  fault: GatewayError,
+  format: WireFormat | 'mcp' | undefined,
+): { readonly headers: Headers; readonly body: string } {
+  const { status, message, code, reply } = fault
+  const headers: Headers = { ...fault.headers }
+  if (reply?.body !== undefined) return { headers, body: reply.body }
+  headers['content-type'] = format === undefined ? 'text/plain; charset=utf-8' : 'application/json'
+  if (format === undefined) return { headers, body: message }
+  const body =
+    format === 'mcp' ? rpcFaultBody(fault) : JSON.stringify(errorBody(format, status, message, code))
+  return { headers, body }
 }
 
 /** For the log: with what the system said. Causes on the caller's side may quote its body and are left out. */

@@ -120,7 +120,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: `${ROUTE}.policies.ai`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {ai: {',
     close: '}}}]}]}]',
-    keys: ['transformations', 'finalTransformations', 'promptCaching', 'promptGuard'],
+    keys: ['transformations', 'finalTransformations', 'promptCaching'],
   },
   {
     place: `${ROUTE}.policies.backendAuth`,

@@ -69,6 +69,7 @@ const LLM: LlmFacts = {
   // 0.1 + 0.2, as it comes out of adding prices.
   cost: { total: 0.30000000000000004, input: 0.1, output: 0.2 },
   costStatus: 'Exact',
+  guards: [],
 }
 
 const text = accessLogLine('text')

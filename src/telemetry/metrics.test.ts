@@ -92,6 +92,7 @@ function llmFacts(changes: Partial<LlmFacts> = {}): LlmFacts {
     usageSource: 'provider',
     cost: { total: 0.003, input: 0.001, output: 0.002 },
     costStatus: 'Exact',
+    guards: [],
     ...changes,
   }
 }

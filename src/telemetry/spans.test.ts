@@ -86,6 +86,7 @@ const LLM: LlmFacts = {
   usageSource: 'provider',
   cost: { total: 0.0003, input: 0.0001, output: 0.0002 },
   costStatus: 'Exact',
+  guards: [],
 }
 
 const at = (nanos: number) => [EPOCH_SECONDS, nanos]
