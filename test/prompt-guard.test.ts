@@ -2,12 +2,14 @@
 import Anthropic, { APIError as AnthropicError } from '@anthropic-ai/sdk'
 import OpenAI, { APIError as OpenAIError } from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { LogGot } from '../src/admin/api-types.ts'
 import {
   type SimulatedProvider,
   startSimulatedAnthropic,
   startSimulatedOpenAI,
 } from '../src/demo/provider.ts'
 import type { Script } from '../src/demo/script.ts'
+import { askFor, clientOf } from './admin/lab.fixture.ts'
 import { anthropicBackend, chatBody, gatewayWith, openAIBackend, under } from './support/configuration.ts'
 import { type RunningGateway, runGateway } from './support/gateway.ts'
 import { collect, simulate } from './support/sdk-lab.ts'
@@ -47,13 +49,20 @@ beforeAll(async () => {
     },
     backends: [backend],
   })
+  const keeping = {
+    config: { database: { url: 'sqlite::memory:' } },
+    frontendPolicies: { accessLog: { database: { llm: 'full' } } },
+  }
   gateway = await runGateway(
-    gatewayWith([
-      route('/openai', MASKING, openAIBackend(openAI)),
-      route('/anthropic', MASKING, anthropicBackend(anthropic)),
-      route('/reject-openai', REJECTING, openAIBackend(openAI)),
-      route('/reject-anthropic', REJECTING, anthropicBackend(anthropic)),
-    ]),
+    gatewayWith(
+      [
+        route('/openai', MASKING, openAIBackend(openAI)),
+        route('/anthropic', MASKING, anthropicBackend(anthropic)),
+        route('/reject-openai', REJECTING, openAIBackend(openAI)),
+        route('/reject-anthropic', REJECTING, anthropicBackend(anthropic)),
+      ],
+      keeping,
+    ),
   )
 })
 
@@ -283,4 +292,18 @@ test('text that needs no holding is not held', async () => {
   const pieces = (await collect(stream)).map(({ choices }) => choices[0]?.delta.content).filter(Boolean)
   expect(pieces.join('')).toBe('one two three')
   expect(pieces.length).toBeGreaterThan(1)
+})
+
+test('nothing that was masked or rejected is kept', async () => {
+  const kept = await clientOf(gateway.adminUrl).all()
+  expect(kept.length).toBe(gateway.records().length)
+  let all = ''
+  for (const { id, route } of kept) {
+    const got = await askFor<LogGot>(gateway.adminUrl, '/api/logs/get', { id, includePayload: true })
+    // The others have no guard for requests.
+    all += JSON.stringify(got).replaceAll('bob@', route?.startsWith('default/reject') ? '' : 'bob@')
+  }
+  const heldIn = (texts: readonly string[]) => texts.filter((text) => all.includes(text))
+  expect(heldIn(['I am <EMAIL_ADDRESS>', 'Card <CREDIT_CARD>'])).toHaveLength(2)
+  expect(heldIn(['bob@', 'ann@', '4111', '123-45'])).toEqual([])
 })

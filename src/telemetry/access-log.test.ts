@@ -90,6 +90,16 @@ describe('the access log', () => {
     )
   })
 
+  test('tells the strictest that guards made of each direction', () => {
+    const guards = [
+      { phase: 'request', guard: 'regex', action: 'Mask' },
+      { phase: 'request', guard: 'regex', action: 'Allow' },
+      { phase: 'response', guard: 'regex', action: 'Reject' },
+    ] as const
+    const line = json(finish(begin(), { llm: { ...LLM, guards: [...guards] } }))
+    expect(line).toMatchObject({ 'guard.request': 'Mask', 'guard.response': 'Reject' })
+  })
+
   test('writes a streamed chat as JSON, fields in upstream’s order', () => {
     const exchange = finish(begin(), {
       listener: 'listener0',

@@ -215,6 +215,13 @@ describe('attributes', () => {
     })
   })
 
+  test('of guards', () => {
+    const llm = { ...LLM, guards: [{ phase: 'request', guard: 'regex', action: 'Mask' } as const] }
+    const [server] = spansOf(finish(begin(), { llm }))
+    expect(server?.attributes['agentgateway.guard.request']).toBe('Mask')
+    expect(server?.attributes).not.toHaveProperty(['agentgateway.guard.response'])
+  })
+
   test('of the call', () => {
     const exchange = finish(begin(), { llm: LLM, backend: 'openai' })
     exchange.attempts.push(attempt())
