@@ -178,5 +178,19 @@ export const outcomes: Row = {
         }),
       ],
     }),
+    bars({
+      title: 'Prompt guard checks',
+      description:
+        'Guards that looked at a request or an answer within the time range shown, and what they made of it. Many rejections after a change of the rules: look at what they match.',
+      unit: COUNT,
+      width: 24,
+      noValue: 'no guards',
+      queries: [
+        {
+          expr: `sort_desc(sum by (phase, action) (${countedInRange('agentgateway_guardrail_checks_total')}) > 0)`,
+          legend: '{{phase}} {{action}}',
+        },
+      ],
+    }),
   ],
 }

@@ -38,6 +38,7 @@ import { ConfigProblem } from './core/config-problem.ts'
 import type { RouteType } from './core/exchange.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
 import { createLasting, type Lasting } from './lasting.ts'
+import { promptGuard } from './llm/guard/guard.ts'
 import { modelAlias, routeTypeOf } from './llm/model-alias.ts'
 import type { LlmBackend } from './llm/plan.ts'
 import { providerOf } from './llm/providers/registry.ts'
@@ -188,6 +189,7 @@ function llmBackend(context: Context, config: AiProviderConfig, layers: Layers, 
     alias: ai.modelAliases === undefined ? undefined : modelAlias(ai.modelAliases),
     configuredModels: new Set(configured.filter((model) => typeof model === 'string')),
     prompts: ai.prompts,
+    guard: ai.promptGuard && promptGuard(ai.promptGuard),
   }
 }
 

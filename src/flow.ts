@@ -380,8 +380,10 @@ class Flow {
   ): void {
     const exchange = this.#exchange
     const { method, path, query, headers } = head
-    const plan = planLlm(llm, { method, path, query, headers, body })
     const isFirst = exchange.llm === undefined
+    const plan = planLlm(llm, { method, path, query, headers, body }, (facts) => {
+      exchange.llm = facts
+    })
     exchange.llm = plan.facts
     exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
     if (this.#deps.keepsPayloads()) this.#asked = plan.clientBody
@@ -574,17 +576,8 @@ class Flow {
   #replyFault(fault: GatewayError): void {
     // What is left of the request is not read: the connection cannot serve another one.
     if (!this.#request.complete) this.#client.closeAfterwards()
-    const format = this.#errorFormat
-    const headers: Headers = { ...fault.headers }
-    headers['content-type'] = format === undefined ? 'text/plain; charset=utf-8' : 'application/json'
-    const { status, message, code } = fault
-    const body =
-      format === undefined
-        ? message
-        : format === 'mcp'
-          ? rpcFaultBody(fault)
-          : JSON.stringify(errorBody(format, status, message, code))
-    this.#reply(status, headers, Buffer.from(body))
+    const { headers, body } = faultReply(fault, this.#errorFormat)
+    this.#reply(fault.status, headers, Buffer.from(body))
   }
 
   /** The response is closed: sent to the end, or the client left. */
@@ -669,6 +662,21 @@ class Flow {
     llm.cost = cost
     llm.costStatus = status
   }
+}
+
+/** As this client wants to hear of it; what the configuration says instead is sent as it is. */
+function faultReply(
+  fault: GatewayError,
+  format: WireFormat | 'mcp' | undefined,
+): { readonly headers: Headers; readonly body: string } {
+  const { status, message, code, reply } = fault
+  const headers: Headers = { ...fault.headers }
+  if (reply?.body !== undefined) return { headers, body: reply.body }
+  headers['content-type'] = format === undefined ? 'text/plain; charset=utf-8' : 'application/json'
+  if (format === undefined) return { headers, body: message }
+  const body =
+    format === 'mcp' ? rpcFaultBody(fault) : JSON.stringify(errorBody(format, status, message, code))
+  return { headers, body }
 }
 
 /** For the log: with what the system said. Causes on the caller's side may quote its body and are left out. */

@@ -120,8 +120,14 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: `${ROUTE}.policies.ai`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {ai: {',
     close: '}}}]}]}]',
-    keys: ['transformations', 'finalTransformations', 'promptCaching', 'promptGuard'],
+    keys: ['transformations', 'finalTransformations', 'promptCaching'],
   },
+  ...['request', 'response'].map((phase) => ({
+    place: `${ROUTE}.policies.ai.promptGuard.${phase}[0]`,
+    open: `binds: [{port: 1, listeners: [{routes: [{policies: {ai: {promptGuard: {${phase}: [{`,
+    close: '}]}}}}]}]}]',
+    keys: ['webhook', 'openAIModeration', 'bedrockGuardrails', 'googleModelArmor', 'azureContentSafety'],
+  })),
   {
     place: `${ROUTE}.policies.backendAuth`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {backendAuth: {',

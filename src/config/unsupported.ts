@@ -156,7 +156,12 @@ const REFUSALS: readonly Refusal[] = [
   { at: at(`${POLICIES}\\.backendAuth\\.key\\.location`), keys: ['queryParameter', 'cookie', 'expression'] },
   {
     at: at(`${POLICIES}\\.ai`),
-    keys: ['transformations', 'finalTransformations', 'promptCaching', 'promptGuard'],
+    keys: ['transformations', 'finalTransformations', 'promptCaching'],
+  },
+  {
+    at: at(`${POLICIES}\\.ai\\.promptGuard\\.(?:request|response)\\[\\]`),
+    keys: ['webhook', 'openAIModeration', 'bedrockGuardrails', 'googleModelArmor', 'azureContentSafety'],
+    hint: 'this version has `regex`',
   },
 
   {

@@ -118,6 +118,12 @@ export const FAULTS = {
     errorType: 'policy_rejected',
     outcome: 'rejected',
   },
+  guard_rejected: {
+    status: 403,
+    reason: 'DirectResponse',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
   rate_limited: { status: 429, reason: 'RateLimit', errorType: 'policy_rejected', outcome: 'rejected' },
   listener_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   route_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
@@ -200,25 +206,37 @@ export const FAULTS = {
 
 export type FaultCode = keyof typeof FAULTS
 
+/** An answer that the configuration has for a fault. */
+export interface FaultReply {
+  readonly status: number
+  /** Sent as it is; undefined: the usual one. */
+  readonly body: string | undefined
+  /** In lower case. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+interface FaultOptions extends ErrorOptions {
+  /** Of the answer, in lower case. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly reply?: FaultReply | undefined
+}
+
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'
   readonly code: FaultCode
-  /** Of the answer, in lower case. */
   readonly headers: Readonly<Record<string, string>>
+  readonly reply: FaultReply | undefined
 
   /** `message` is shown to the client; `cause` never is. */
-  constructor(
-    code: FaultCode,
-    message: string,
-    { headers = {}, ...options }: ErrorOptions & { readonly headers?: Readonly<Record<string, string>> } = {},
-  ) {
+  constructor(code: FaultCode, message: string, { headers, reply, ...options }: FaultOptions = {}) {
     super(message, options)
     this.code = code
-    this.headers = headers
+    this.headers = headers ?? reply?.headers ?? {}
+    this.reply = reply
   }
 
   get status(): number {
-    return FAULTS[this.code].status
+    return this.reply?.status ?? FAULTS[this.code].status
   }
 }
 

@@ -60,6 +60,26 @@ export interface LlmParameters {
   readonly dimensions?: number
 }
 
+/** What a guard made of a request or of an answer: of a stream, of as much as has come. */
+export interface GuardCheck {
+  readonly phase: 'request' | 'response'
+  readonly guard: 'regex'
+  action: GuardAction
+}
+
+/** From the mildest to the strictest. */
+const GUARD_ACTIONS = ['Allow', 'FailOpen', 'Mask', 'Reject'] as const
+type GuardAction = (typeof GUARD_ACTIONS)[number]
+
+/** What all guards of a phase together made of it; undefined when there were none. */
+export function guardActionOf(
+  checks: readonly GuardCheck[],
+  phase: GuardCheck['phase'],
+): GuardAction | undefined {
+  const actions = checks.filter((check) => check.phase === phase).map(({ action }) => action)
+  return GUARD_ACTIONS.findLast((action) => actions.includes(action))
+}
+
 export interface LlmFacts {
   readonly routeType: RouteType
   /** OpenTelemetry's `gen_ai.operation.name`. */
@@ -87,6 +107,8 @@ export interface LlmFacts {
   usageSource: UsageSource
   cost: Cost | undefined
   costStatus: CostStatus | undefined
+  /** One for each guard that ran. */
+  readonly guards: GuardCheck[]
 }
 
 /** Upper bounds, in seconds, of the per-chunk forwarding delay's histogram. */

@@ -1,5 +1,6 @@
 /** An error in the shape that each API's SDK reads. */
 import type { WireFormat } from '../core/exchange.ts'
+import type { SseEvent } from '../core/sse.ts'
 
 /** OpenAI's `error.type` for a status. */
 function openAiType(status: number): string {
@@ -44,4 +45,18 @@ export function errorBody(
     return { type: 'error', error: { type: anthropicType(status), message, ...(details && { details }) } }
   }
   return { error: { message, type: openAiType(status), param: null, code } }
+}
+
+/** An error inside a stream, in the client's format. */
+export function errorEvent(format: WireFormat, status: number, message: string, code: string): SseEvent {
+  if (format === 'responses') {
+    return {
+      event: 'error',
+      data: JSON.stringify({ type: 'error', code, message, param: null, sequence_number: 0 }),
+    }
+  }
+  return {
+    event: format === 'messages' ? 'error' : undefined,
+    data: JSON.stringify(errorBody(format, status, message, code)),
+  }
 }

@@ -16,7 +16,7 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
 /** Output text kept for an estimate, in characters; beyond it only the length is counted. */
-const KEPT_TEXT = 256 * 1024
+export const KEPT_TEXT = 256 * 1024
 
 /** Finish reasons kept: OpenAI allows 128 choices, and some servers repeat theirs in every chunk. */
 const MAX_CHOICES = 128

@@ -1,6 +1,7 @@
 /** What becomes of a request's body on its way to the provider. */
 import { describe, expect, test } from 'vitest'
 import { GatewayError } from '../core/errors.ts'
+import { promptGuardSchema } from './guard/schema.ts'
 import { type BackendChange, backendOf, requestOf } from './plan.fixture.ts'
 import type { LlmPlan } from './plan.ts'
 import { planLlm } from './plan.ts'
@@ -282,5 +283,56 @@ describe('a body that makes no sense', () => {
     const deep = `{"model":"m","messages":${'['.repeat(50_000)}${']'.repeat(50_000)}}`
     expect(codeOf(() => plan({ ai: { overrides: { n: 1 } } }, deep))).toMatch(/^400 invalid_body: .*too deep/)
     expect(sentBody(plan({}, deep))).toBe(deep)
+  })
+})
+
+describe('guards of requests', () => {
+  const guarded = (regex: object): BackendChange => ({
+    ai: { promptGuard: promptGuardSchema.parse({ request: [{ regex }] }) },
+  })
+  const rules = [{ builtin: 'email' }]
+  const SAID = [{ role: 'user', content: 'to ann@example.com' }]
+
+  test('what is masked is written anew, and nothing else of it is lost', () => {
+    const body = `{"model":"m","seed":12345678901234567890,"top_p":1.0,"messages":${JSON.stringify(SAID)}}`
+    const made = plan(guarded({ rules }), body)
+    expect(sentBody(made)).toBe(body.replace('ann@example.com', '<EMAIL_ADDRESS>'))
+    expect(made.clientBody?.messages).toEqual([{ role: 'user', content: 'to <EMAIL_ADDRESS>' }])
+    expect(made.facts.guards).toEqual([{ phase: 'request', guard: 'regex', action: 'Mask' }])
+  })
+
+  test('configured prompts are looked at, too', () => {
+    const backend = guarded({ rules })
+    const prompts = { prepend: [{ role: 'system', content: 'You are bot@example.com' }] }
+    const made = plan({ ...backend, ai: { ...backend.ai, prompts } }, chat())
+    expect(sentJson(made)).toMatchObject({ messages: [{ content: 'You are <EMAIL_ADDRESS>' }, ...HELLO] })
+  })
+
+  test('what is clean goes out byte for byte', () => {
+    const body = ' {"model": "m", "messages": [] }'
+    expect(sentBody(plan(guarded({ rules }), body))).toBe(body)
+  })
+
+  test.each([
+    { path: CHAT, body: chat({ messages: SAID }) },
+    { path: '/v1/messages/count_tokens', body: chat({ messages: SAID }) },
+    { path: '/v1/embeddings', body: { model: 'm', input: 'ann@example.com' } },
+  ])('$path can be rejected, and what is known is told before', ({ path, body }) => {
+    const noted: unknown[] = []
+    const backend = backendOf(guarded({ action: 'reject', rules }))
+    expect(codeOf(() => planLlm(backend, requestOf(path, body), (facts) => noted.push(facts)))).toMatch(
+      /^403 guard_rejected: .* email$/,
+    )
+    expect(noted).toMatchObject([{ requestModel: 'm', guards: [{ action: 'Reject' }] }])
+  })
+
+  test('nesting without end is an error of the request', () => {
+    const depth = 20_000
+    const input = `${'['.repeat(depth)}${']'.repeat(depth)}`
+    const scope = ['toolInput']
+    const promptGuard = promptGuardSchema.parse({ request: [{ regex: { rules }, scope }] })
+    const body = `{"model":"m","messages":[{"role":"assistant","content":[{"type":"tool_use","input":${input}}]}]}`
+    const backend = { provider: { anthropic: {} }, ai: { promptGuard } }
+    expect(codeOf(() => plan(backend, body, '/v1/messages'))).toMatch(/^400 invalid_body: .*too deeply$/)
   })
 })

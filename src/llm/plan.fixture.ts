@@ -1,5 +1,6 @@
 /** Backends, requests and plans for the tests of this stage. */
 import type { RouteType } from '../core/exchange.ts'
+import { promptGuard } from './guard/guard.ts'
 import { modelAlias, routeTypeOf } from './model-alias.ts'
 import { type LlmBackend, type LlmPlan, type LlmRequest, planLlm } from './plan.ts'
 import { providerOf } from './providers/registry.ts'
@@ -42,6 +43,7 @@ export function backendOf(change: BackendChange = {}): LlmBackend {
     alias: ai.modelAliases === undefined ? undefined : modelAlias(ai.modelAliases),
     configuredModels: new Set([pin ?? '', ...Object.values(ai.modelAliases ?? {})]),
     prompts: ai.prompts,
+    guard: ai.promptGuard && promptGuard(ai.promptGuard),
   }
 }
 

@@ -1,12 +1,13 @@
 /**
  * An LLM request -> what to ask the provider, and how its answer comes back.
  *
- * Order on the body, as upstream has it: model pin, overrides, defaults, aliases, prompts, translation. A body that
+ * Order on the body, as upstream has it: model pin, overrides, defaults, aliases, prompts, guards, translation. A body that
  * none of these touch goes out byte for byte; a stream's wish for usage is spliced in, not re-serialised.
  */
 import { GatewayError } from '../core/errors.ts'
 import type { LlmFacts, RouteType, WireFormat } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
+import { type Guard, guardRequest, type PromptGuard } from './guard/guard.ts'
 import { enrich, type Prompts } from './prompts.ts'
 import type { Api, Credential, Provider } from './providers/provider.ts'
 import { parametersOf } from './request-facts.ts'
@@ -29,6 +30,7 @@ export interface LlmBackend {
   /** Models that the configuration names: trustworthy as labels before the provider has answered. */
   readonly configuredModels: ReadonlySet<string>
   readonly prompts: Prompts | undefined
+  readonly guard: PromptGuard | undefined
 }
 
 export interface LlmRequest {
@@ -63,6 +65,8 @@ export interface LlmPlan {
   readonly clientBody: Readonly<Record<string, unknown>> | undefined
   /** Count tokens here: the provider has no API for it. */
   readonly countLocally: boolean
+  /** What the answer has to pass, in the client's format. */
+  readonly guards: readonly Guard[]
 }
 
 type Body = Record<string, unknown>
@@ -120,6 +124,7 @@ function newFacts(backend: LlmBackend, routeType: RouteType, clientFormat: WireF
     usageSource: 'none',
     cost: undefined,
     costStatus: undefined,
+    guards: [],
   }
 }
 
@@ -192,11 +197,12 @@ function parseExactly(body: Buffer): Body {
 
 const serialize = (body: Body) => Buffer.from(survivingDepth(() => JSON.stringify(body)))
 
-/** Plain reading survives any depth of nesting; writing, and reading with a reviver, do not. */
+/** Plain reading survives any depth of nesting; writing, reading with a reviver and guards do not. */
 function survivingDepth<T>(step: () => T): T {
   try {
     return step()
   } catch (cause) {
+    if (cause instanceof GatewayError) throw cause
     throw new GatewayError('invalid_body', 'failed to process LLM request: the body is nested too deeply', {
       cause,
     })
@@ -217,13 +223,13 @@ function requirePost(method: string): void {
   })
 }
 
-/** Pin, overrides, defaults, alias and prompts. `changed` is false when the client's own bytes can go on. */
+/** Pin, overrides, defaults, alias, prompts and guards. `changed` is false when the client's own bytes can go on. */
 function applyPolicies(
   backend: LlmBackend,
   format: WireFormat,
   client: Body,
   facts: LlmFacts,
-): { body: Body; changed: boolean } {
+): { readonly body: Body; readonly changed: boolean } {
   let body = client
   const set = (key: string, value: unknown) => {
     if (body === client) body = { ...client }
@@ -245,7 +251,10 @@ function applyPolicies(
   if (backend.prompts !== undefined) body = enrich(format, body, backend.prompts)
   facts.requestModel = model
   facts.modelConfirmed = backend.configuredModels.has(model)
-  return { body, changed: body !== client }
+  const guards = backend.guard?.request ?? []
+  facts.guards.length = 0
+  const guarded = survivingDepth(() => guardRequest(guards, format, body, facts.guards))
+  return { body: guarded, changed: guarded !== client }
 }
 
 /** What concerns the body as the client sent it, or that connection. */
@@ -270,6 +279,7 @@ function rawPlan(backend: LlmBackend, request: LlmRequest, facts: LlmFacts, path
     dropped: [],
     clientBody: undefined,
     countLocally: false,
+    guards: [],
   }
 }
 
@@ -292,9 +302,10 @@ function detectPlan(backend: LlmBackend, request: LlmRequest): LlmPlan {
   return { ...plan, way: { kind: 'same', format, stripUsage: false, lenient: true }, clientBody: body }
 }
 
-function countPlan(backend: LlmBackend, request: LlmRequest): LlmPlan {
+function countPlan(backend: LlmBackend, request: LlmRequest, note: NoteFacts): LlmPlan {
   requirePost(request.method)
   const facts = newFacts(backend, 'anthropicTokenCount', 'messages')
+  note(facts)
   const client = parseBody(request.body)
   facts.originalModel = typeof client.model === 'string' ? client.model : undefined
   const { body, changed } = applyPolicies(backend, 'messages', client, facts)
@@ -323,9 +334,11 @@ function conversationPlan(
   request: LlmRequest,
   routeType: RouteType,
   format: WireFormat,
+  note: NoteFacts,
 ): LlmPlan {
   requirePost(request.method)
   const facts = newFacts(backend, routeType, format)
+  note(facts)
   const client = parseBody(request.body)
   facts.originalModel = typeof client.model === 'string' ? client.model : undefined
   facts.streaming = client.stream === true
@@ -337,7 +350,9 @@ function conversationPlan(
   const options = isObject(body.stream_options) ? body.stream_options : undefined
   const includeUsage = options?.include_usage === true
   const path = apiPath(backend, target, request.path, target !== format)
-  const plan = rawPlan(backend, request, facts, path, { kind: 'raw' })
+  const { guard } = backend
+  const guards = guard === undefined || (facts.streaming && !guard.readsStreams) ? [] : guard.response
+  const plan = { ...rawPlan(backend, request, facts, path, { kind: 'raw' }), guards }
 
   if (target !== format) {
     refuseThread(format, body)
@@ -390,8 +405,11 @@ function translateRequest(translation: Translation, body: Body) {
   }
 }
 
+/** Told of what is known before anything is refused. */
+type NoteFacts = (facts: LlmFacts) => void
+
 /** Throws `GatewayError` where the request cannot be sent. */
-export function planLlm(backend: LlmBackend, request: LlmRequest): LlmPlan {
+export function planLlm(backend: LlmBackend, request: LlmRequest, note: NoteFacts = () => {}): LlmPlan {
   const routeType = backend.routeType(request.path)
   switch (routeType) {
     case 'passthrough':
@@ -421,12 +439,12 @@ export function planLlm(backend: LlmBackend, request: LlmRequest): LlmPlan {
         { kind: 'raw' },
       )
     case 'anthropicTokenCount':
-      return countPlan(backend, request)
+      return countPlan(backend, request, note)
     case 'completions':
     case 'messages':
     case 'responses':
     case 'embeddings':
-      return conversationPlan(backend, request, routeType, FORMATS[routeType] ?? 'completions')
+      return conversationPlan(backend, request, routeType, FORMATS[routeType] ?? 'completions', note)
     default:
       routeType satisfies never
       throw new GatewayError('internal', 'unknown route type')

@@ -9,9 +9,11 @@ import { GatewayError } from '../core/errors.ts'
 import type { LlmFacts, WireFormat } from '../core/exchange.ts'
 import { formatEvent, frameSplitter, parseFrame, type SseEvent } from '../core/sse.ts'
 import { withoutCredentials } from './credential-mask.ts'
-import { errorBody } from './error-body.ts'
+import { errorEvent } from './error-body.ts'
+import { guardAnswer } from './guard/guard.ts'
 import { errorMessageIn, observeStream, observeWhole, type StreamObserver } from './observe.ts'
 import type { LlmPlan } from './plan.ts'
+import { guardedRelay } from './relay-guarded.ts'
 import { outputText } from './request-facts.ts'
 import { providerError } from './translate/provider-errors.ts'
 import { type Translation, type TranslationContext, TranslationError } from './translate/translation.ts'
@@ -45,23 +47,11 @@ export interface StreamRelay {
   /** The provider's body broke: an error event in the client's format, unless half an event is already out. */
   readonly cut: (status: number, message: string, code: string) => Buffer | undefined
   readonly observer: StreamObserver | undefined
+  /** What the client was told, where it was read. */
+  readonly text: () => string | undefined
 }
 
 const DONE = '[DONE]'
-
-/** An error inside a stream, in the client's format. */
-function errorEvent(format: WireFormat, status: number, message: string, code: string): SseEvent {
-  if (format === 'responses') {
-    return {
-      event: 'error',
-      data: JSON.stringify({ type: 'error', code, message, param: null, sequence_number: 0 }),
-    }
-  }
-  return {
-    event: format === 'messages' ? 'error' : undefined,
-    data: JSON.stringify(errorBody(format, status, message, code)),
-  }
-}
 
 function parseJson(text: string): unknown {
   try {
@@ -135,6 +125,7 @@ function sameStream(
 
   return {
     observer,
+    text: () => observer.output().text,
     forward(chunk) {
       if (!stripUsage) return chunk
       const kept: Buffer[] = []
@@ -200,6 +191,7 @@ function translatedStream(
 
   return {
     observer,
+    text: () => observer.output().text,
     forward(chunk) {
       try {
         return translate(splitter.push(chunk))
@@ -225,6 +217,7 @@ function translatedStream(
 
 const RAW: StreamRelay = {
   observer: undefined,
+  text: () => undefined,
   forward: (chunk) => chunk,
   observe() {},
   end: () => ({ bytes: undefined, failure: undefined }),
@@ -252,7 +245,13 @@ function contextOf(plan: LlmPlan, includeUsage: boolean, options: RelayOptions):
 
 /** For an answer whose head says `text/event-stream`, and for whatever is not read at all. */
 export function streamRelay(plan: LlmPlan, options: RelayOptions): StreamRelay {
-  const relay = relayFor(plan, options)
+  const plain = relayFor(plan, options)
+  const { guards, facts } = plan
+  const format = facts.clientFormat
+  const relay =
+    guards.length === 0 || format === undefined
+      ? plain
+      : guardedRelay(plain, { format, guards, checks: facts.guards, maxBytes: options.maxBytes })
   return {
     ...relay,
     end() {
@@ -307,21 +306,21 @@ export function relayWhole(plan: LlmPlan, status: number, body: Buffer, options:
   const format = way.kind === 'same' ? way.format : way.translation.provider
   const isAnswer = observeWhole(format, json, facts)
   const uncounted = isAnswer && facts.usage === undefined ? outputText(json) : undefined
-  if (way.kind === 'same') {
-    if (isAnswer || way.lenient) return { ...NOTHING, body, uncounted }
+  if (!isAnswer || typeof json !== 'object' || json === null) {
+    if (way.kind === 'same' && way.lenient) return { ...NOTHING, body }
     throw new GatewayError(
       'upstream_bad_response',
       `failed to process LLM response: the provider's answer is no ${format} response`,
     )
   }
-  if (!isAnswer || typeof json !== 'object' || json === null) {
-    throw new GatewayError(
-      'upstream_bad_response',
-      `failed to process LLM response: the provider's answer is no ${format} response`,
-    )
+  const said = json as Record<string, unknown>
+  if (way.kind === 'same') {
+    const told = guarded(plan, said)
+    if (told === said) return { ...NOTHING, body, uncounted }
+    return { ...NOTHING, body: Buffer.from(JSON.stringify(told)), rewritten: true, uncounted }
   }
   try {
-    const answer = way.translation.response(json as Record<string, unknown>, contextOf(plan, false, options))
+    const answer = guarded(plan, way.translation.response(said, contextOf(plan, false, options)))
     return { ...NOTHING, body: Buffer.from(JSON.stringify(answer)), rewritten: true, uncounted }
   } catch (cause) {
     if (!(cause instanceof TranslationError)) throw cause
@@ -329,4 +328,10 @@ export function relayWhole(plan: LlmPlan, status: number, body: Buffer, options:
       cause,
     })
   }
+}
+
+function guarded({ guards, facts }: LlmPlan, answer: Record<string, unknown>): Record<string, unknown> {
+  return facts.clientFormat === undefined
+    ? answer
+    : guardAnswer(guards, facts.clientFormat, answer, facts.guards)
 }

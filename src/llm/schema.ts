@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { endpoint, orEmpty } from '../core/schema.ts'
+import { promptGuardSchema } from './guard/schema.ts'
 
 const ROUTE_TYPES = [
   'completions',
@@ -29,6 +30,7 @@ export const aiPolicySchema = z.strictObject({
   prompts: z
     .strictObject({ prepend: z.array(promptSchema).optional(), append: z.array(promptSchema).optional() })
     .optional(),
+  promptGuard: promptGuardSchema.optional(),
 })
 export type AiPolicy = z.output<typeof aiPolicySchema>
 

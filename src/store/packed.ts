@@ -112,6 +112,7 @@ function packLlm(llm: LlmFacts, start: number, limits: Limits): readonly unknown
     llm.usageSource,
     cost && [cost.total, cost.input, cost.output],
     llm.costStatus,
+    llm.guards.slice(0, list).map(({ phase, guard, action }) => [phase, guard, action]),
   ]
 }
 

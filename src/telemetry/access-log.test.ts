@@ -69,6 +69,7 @@ const LLM: LlmFacts = {
   // 0.1 + 0.2, as it comes out of adding prices.
   cost: { total: 0.30000000000000004, input: 0.1, output: 0.2 },
   costStatus: 'Exact',
+  guards: [],
 }
 
 const text = accessLogLine('text')
@@ -87,6 +88,16 @@ describe('the access log', () => {
         `http.status=200 trace.id=${TRACE} span.id=00f067aa0ba902b7 protocol=http ` +
         'outcome=completed stalled=3.25ms duration=12.5ms\n',
     )
+  })
+
+  test('tells the strictest that guards made of each direction', () => {
+    const guards = [
+      { phase: 'request', guard: 'regex', action: 'Mask' },
+      { phase: 'request', guard: 'regex', action: 'Allow' },
+      { phase: 'response', guard: 'regex', action: 'Reject' },
+    ] as const
+    const line = json(finish(begin(), { llm: { ...LLM, guards: [...guards] } }))
+    expect(line).toMatchObject({ 'guard.request': 'Mask', 'guard.response': 'Reject' })
   })
 
   test('writes a streamed chat as JSON, fields in upstream’s order', () => {

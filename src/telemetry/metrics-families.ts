@@ -140,6 +140,11 @@ function registerLlmFamilies(registry: Registry) {
       labels: ['status', ...GEN_AI],
       constants: CONSTANTS,
     }),
+    guardChecks: registry.counter({
+      name: 'agentgateway_guardrail_checks_total',
+      help: 'Prompt guards that looked at a request or an answer, by what they made of it.',
+      labels: ['phase', 'action', 'guard'],
+    }),
     llmDuration: registry.histogram({
       name: 'agentgateway_gen_ai_server_request_duration',
       help: 'Duration of requests to models, failures included.',

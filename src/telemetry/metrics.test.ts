@@ -92,6 +92,7 @@ function llmFacts(changes: Partial<LlmFacts> = {}): LlmFacts {
     usageSource: 'provider',
     cost: { total: 0.003, input: 0.001, output: 0.002 },
     costStatus: 'Exact',
+    guards: [],
     ...changes,
   }
 }
@@ -328,6 +329,16 @@ describe('tokens', () => {
     expect(samples('agentgateway_cost_catalog_lookups_total', 'status')).toEqual({ [costStatus]: 1 })
     expect(samples('agentgateway_gen_ai_client_cost_usd_total')).toEqual({})
   })
+})
+
+test('each guard that ran is counted, also where no model was asked', () => {
+  const guards = [
+    { phase: 'request', guard: 'regex', action: 'Allow' },
+    { phase: 'request', guard: 'regex', action: 'Reject' },
+  ] as const
+  const { samples } = finish(newExchange({ attempts: [], llm: llmFacts({ guards: [...guards] }) }))
+  expect(samples('agentgateway_guardrail_checks_total', 'action')).toEqual({ Allow: 1, Reject: 1 })
+  expect(samples('agentgateway_guardrail_checks_total', 'guard')).toEqual({ regex: 2 })
 })
 
 test('a connection that failed is a request to the model with its error', () => {

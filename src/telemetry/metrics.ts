@@ -58,6 +58,8 @@ export function createMetrics({ registry, version, removed = [] }: MetricsOption
       observeAttempts(families, exchange)
       if (exchange.mcp !== undefined) observeMcp(families, exchange)
       const { llm } = exchange
+      for (const { phase, action, guard } of llm?.guards ?? [])
+        families.guardChecks.child(phase, action, guard).inc()
       if (llm !== undefined && isTold(exchange, llm)) observeLlm(families, series.llm(llm), exchange, llm)
     },
     connectionOpened(connection: Connection): void {

@@ -250,6 +250,7 @@ const LLM: LlmFacts = {
   usageSource: 'provider',
   cost: { total: 0.00031, input: 0.0001, output: 0.00021 },
   costStatus: 'Exact',
+  guards: [],
 }
 
 const SAMPLED = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'

@@ -86,6 +86,7 @@ const LLM: LlmFacts = {
   usageSource: 'provider',
   cost: { total: 0.0003, input: 0.0001, output: 0.0002 },
   costStatus: 'Exact',
+  guards: [],
 }
 
 const at = (nanos: number) => [EPOCH_SECONDS, nanos]
@@ -212,6 +213,13 @@ describe('attributes', () => {
       'agentgateway.overhead': 0.00075,
       'agentgateway.stalled': 0.002,
     })
+  })
+
+  test('of guards', () => {
+    const llm = { ...LLM, guards: [{ phase: 'request', guard: 'regex', action: 'Mask' } as const] }
+    const [server] = spansOf(finish(begin(), { llm }))
+    expect(server?.attributes['agentgateway.guard.request']).toBe('Mask')
+    expect(server?.attributes).not.toHaveProperty(['agentgateway.guard.response'])
   })
 
   test('of the call', () => {

@@ -9,7 +9,7 @@
  */
 import type { Attributes } from '@opentelemetry/api'
 import { type ErrorType, errorTypeOfStatus, type Outcome } from '../core/errors.ts'
-import type { Attempt, Exchange, LlmFacts } from '../core/exchange.ts'
+import { type Attempt, type Exchange, guardActionOf, type LlmFacts } from '../core/exchange.ts'
 import {
   aboveZero,
   clip,
@@ -95,6 +95,8 @@ function serverSpan(exchange: Exchange): SpanRecord {
     'agentgateway.overhead':
       requestProcessingMs === undefined ? undefined : seconds(requestProcessingMs + responseProcessingMs),
     'agentgateway.stalled': exchange.stalledMs > 0 ? seconds(exchange.stalledMs) : undefined,
+    'agentgateway.guard.request': exchange.llm && guardActionOf(exchange.llm.guards, 'request'),
+    'agentgateway.guard.response': exchange.llm && guardActionOf(exchange.llm.guards, 'response'),
   })
   if (exchange.llm !== undefined && exchange.attempts.length === 0) {
     Object.assign(attributes, requestAttributes(exchange.llm))

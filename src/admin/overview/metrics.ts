@@ -19,6 +19,7 @@ export const RANGE_METRICS: MetricLabels = {
   agentgateway_gen_ai_server_time_to_first_token_bucket: DISTRIBUTION,
   agentgateway_retries_total: [],
   agentgateway_backend_evictions_total: ['backend'],
+  agentgateway_guardrail_checks_total: ['phase', 'action'],
   agentgateway_requests_in_flight: [],
   agentgateway_upstream_call_duration_seconds_bucket: DISTRIBUTION,
   agentgateway_upstream_connect_duration_seconds_bucket: DISTRIBUTION,

@@ -324,5 +324,15 @@ export const outcomes: Row = {
         }),
       ],
     ),
+    bars(
+      {
+        title: 'Prompt guard checks',
+        description:
+          'Guards that looked at a request or an answer within the time range shown, and what they made of it. Many rejections after a change of the rules: look at what they match.',
+        unit: 'count',
+      },
+      (view) =>
+        totalsBy(view, 'agentgateway_guardrail_checks_total', ({ phase, action }) => `${phase} ${action}`),
+    ),
   ],
 }

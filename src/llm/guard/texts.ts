@@ -1,0 +1,230 @@
+/**
+ * Where the texts of a request and of an answer are, in each API, and whose they are.
+ *
+ * Everything is copied only where a text changes: what comes back is what was given, the very object, when none did.
+ * What a client sends is read defensively, and what is not known is left alone.
+ */
+import type { WireFormat } from '../../core/exchange.ts'
+import type { SCOPES } from './schema.ts'
+
+export type Scope = (typeof SCOPES)[number]
+
+/** `json`: text that is JSON. */
+export type TextKind = 'text' | 'json'
+
+export type Edit = (scope: Scope, kind: TextKind, text: string) => string
+
+export type Json = Readonly<Record<string, unknown>>
+type Step = (value: unknown) => unknown
+
+export const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function each(value: unknown, step: Step): unknown {
+  if (!Array.isArray(value)) return value
+  const edited = value.map(step)
+  return edited.some((one, index) => one !== value[index]) ? edited : value
+}
+
+function fields(value: unknown, steps: Readonly<Record<string, Step>>): unknown {
+  if (!isObject(value)) return value
+  let edited: Record<string, unknown> | undefined
+  for (const key in steps) {
+    if (value[key] === undefined) continue
+    const next = steps[key]?.(value[key])
+    if (next === value[key]) continue
+    edited ??= { ...value }
+    edited[key] = next
+  }
+  return edited ?? value
+}
+
+const textIn =
+  (edit: Edit, scope: Scope, kind: TextKind = 'text'): Step =>
+  (value) =>
+    typeof value === 'string' ? edit(scope, kind, value) : value
+
+/** Any JSON value: its strings, and its numbers, which a mask turns into strings. */
+function valueIn(edit: Edit, scope: Scope): Step {
+  const step: Step = (value) => {
+    if (typeof value === 'string') return edit(scope, 'text', value)
+    if (typeof value === 'number') {
+      const edited = edit(scope, 'text', String(value))
+      return edited === String(value) ? value : edited
+    }
+    if (Array.isArray(value)) return each(value, step)
+    return isObject(value)
+      ? fields(value, Object.fromEntries(Object.keys(value).map((key) => [key, step])))
+      : value
+  }
+  return step
+}
+
+/** What spells a text out token by token goes when the text is not that any more. */
+const unspelled =
+  (step: Step, nothing: unknown): Step =>
+  (value) => {
+    const edited = step(value)
+    return edited === value || !isObject(edited) || edited.logprobs === undefined
+      ? edited
+      : { ...edited, logprobs: nothing }
+  }
+
+/** A part of some content. */
+export function partIn(edit: Edit, scope: Scope): Step {
+  const text = textIn(edit, scope)
+  return unspelled((part) => fields(part, { text, refusal: text }), [])
+}
+
+/** A string, or parts with a `text` or a `refusal`. */
+function contentIn(edit: Edit, scope: Scope): Step {
+  const part = partIn(edit, scope)
+  return (value) => (typeof value === 'string' ? edit(scope, 'text', value) : each(value, part))
+}
+
+const isSystem = (role: unknown) => role === 'system' || role === 'developer'
+
+function chatMessage(edit: Edit): Step {
+  const call: Step = (value) =>
+    fields(value, {
+      function: (inner) => fields(inner, { arguments: textIn(edit, 'toolInput', 'json') }),
+      custom: (inner) => fields(inner, { input: textIn(edit, 'toolInput') }),
+    })
+  return (message) => {
+    if (!isObject(message)) return message
+    const { role } = message
+    const scope = isSystem(role)
+      ? 'systemPrompt'
+      : role === 'tool' || role === 'function'
+        ? 'toolOutput'
+        : 'messages'
+    const text = textIn(edit, scope)
+    return fields(message, {
+      content: contentIn(edit, scope),
+      refusal: text,
+      reasoning_content: text,
+      reasoning: text,
+      tool_calls: (calls) => each(calls, call),
+      function_call: (inner) => fields(inner, { arguments: textIn(edit, 'toolInput', 'json') }),
+    })
+  }
+}
+
+/**
+ * `thinking` that the client sends back is signed, and of no use to the provider when it is changed: only an answer's
+ * is looked at.
+ */
+function messagesBlock(edit: Edit, isAnswer: boolean): Step {
+  const step: Step = (block) => {
+    if (!isObject(block)) return block
+    const text = textIn(edit, 'messages')
+    switch (block.type) {
+      case 'tool_use':
+      case 'server_tool_use':
+      case 'mcp_tool_use':
+        return fields(block, { input: valueIn(edit, 'toolInput') })
+      case 'tool_result':
+      case 'mcp_tool_result':
+        return fields(block, { content: contentIn(edit, 'toolOutput') })
+      case 'thinking':
+        return isAnswer ? fields(block, { thinking: text }) : block
+      case 'document':
+        return fields(block, {
+          title: text,
+          context: text,
+          source: (source) =>
+            isObject(source) && source.type === 'text' ? fields(source, { data: text }) : source,
+        })
+      case 'search_result':
+        return fields(block, { title: text, content: contentIn(edit, 'messages') })
+      default:
+        return fields(block, { text })
+    }
+  }
+  return step
+}
+
+/** One item of a responses request's input or of an answer's output. */
+export function responsesItem(edit: Edit, isAnswer: boolean): Step {
+  return (item) => {
+    if (!isObject(item)) return item
+    switch (item.type) {
+      case 'function_call':
+      case 'mcp_call':
+        return fields(item, {
+          arguments: textIn(edit, 'toolInput', 'json'),
+          output: contentIn(edit, 'toolOutput'),
+        })
+      case 'custom_tool_call':
+        return fields(item, { input: textIn(edit, 'toolInput') })
+      case 'function_call_output':
+      case 'custom_tool_call_output':
+        return fields(item, { output: contentIn(edit, 'toolOutput') })
+      case 'reasoning':
+        return isAnswer
+          ? fields(item, { summary: contentIn(edit, 'messages'), content: contentIn(edit, 'messages') })
+          : item
+      default:
+        return fields(item, { content: contentIn(edit, isSystem(item.role) ? 'systemPrompt' : 'messages') })
+    }
+  }
+}
+
+/** An answer, or what an event of a stream says of it. It repeats the request's instructions. */
+export const responsesAnswer = (edit: Edit): Step => {
+  const item = responsesItem(edit, true)
+  return (answer) =>
+    fields(answer, { output: (items) => each(items, item), output_text: textIn(edit, 'messages') })
+}
+
+type Body = Record<string, unknown>
+const bodyOf = (edited: unknown, body: Body): Body => (isObject(edited) ? edited : body)
+
+export function editRequest(format: WireFormat, body: Body, edit: Edit): Body {
+  const steps: Record<WireFormat, Readonly<Record<string, Step>>> = {
+    completions: {
+      messages: (messages) => each(messages, chatMessage(edit)),
+      prediction: (prediction) => fields(prediction, { content: contentIn(edit, 'messages') }),
+    },
+    messages: {
+      system: contentIn(edit, 'systemPrompt'),
+      messages: (messages) =>
+        each(messages, (message) =>
+          fields(message, {
+            content: (content) =>
+              typeof content === 'string'
+                ? edit('messages', 'text', content)
+                : each(content, messagesBlock(edit, false)),
+          }),
+        ),
+    },
+    responses: {
+      instructions: textIn(edit, 'systemPrompt'),
+      input: (input) =>
+        typeof input === 'string' ? edit('messages', 'text', input) : each(input, responsesItem(edit, false)),
+      prompt: (prompt) => fields(prompt, { variables: valueIn(edit, 'messages') }),
+    },
+    embeddings: {
+      input: (input) =>
+        typeof input === 'string' ? edit('messages', 'text', input) : each(input, textIn(edit, 'messages')),
+    },
+  }
+  return bodyOf(fields(body, steps[format]), body)
+}
+
+export function editAnswer(format: WireFormat, body: Body, edit: Edit): Body {
+  const steps: Record<WireFormat, Step> = {
+    completions: (answer) =>
+      fields(answer, {
+        choices: (choices) =>
+          each(
+            choices,
+            unspelled((choice) => fields(choice, { message: chatMessage(edit) }), null),
+          ),
+      }),
+    messages: (answer) => fields(answer, { content: (content) => each(content, messagesBlock(edit, true)) }),
+    responses: responsesAnswer(edit),
+    embeddings: (answer) => answer,
+  }
+  return bodyOf(steps[format](body), body)
+}
