@@ -252,6 +252,7 @@ function applyPolicies(
   facts.requestModel = model
   facts.modelConfirmed = backend.configuredModels.has(model)
   const guards = backend.guard?.request ?? []
+  // What is written anew is guarded once more, and counts once.
   facts.guards.length = 0
   const guarded = survivingDepth(() => guardRequest(guards, format, body, facts.guards))
   return { body: guarded, changed: guarded !== client }

@@ -299,6 +299,58 @@ describe.each(PAIRS)('$client from $provider', ({ client, provider }) => {
   })
 })
 
+test('a chunk that says all at once is masked in order', () => {
+  const call = (index: number, to: string) => ({
+    index,
+    id: `call_${index}`,
+    type: 'function',
+    function: { name: 'send', arguments: JSON.stringify({ to }) },
+  })
+  const delta = {
+    role: 'assistant',
+    reasoning_content: 'I am ann@example.com',
+    content: 'Mail ann@example.com',
+    tool_calls: [call(0, 'ann@example.com'), call(1, 'bob')],
+  }
+  const chunk = { id: 'chat', choices: [{ index: 0, delta, finish_reason: 'tool_calls' }] }
+  const { events } = relay(planOf('completions', 'completions', MASK), bytesOf('completions', [chunk]))
+  expect(events).toEqual([
+    {
+      id: 'chat',
+      choices: [
+        {
+          index: 0,
+          delta: {
+            role: 'assistant',
+            reasoning_content: 'I am <EMAIL_ADDRESS>',
+            content: 'Mail <EMAIL_ADDRESS>',
+            tool_calls: [call(0, '<EMAIL_ADDRESS>'), call(1, 'bob')],
+          },
+          finish_reason: 'tool_calls',
+        },
+      ],
+    },
+  ])
+})
+
+test('what a server says under two names at once is masked in both', () => {
+  const pieces = ['I am ann@', 'example', '.com, ok']
+  const chunks = pieces.map((piece) => ({
+    choices: [
+      { index: 0, delta: { reasoning: piece, reasoning_content: piece, reasoning_details: [piece] } },
+    ],
+  }))
+  const end = { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }
+  const { events } = relay(
+    planOf('completions', 'completions', MASK),
+    bytesOf('completions', [...chunks, end]),
+  )
+  const deltas = (events as unknown as typeof chunks).map(({ choices }) => choices[0]?.delta)
+  for (const name of ['reasoning', 'reasoning_content'] as const)
+    expect(deltas.map((delta) => delta?.[name] ?? '').join('')).toBe('I am <EMAIL_ADDRESS>, ok')
+  expect(JSON.stringify(events)).not.toContain('ann')
+})
+
 test('what is held goes out before the error of a provider that breaks off', () => {
   const relayed = streamRelay(planOf('completions', 'completions', MASK), options)
   const events = chat({ reasoning: [], text: ['Mail ann@example.com'], call: [] })

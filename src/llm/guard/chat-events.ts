@@ -14,7 +14,8 @@ interface Channel {
 
 interface Voice {
   readonly channels: Map<string, Channel>
-  speaking: Channel | undefined
+  /** One as a rule; some servers say the same under two names. */
+  speaking: readonly Channel[]
 }
 
 type Say = (text: string, key: string, make: () => Channel) => string
@@ -31,7 +32,7 @@ export function chatEvents(open: Open): EventGuard {
   let frame: Json = {}
 
   function voiceOf(index: unknown): Voice {
-    const voice = voices.get(index) ?? { channels: new Map(), speaking: undefined }
+    const voice = voices.get(index) ?? { channels: new Map(), speaking: [] }
     voices.set(index, voice)
     return voice
   }
@@ -41,12 +42,14 @@ export function chatEvents(open: Open): EventGuard {
     choices: [{ index, delta, finish_reason: null }],
   })
 
-  function silence(index: unknown, voice: Voice, next?: Channel): Json[] {
-    const { speaking } = voice
-    voice.speaking = next
-    if (speaking === undefined || speaking === next) return []
-    const rest = speaking.stream.advance('', true)
-    return rest === '' ? [] : [chunkOf(index, speaking.delta(rest))]
+  /** Those that spoke last are done, but for those that still do. */
+  function silence(index: unknown, voice: Voice, still: readonly Channel[] = []): Json[] {
+    const done = voice.speaking.filter((channel) => !still.includes(channel))
+    voice.speaking = still
+    return done.flatMap(({ stream, delta }) => {
+      const rest = stream.advance('', true)
+      return rest === '' ? [] : [chunkOf(index, delta(rest))]
+    })
   }
 
   function channelOf(voice: Voice, key: string, make: () => Channel): Channel {
@@ -59,18 +62,19 @@ export function chatEvents(open: Open): EventGuard {
   function choiceOf(choice: Json): { readonly before: readonly Json[]; readonly choice: Json | undefined } {
     const { index } = choice
     const voice = voiceOf(index)
-    const before: Json[] = []
+    const said: Json = isObject(choice.delta) ? choice.delta : {}
+    const hasEnded = typeof choice.finish_reason === 'string'
+    const heard: Channel[] = []
     let isHeld = false
 
     const say: Say = (text, key, make) => {
       const channel = channelOf(voice, key, make)
-      before.push(...silence(index, voice, channel))
-      const released = channel.stream.advance(text, false)
+      heard.push(channel)
+      const released = channel.stream.advance(text, hasEnded)
       if (released === '') isHeld = true
       return released
     }
 
-    const said: Json = isObject(choice.delta) ? choice.delta : {}
     const delta: Record<string, unknown> = { ...said }
     for (const key of TEXTS) {
       const text = said[key]
@@ -88,8 +92,9 @@ export function chatEvents(open: Open): EventGuard {
       else delete delta.tool_calls
     }
     if (isObject(said.function_call)) delta.function_call = legacyCallOf(said.function_call, say)
-    const hasEnded = typeof choice.finish_reason === 'string'
-    if (hasEnded) before.push(...silence(index, voice))
+    // Repeats the reasoning in pieces of other shapes.
+    delete delta.reasoning_details
+    const before = hasEnded || heard.length > 0 ? silence(index, voice, heard) : []
     const isSpent = isHeld && !hasEnded && Object.values(delta).every((value) => value === null)
     const guarded = { ...choice, delta, ...(choice.logprobs !== undefined && { logprobs: null }) }
     return { before, choice: isSpent ? undefined : guarded }

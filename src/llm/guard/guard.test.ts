@@ -204,9 +204,9 @@ test.each([null, 7, 'x', [], { messages: 'x' }, { messages: [{ content: 7 }, { c
 
 test('numbers of a tool’s input become strings where they are masked', () => {
   const guard = { regex: { rules: [{ builtin: 'ssn' }] }, scope: ['toolInput'] }
-  const body = { content: [{ type: 'tool_use', input: { ssn: 123456789, other: 5 } }] }
+  const body = { content: [{ type: 'tool_use', input: { ssn: 123456789, other: 5, '123-45-6789': true } }] }
   expect(guardAnswer(compiled({ response: [guard] }).response, 'messages', body, [])).toEqual({
-    content: [{ type: 'tool_use', input: { ssn: '<SSN>', other: 5 } }],
+    content: [{ type: 'tool_use', input: { ssn: '<SSN>', other: 5, '<SSN>': true } }],
   })
 })
 

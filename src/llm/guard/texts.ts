@@ -44,7 +44,7 @@ const textIn =
   (value) =>
     typeof value === 'string' ? edit(scope, kind, value) : value
 
-/** Any JSON value: its strings, and its numbers, which a mask turns into strings. */
+/** Any JSON value: its strings, names among them, and its numbers, which a mask turns into strings. */
 function valueIn(edit: Edit, scope: Scope): Step {
   const step: Step = (value) => {
     if (typeof value === 'string') return edit(scope, 'text', value)
@@ -53,9 +53,11 @@ function valueIn(edit: Edit, scope: Scope): Step {
       return edited === String(value) ? value : edited
     }
     if (Array.isArray(value)) return each(value, step)
-    return isObject(value)
-      ? fields(value, Object.fromEntries(Object.keys(value).map((key) => [key, step])))
-      : value
+    if (!isObject(value)) return value
+    const entries = Object.entries(value)
+    const edited = entries.map(([key, inner]) => [edit(scope, 'text', key), step(inner)] as const)
+    const isSame = edited.every(([key, inner]) => Object.hasOwn(value, key) && value[key] === inner)
+    return isSame ? value : Object.fromEntries(edited)
   }
   return step
 }
@@ -104,6 +106,7 @@ function chatMessage(edit: Edit): Step {
       refusal: text,
       reasoning_content: text,
       reasoning: text,
+      reasoning_details: valueIn(edit, scope),
       tool_calls: (calls) => each(calls, call),
       function_call: (inner) => fields(inner, { arguments: textIn(edit, 'toolInput', 'json') }),
     })
