@@ -70,6 +70,8 @@ test.each([
   { line: '"x-api-key": "a, b"', shown: '"x-api-key": *** **' },
   { line: 'note: call with sk-1234567890', shown: 'note: call with *************' },
   { line: 'key: $OPENAI_API_KEY', shown: 'key: $OPENAI_API_KEY' },
+  { line: 'key: $$cret', shown: 'key: ******' },
+  { line: "{htpasswd: 'ann:$$apr1$$x$$y', realm: a}", shown: '{htpasswd: ******************, realm: a}' },
   { line: 'key: /etc/tls/tls.key', shown: 'key: /etc/tls/tls.key' },
   { line: 'key:', shown: 'key:' },
   { line: 'host: api.openai.com:443', shown: 'host: api.openai.com:443' },

@@ -64,8 +64,8 @@ function hideSecrets(line: string): string {
     /([\w-]+)(["']?\s*:\s+)("[^"]*"?|'[^']*'?|[^\s,{}[\]][^,{}[\]#]*)|\b(?:sk|pk|rk)-[\w-]{8,}|\bBearer\s+\S+/g,
     (whole, key: string | undefined, colon: string, value: string) => {
       if (key === undefined) return '*'.repeat(whole.length)
-      const open =
-        !isSecretKey(key) || value.includes('$') || /^["']?[~.]{0,2}\/[\w./-]+\.\w+["']?\s*$/.test(value)
+      const isReference = value.replaceAll('$$', '').includes('$')
+      const open = !isSecretKey(key) || isReference || /^["']?[~.]{0,2}\/[\w./-]+\.\w+["']?\s*$/.test(value)
       if (open) return key + colon + hideSecrets(value)
       return key + colon + value.replace(/\S/g, '*')
     },

@@ -599,7 +599,7 @@ describe('cross checks', () => {
       name: 'keys for some models where no model is known',
       text: `${route('- policies: {apiKey: {keys: [{key: a}, {key: b, allowedModels: []}]}}', '  backends: [{backend: a}, {host: "h:1"}]')}\nbackends: [{name: a, ai: {name: a, provider: {openAI: {}}}}]`,
       expected: [
-        '5:53 binds[0].listeners[0].routes[0].policies.apiKey.keys[1].allowedModels: `allowedModels` are known of `ai` backends, and this route has another: it would be open',
+        '5:53 binds[0].listeners[0].routes[0].policies.apiKey.keys[1].allowedModels: `allowedModels` guards `ai` backends, and this route has another: it would be open',
       ],
     },
     {
@@ -611,7 +611,7 @@ describe('cross checks', () => {
       name: 'keys for some models in front of MCP',
       text: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], policies: {apiKey: {keys: [{key: b, allowedModels: []}]}}}',
       expected: [
-        '1:82 mcp.policies.apiKey.keys[0].allowedModels: `allowedModels` are known of `ai` backends, and this route has another: it would be open',
+        '1:82 mcp.policies.apiKey.keys[0].allowedModels: `allowedModels` guards `ai` backends, and this route has another: it would be open',
       ],
     },
   ])('tell $name', ({ text, expected }) => {
