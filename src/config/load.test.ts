@@ -516,6 +516,13 @@ describe('the schema', () => {
   })
 })
 
+test('a hash of a password that was taken for variables is not repeated', () => {
+  const text = route('- policies: {basicAuth: {htpasswd: "ann:$apr1$Va99U6EI$iQcQxNBVS7JY.2UTQcK.l0"}}')
+  expect(problems(text)).toEqual([
+    '5:40 binds[0].listeners[0].routes[0].policies.basicAuth.htpasswd: a variable is not set: a `$` of a hash is written `$$`',
+  ])
+})
+
 describe('cross checks', () => {
   const ai = (rest: string) => route('- backends:', `  - {ai: {name: a, ${rest}}`)
   test.each([
