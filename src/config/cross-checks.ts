@@ -210,8 +210,7 @@ function restrictedKeys(policies: Placed | undefined): Finding[] {
       : [
           {
             path: [...path, 'allowedModels'],
-            message:
-              '`allowedModels` are known of `ai` backends, and this route has another: it would be open',
+            message: '`allowedModels` guards `ai` backends, and this route has another: it would be open',
             atKey: true,
           },
         ],

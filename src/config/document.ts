@@ -257,7 +257,7 @@ class Walk {
     const expansion = this.#expandHome(node, this.#expand(source, spot.path), offset, spot)
     const { references } = expansion
     const names = references.map((reference) => reference.source).filter((name) => name !== '$$')
-    for (const { problem } of references) if (problem) this.#complain(spot.path, offset, problem)
+    this.#complainOf(references, offset, spot.path)
     // Plain as in `port: $PORT`: what comes out may be a number. Quoted or tagged, it is text.
     const plain = node.type === Scalar.PLAIN && node.tag === undefined && references.length > 0
     const text = plain ? expansion.text.trim() : expansion.text
@@ -297,6 +297,14 @@ class Walk {
   ): T {
     this.places.set(placeKey(spot.path), { key: spot.key, value, preferKey, references, expanded })
     return result
+  }
+
+  #complainOf(references: Expansion['references'], offset: number, path: Path): void {
+    const problems = references.flatMap(({ problem }) => problem ?? [])
+    // What looks like the name of a variable is a piece of a hash here, and not to be repeated.
+    if (path.at(-1) === 'htpasswd' && problems.length > 0)
+      this.#complain(path, offset, 'a variable is not set: a `$` of a hash is written `$$`')
+    else for (const problem of problems) this.#complain(path, offset, problem)
   }
 
   #complain(path: Path, offset: number, message: string): void {

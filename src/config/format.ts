@@ -61,11 +61,11 @@ function printable(text: string): string {
 /** Same length, so that the caret stays under its place. References and paths of files may be seen. */
 function hideSecrets(line: string): string {
   return line.replace(
-    /([\w-]+)(["']?\s*:\s+)("[^"]*"?|'[^']*'?|[^\s,{}[\]][^,{}[\]#]*)|\b(?:sk|pk|rk)-[\w-]{8,}|\bBearer\s+\S+/g,
+    /([\w-]+)(["']?\s*:\s+)("[^"]*"?|'[^']*'?|\$\{[^}]*\}|[^\s,{}[\]][^,{}[\]#]*)|\b(?:sk|pk|rk)-[\w-]{8,}|\bBearer\s+\S+/g,
     (whole, key: string | undefined, colon: string, value: string) => {
       if (key === undefined) return '*'.repeat(whole.length)
-      const open =
-        !isSecretKey(key) || value.includes('$') || /^["']?[~.]{0,2}\/[\w./-]+\.\w+["']?\s*$/.test(value)
+      const isReference = /^["']?\$(?:\w+|\{\w+\})["']?\s*$/.test(value)
+      const open = !isSecretKey(key) || isReference || /^["']?[~.]{0,2}\/[\w./-]+\.\w+["']?\s*$/.test(value)
       if (open) return key + colon + hideSecrets(value)
       return key + colon + value.replace(/\S/g, '*')
     },

@@ -516,6 +516,13 @@ describe('the schema', () => {
   })
 })
 
+test('a hash of a password that was taken for variables is not repeated', () => {
+  const text = route('- policies: {basicAuth: {htpasswd: "ann:$apr1$Va99U6EI$iQcQxNBVS7JY.2UTQcK.l0"}}')
+  expect(problems(text)).toEqual([
+    '5:40 binds[0].listeners[0].routes[0].policies.basicAuth.htpasswd: a variable is not set: a `$` of a hash is written `$$`',
+  ])
+})
+
 describe('cross checks', () => {
   const ai = (rest: string) => route('- backends:', `  - {ai: {name: a, ${rest}}`)
   test.each([
@@ -599,7 +606,7 @@ describe('cross checks', () => {
       name: 'keys for some models where no model is known',
       text: `${route('- policies: {apiKey: {keys: [{key: a}, {key: b, allowedModels: []}]}}', '  backends: [{backend: a}, {host: "h:1"}]')}\nbackends: [{name: a, ai: {name: a, provider: {openAI: {}}}}]`,
       expected: [
-        '5:53 binds[0].listeners[0].routes[0].policies.apiKey.keys[1].allowedModels: `allowedModels` are known of `ai` backends, and this route has another: it would be open',
+        '5:53 binds[0].listeners[0].routes[0].policies.apiKey.keys[1].allowedModels: `allowedModels` guards `ai` backends, and this route has another: it would be open',
       ],
     },
     {
@@ -611,7 +618,7 @@ describe('cross checks', () => {
       name: 'keys for some models in front of MCP',
       text: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], policies: {apiKey: {keys: [{key: b, allowedModels: []}]}}}',
       expected: [
-        '1:82 mcp.policies.apiKey.keys[0].allowedModels: `allowedModels` are known of `ai` backends, and this route has another: it would be open',
+        '1:82 mcp.policies.apiKey.keys[0].allowedModels: `allowedModels` guards `ai` backends, and this route has another: it would be open',
       ],
     },
   ])('tell $name', ({ text, expected }) => {

@@ -93,16 +93,19 @@ async function identify(
   deps: EndpointDependencies,
 ): Promise<Caller | undefined> {
   const { authentication } = backend.spec
-  const { headers, path, scheme, host, port, jwt } = request
-  if (authentication === undefined) return { owner: jwt && ownerOf(jwt), jwt, headers }
+  const { headers, path, scheme, host, port, caller, jwt } = request
+  if (authentication === undefined) return { owner: caller, jwt, headers }
   const outcome = await authentication.authenticate({ headers, path, scheme, host })
   // A credential that was for the gateway is none to pass on, accepted or not.
   const { [authentication.header]: _, ...rest } = headers
   switch (outcome.kind) {
     case 'anonymous':
-      return { owner: undefined, jwt: undefined, headers: rest }
-    case 'caller':
-      return { owner: ownerOf(outcome.claims), jwt: outcome.claims, headers: rest }
+      return { owner: caller, jwt: undefined, headers: rest }
+    case 'caller': {
+      const { iss, sub, azp, client_id } = outcome.claims
+      const owner = JSON.stringify([caller, iss, sub ?? azp ?? client_id])
+      return { owner, jwt: outcome.claims, headers: rest }
+    }
     case 'refused': {
       const isUnavailable = outcome.status === 503
       if (outcome.cause !== undefined) logIdentityProvider(deps, outcome.cause)
@@ -118,10 +121,6 @@ async function identify(
       return outcome satisfies never
   }
 }
-
-/** Whose a session is. */
-const ownerOf = ({ iss, sub, azp, client_id }: Readonly<Record<string, unknown>>) =>
-  JSON.stringify([iss, sub ?? azp ?? client_id])
 
 /** With all that it tried. */
 function logIdentityProvider(deps: EndpointDependencies, cause: unknown): void {

@@ -26,6 +26,8 @@ export interface McpRequest {
   readonly path: string
   readonly query: string
   readonly headers: Headers
+  /** Who was proven to ask, before it came here; undefined for anybody. */
+  readonly caller: string | undefined
   /** The claims of a token that was checked before; undefined without one. */
   readonly jwt: Readonly<Record<string, unknown>> | undefined
   readonly body: Buffer

@@ -13,6 +13,7 @@ import {
   type Place,
   passesUnproven,
   placeOf,
+  proven,
 } from './credentials.ts'
 import type { Policy } from './policy.ts'
 
@@ -110,6 +111,7 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
       if (found !== undefined) {
         const { metadata, allows } = found.owner
         identify(exchange, found.hashed, metadata)
+        proven(head, 'apiKey', found.hashed)
         head.apiKey = metadata
         if (allows !== undefined) restricted.set(exchange, allows)
       } else if (!passesUnproven(config.mode, isPresent)) {

@@ -8,7 +8,14 @@ import { z } from 'zod'
 import { fingerprint } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
 import { headerValue } from '../core/schema.ts'
-import { credentialAt, credentialLocation, credentialMode, passesUnproven, placeOf } from './credentials.ts'
+import {
+  credentialAt,
+  credentialLocation,
+  credentialMode,
+  passesUnproven,
+  placeOf,
+  proven,
+} from './credentials.ts'
 import { costOf, parseHtpasswd } from './htpasswd.ts'
 import type { Passwords } from './passwords.ts'
 import type { Policy, RequestHead } from './policy.ts'
@@ -102,6 +109,7 @@ export function basicAuth(
         const { exchange } = head
         exchange.user = user
         exchange.key = fingerprint(hash('sha256', user))
+        proven(head, 'basicAuth', user)
         head.basicAuth = { username: user }
         return undefined
       })

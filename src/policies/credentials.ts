@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Headers } from '../core/headers.ts'
 import { headerName, headerValue } from '../core/schema.ts'
+import type { RequestHead } from './policy.ts'
 
 /**
  * `strict`: no request without a valid credential. `optional`: a request may bring none, but no wrong one.
@@ -31,6 +32,11 @@ export function credentialAt(headers: Headers, { header, prefix }: Place): strin
   const value = headers[header]
   if (typeof value !== 'string' || !value.toLowerCase().startsWith(prefix.toLowerCase())) return undefined
   return value.slice(prefix.length).trim()
+}
+
+/** `id` is that of nobody else in its `kind`. */
+export function proven(head: RequestHead, kind: string, id: unknown): void {
+  head.caller = JSON.stringify([head.caller, kind, id])
 }
 
 /** Whether a request passes that brought no valid credential. */

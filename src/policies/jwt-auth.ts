@@ -13,7 +13,7 @@ import type { Exchange } from '../core/exchange.ts'
 import type { Kept } from '../core/keep-fresh.ts'
 import { type KeySource, keySourceSchema } from '../core/key-set.ts'
 import { tokenVerifier, withoutSlash } from '../core/verify-token.ts'
-import { credentialLocation, credentialMode, passesUnproven, placeOf } from './credentials.ts'
+import { credentialLocation, credentialMode, passesUnproven, placeOf, proven } from './credentials.ts'
 import type { Policy, RequestHead } from './policy.ts'
 
 const providerShape = {
@@ -99,8 +99,11 @@ export function jwtAuth(
     // One that no provider has issued is refused by whichever is asked.
     const verdict = await (verifier ?? verifiers[0])?.verify(token)
     if (verdict?.kind === 'valid') {
-      identify(head.exchange, verdict.claims)
-      head.jwt = verdict.claims
+      const { claims } = verdict
+      const { iss, sub, azp, client_id } = claims
+      identify(head.exchange, claims)
+      proven(head, 'jwt', [iss, sub ?? azp ?? client_id])
+      head.jwt = claims
       return undefined
     }
     if (verdict?.kind !== 'unavailable') return refuse(head, verdict?.reason)

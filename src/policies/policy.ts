@@ -18,6 +18,8 @@ export interface RequestHead {
   readonly headers: Headers
   /** The pattern that matched, for prefix rewriting: the literal prefix, or undefined for exact and regex matches. */
   readonly matchedPrefix: string | undefined
+  /** Who it is, by all that was proven; nobody else has the same. Never shown: it may be the hash of a key. */
+  caller: string | undefined
   /** What the configuration says of the key that was presented; undefined without one. */
   apiKey: Readonly<Record<string, unknown>> | undefined
   /** `username`, of the credential that was presented; undefined without one. */

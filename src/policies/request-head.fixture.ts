@@ -30,6 +30,7 @@ export function requestHead(change: Partial<RequestHead> & { readonly host?: str
     authority: undefined,
     headers: { host },
     matchedPrefix: undefined,
+    caller: undefined,
     apiKey: undefined,
     basicAuth: undefined,
     jwt: undefined,
