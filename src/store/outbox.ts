@@ -15,7 +15,7 @@ const BATCH_MS = 200
 
 /**
  * Requests whose JSON is written together. Written one at a time, each between two requests that are served, it takes
- * four times as long: the processor has to fetch the code anew.
+ * more than twice as long: the processor has to fetch the code anew.
  */
 const WRITTEN_TOGETHER = 64
 
