@@ -12,6 +12,9 @@ import { type Timeouts, timeouts } from './policies/timeout.ts'
 import type { Health } from './upstream/health.ts'
 import type { BackendTls } from './upstream/schema.ts'
 
+/** Where it is not said: enough for a burst, too few to make anybody wait for long. */
+const MAX_PENDING = 1024
+
 export type KeyPath = readonly (string | number)[]
 
 /** Reads a file as text; throws when it cannot. */
@@ -133,7 +136,21 @@ export function target(
   tls: UpstreamTls | undefined,
   layers: Layers,
 ): UpstreamTarget {
-  const made: UpstreamTarget = { host, port, tls, connectTimeoutMs: layers.policies.tcp?.connectTimeout }
+  const { tcp, http } = layers.policies
+  const isLimited = tcp?.maxConnections !== undefined || http?.maxRequests !== undefined
+  const made: UpstreamTarget = {
+    host,
+    port,
+    tls,
+    connectTimeoutMs: tcp?.connectTimeout,
+    ...(isLimited && {
+      limits: {
+        maxConnections: tcp?.maxConnections,
+        maxRequests: http?.maxRequests,
+        maxPendingRequests: http?.maxPendingRequests ?? MAX_PENDING,
+      },
+    }),
+  }
   context.targets.push(made)
   return made
 }

@@ -498,7 +498,9 @@ class Flow {
     // An upload that the client broke off reaches us as the upstream's failure.
     if (this.#request.destroyed && !this.#request.complete) return
     const isUpstreams = error instanceof GatewayError && isPassing(error.code)
-    if (isUpstreams) this.#tries?.failed()
+    // What has as much to do as it may have has not failed.
+    if (isUpstreams && error.code === 'overloaded') this.#tries?.abandoned()
+    else if (isUpstreams) this.#tries?.failed()
     const next = isUpstreams && !this.#over && this.#mayGoOn ? this.#tries?.next() : undefined
     if (next === undefined) {
       this.#fail(error)

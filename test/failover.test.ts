@@ -4,7 +4,7 @@
  */
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   type SimulatedProvider,
   startSimulatedAnthropic,
@@ -39,6 +39,10 @@ const openAI = (name: string, { port }: SimulatedProvider) => ({
   provider: { openAI: {} },
   policies: { backendAuth: { key: `sk-of-${name}` } },
 })
+const narrowed = <T extends { readonly policies: object }>(provider: T, http: object) => ({
+  ...provider,
+  policies: { ...provider.policies, http },
+})
 const retry = { attempts: 2, backoff: '1ms' }
 const toRoot = { path: { prefix: '/' } }
 
@@ -71,6 +75,21 @@ beforeEach(async () => {
         matches: under('/other'),
         policies: { urlRewrite: toRoot },
         backends: [group([openAI('first', first)], [anthropic])],
+      },
+      {
+        matches: under('/narrow'),
+        policies: { urlRewrite: toRoot },
+        backends: [openAIBackend(first, { http: { maxRequests: 2, maxPendingRequests: 1 } })],
+      },
+      {
+        matches: under('/overflow'),
+        policies: { urlRewrite: toRoot },
+        backends: [
+          group(
+            [narrowed(openAI('first', first), { maxRequests: 1, maxPendingRequests: 0 })],
+            [openAI('second', second)],
+          ),
+        ],
       },
       {
         matches: under('/retry'),
@@ -327,5 +346,42 @@ describe('the same one is asked again', () => {
       headers,
     )
     expect(reply.status).toBe(503)
+  })
+})
+
+describe('an upstream that has as much to do as it may have', () => {
+  const SLOW: Script = { firstDelayMs: 300 }
+
+  test('so many are asked at a time, so many wait, and the others are told at once', async () => {
+    tell(SLOW, SLOW)
+    const served = [ask('/narrow'), ask('/narrow', true)]
+    await first.waitFor(() => first.inFlight === 2)
+    served.push(ask('/narrow'))
+    await vi.waitFor(async () => expect(await gateway.metric('agentgateway_requests_in_flight')).toBe(3))
+    const shed = await ask('/narrow')
+    expect(shed.status).toBe(503)
+    expect(JSON.parse(shed.body)).toMatchObject({ error: { code: 'overloaded' } })
+    expect(first.inFlight).toBe(2)
+    expect(await recordOf(gateway, shed)).toMatchObject({
+      outcome: 'shed',
+      error_type: 'gateway_overloaded',
+    })
+    expect((await Promise.all(served)).map(({ status }) => status)).toEqual([200, 200, 200])
+    expect((await ask('/narrow')).status).toBe(200)
+  })
+
+  test('another of the group is asked instead, and nobody is evicted for it', async () => {
+    tell(SLOW)
+    const served = ask('/overflow')
+    await first.waitFor(() => first.inFlight === 1)
+    for (let time = 0; time < 4; time += 1) {
+      expect(await recordOf(gateway, await ask('/overflow'))).toMatchObject({
+        'http.status': 200,
+        backend: 'second',
+      })
+    }
+    expect((await served).status).toBe(200)
+    expect(await gateway.metric('agentgateway_backend_evictions_total')).toBe(0)
+    expect(await recordOf(gateway, await ask('/overflow'))).toMatchObject({ backend: 'first' })
   })
 })

@@ -62,8 +62,26 @@ const backendPoliciesSchema = z.strictObject({
   backendTLS: orEmpty(backendTlsSchema).optional(),
   requestHeaderModifier: headerModifierSchema.optional(),
   responseHeaderModifier: headerModifierSchema.optional(),
-  http: z.strictObject({ requestTimeout: durationMs.optional() }).optional(),
-  tcp: z.strictObject({ connectTimeout: durationMs.optional() }).optional(),
+  http: z
+    .strictObject({
+      requestTimeout: durationMs.optional(),
+      maxRequests: z.int().positive().optional(),
+      maxPendingRequests: z.int().nonnegative().optional(),
+    })
+    .refine(
+      ({ maxRequests, maxPendingRequests }) => maxRequests !== undefined || maxPendingRequests === undefined,
+      {
+        error: 'nobody waits without `maxRequests`',
+        path: ['maxPendingRequests'],
+      },
+    )
+    .optional(),
+  tcp: z
+    .strictObject({
+      connectTimeout: durationMs.optional(),
+      maxConnections: z.int().positive().optional(),
+    })
+    .optional(),
   health: orEmpty(healthSchema).optional(),
   ai: aiPolicySchema.optional(),
   mcpAuthorization: mcpAuthorizationSchema.optional(),

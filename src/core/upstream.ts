@@ -22,6 +22,16 @@ export interface UpstreamTarget {
   readonly tls: UpstreamTls | undefined
   /** Milliseconds; 0 = no limit. */
   readonly connectTimeoutMs: number | undefined
+  readonly limits?: UpstreamLimits | undefined
+}
+
+/** Undefined: as many as there are, or as `config.backend` says. */
+export interface UpstreamLimits {
+  readonly maxConnections: number | undefined
+  /** At a time. */
+  readonly maxRequests: number | undefined
+  /** That wait for their turn behind these; the others are refused. */
+  readonly maxPendingRequests: number
 }
 
 export interface UpstreamRequest {

@@ -49,6 +49,7 @@ const FAULTS: ReadonlySet<FaultCode> = new Set([
   'connect_timeout',
   'upstream_timeout',
   'idle_timeout',
+  'overloaded',
 ])
 
 /** It was the upstream's, and another attempt may go better. */

@@ -16,6 +16,7 @@ import type {
   UpstreamTarget,
   WaitLimits,
 } from '../core/upstream.ts'
+import { Gate } from './gate.ts'
 
 export interface UpstreamSettings {
   readonly connectTimeoutMs: number
@@ -30,6 +31,7 @@ export interface UpstreamSettings {
 
 interface PoolEntry {
   readonly pool: Pool
+  readonly gate: Gate | undefined
   /** How many connections it has opened. */
   connects: number
 }
@@ -103,6 +105,8 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamAttempt {
   #controller: Dispatcher.DispatchController | undefined
   #timer: NodeJS.Timeout | undefined
   #over = false
+  /** Its place in the gate. */
+  #start: (() => void) | undefined
 
   constructor(attempt: Attempt, handler: UpstreamHandler, entry: PoolEntry, limits: WaitLimits) {
     this.#attempt = attempt
@@ -126,9 +130,27 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamAttempt {
     this.#handler.onError(error)
   }
 
+  /** Asks as soon as the upstream may be asked. */
+  enter(start: () => void): void {
+    const { gate } = this.#entry
+    if (gate === undefined) {
+      start()
+      return
+    }
+    this.#start = start
+    if (gate.enter(start)) return
+    this.#start = undefined
+    const error = new GatewayError('overloaded', 'the upstream has as much to do as it may have')
+    this.#end(FAULTS.overloaded.errorType, error.message)
+    this.#handler.onError(error)
+  }
+
   #end(errorType?: ErrorType, message?: string): void {
     this.#over = true
     clearTimeout(this.#timer)
+    const start = this.#start
+    this.#start = undefined
+    if (start !== undefined) this.#entry.gate?.leave(start)
     this.#attempt.endedAt = performance.now()
     if (errorType !== undefined) this.#attempt.errorType = errorType
     if (message !== undefined) this.#attempt.errorMessage = message
@@ -200,7 +222,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamAttempt {
 }
 
 const keyOf = (target: UpstreamTarget) =>
-  target.tls === undefined && target.connectTimeoutMs === undefined
+  target.tls === undefined && target.connectTimeoutMs === undefined && target.limits === undefined
     ? `${target.host}:${target.port}`
     : JSON.stringify(target)
 
@@ -213,7 +235,7 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
   const byTarget = new WeakMap<UpstreamTarget, PoolEntry>()
 
   function open(target: UpstreamTarget): PoolEntry {
-    const { tls } = target
+    const { tls, limits } = target
     const timeout = target.connectTimeoutMs ?? settings.connectTimeoutMs
     const connect = buildConnector({
       // Ours below is exact; undici's ticks twice a second.
@@ -238,8 +260,12 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
     const host = target.host.includes(':') ? `[${target.host}]` : target.host
     const entry: PoolEntry = {
       connects: 0,
+      gate:
+        limits?.maxRequests === undefined
+          ? undefined
+          : new Gate(limits.maxRequests, limits.maxPendingRequests),
       pool: new Pool(`${tls === undefined ? 'http' : 'https'}://${host}:${target.port}`, {
-        connections: settings.poolMaxSize ?? null,
+        connections: limits?.maxConnections ?? settings.poolMaxSize ?? null,
         pipelining: 1,
         keepAliveTimeout: settings.poolIdleMs,
         keepAliveMaxTimeout: Math.max(settings.poolIdleMs, 600_000),
@@ -291,23 +317,25 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
     send(target, request, limits, attempt, handler) {
       const entry = entryFor(target)
       const attempted = new AttemptHandler(attempt, handler, entry, limits)
-      try {
-        const options: Dispatcher.DispatchOptions & { readonly servername: string } = {
-          method: request.method,
-          path: request.path,
-          headers: request.headers,
-          body: request.body,
-          // Else undici takes it from the request's Host, and opens a new connection whenever that is another.
-          servername: serverNameOf(target),
-        }
-        entry.pool.dispatch(options, attempted)
-      } catch (error) {
-        // undici checks its arguments synchronously: a path or a header that cannot go on the wire.
-        attempted.onResponseError(
-          {} as Dispatcher.DispatchController,
-          error instanceof Error ? error : new Error(String(error)),
-        )
+      const options: Dispatcher.DispatchOptions & { readonly servername: string } = {
+        method: request.method,
+        path: request.path,
+        headers: request.headers,
+        body: request.body,
+        // Else undici takes it from the request's Host, and opens a new connection whenever that is another.
+        servername: serverNameOf(target),
       }
+      attempted.enter(() => {
+        try {
+          entry.pool.dispatch(options, attempted)
+        } catch (error) {
+          // undici checks its arguments synchronously: a path or a header that cannot go on the wire.
+          attempted.onResponseError(
+            {} as Dispatcher.DispatchController,
+            error instanceof Error ? error : new Error(String(error)),
+          )
+        }
+      })
       return attempted
     },
     retain(targets) {
