@@ -103,10 +103,8 @@ class Flow {
   #asked: Readonly<Record<string, unknown>> | undefined
   #answer: Answer | undefined
   #mcp: McpAnswer | undefined
-  /** One more attempt. */
+  /** One more attempt; undefined when there is none, or the client has seen something of this one. */
   #again: ((backend: ForwardingBackend) => void) | undefined
-  /** What was sent can be sent once more. */
-  #isRepeatable = false
   /** The next attempt is waited for. */
   #backoff: NodeJS.Timeout | undefined
   #requestTimer: NodeJS.Timeout | undefined
@@ -352,8 +350,8 @@ class Flow {
     this.#exchange.backend = backend.name
     // Another attempt begins with the client's own headers.
     const own = tries.mayGoOn ? { ...head, headers: { ...head.headers } } : head
-    this.#again = (next) => this.#attempt(tries, next, head, body, waitedMs)
-    this.#isRepeatable = body === null || Buffer.isBuffer(body)
+    const isRepeatable = tries.mayGoOn && (body === null || Buffer.isBuffer(body))
+    this.#again = isRepeatable ? (next) => this.#attempt(tries, next, head, body, waitedMs) : undefined
     this.#apply(backend.policies, own, () => {
       if (backend.llm === undefined) this.#sendPlain(backend, own, body, waitedMs)
       else this.#sendToModel(backend.llm, backend, own, Buffer.isBuffer(body) ? body : EMPTY, waitedMs)
@@ -476,7 +474,7 @@ class Flow {
   }
 
   get #mayGoOn(): boolean {
-    return this.#isRepeatable && !this.#client.hasBegun && this.#tries?.mayGoOn === true
+    return this.#again !== undefined
   }
 
   /** False when another attempt takes the place of this one. */
@@ -527,6 +525,7 @@ class Flow {
   }
 
   #decorate(headers: Headers): void {
+    this.#again = undefined
     const head = this.#head
     if (head === undefined) return
     for (const policy of this.#matched?.target.policies ?? []) policy.onResponse?.(headers, head)
