@@ -105,7 +105,19 @@ const PHONE = [
   '(?:\\([1-9]\\d\\) ?|[1-9]\\d )9?\\d{4}-?\\d{4}',
 ]
 
-const EMAIL = /[\p{L}\p{N}._%+-]{1,64}@(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,63}/gu
+/** Looked for at each `@`, for long words without one are common: whatever is in base64. */
+const LOCAL_PART = /[\p{L}\p{N}._%+-]{1,64}$/u
+const DOMAIN = /(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,63}/uy
+
+function findEmail(text: string, from: number): Match | undefined {
+  for (let at = text.indexOf('@', from); at >= 0; at = text.indexOf('@', at + 1)) {
+    const before = Math.max(from, at - 2 * 64)
+    const local = LOCAL_PART.exec(text.slice(before, at))
+    DOMAIN.lastIndex = at + 1
+    if (local !== null && DOMAIN.test(text)) return { start: before + local.index, end: DOMAIN.lastIndex }
+  }
+  return undefined
+}
 
 const number = (
   name: Builtin,
@@ -130,7 +142,7 @@ export const BUILTIN_RULES: Readonly<Record<Builtin, Rule>> = {
   email: {
     name: 'email',
     mask: '<EMAIL_ADDRESS>',
-    find: finder(EMAIL, whole),
+    find: findEmail,
     decidedTo: endingWith(OPEN_EMAIL, EMAIL_LENGTH),
   },
   caSin: number('caSin', '<CA_SIN>', SIN, (match) =>

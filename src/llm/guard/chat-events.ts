@@ -4,7 +4,7 @@
  */
 import type { EventGuard, Open } from './event-guard.ts'
 import type { TextStream } from './text-stream.ts'
-import { isObject, type Json } from './texts.ts'
+import { contentIn, type Edit, isObject, type Json } from './texts.ts'
 
 interface Channel {
   readonly stream: TextStream
@@ -26,7 +26,8 @@ const CALLS = [
   ['custom', 'input', 'text'],
 ] as const
 
-export function chatEvents(open: Open): EventGuard {
+export function chatEvents(open: Open, edit: Edit): EventGuard {
+  const content = contentIn(edit, 'messages')
   const voices = new Map<unknown, Voice>()
   /** The frame of later chunks: id, model, creation time. */
   let frame: Json = {}
@@ -76,6 +77,8 @@ export function chatEvents(open: Open): EventGuard {
     }
 
     const delta: Record<string, unknown> = { ...said }
+    // Parts, as Mistral's models have them, are looked at one by one.
+    if (Array.isArray(said.content)) delta.content = content(said.content)
     for (const key of TEXTS) {
       const text = said[key]
       if (typeof text !== 'string' || text === '') continue

@@ -19,7 +19,7 @@ export interface EventGuard {
 export function eventGuard(format: WireFormat, open: Open, edit: Edit): EventGuard {
   switch (format) {
     case 'completions':
-      return chatEvents(open)
+      return chatEvents(open, edit)
     case 'messages':
       return messagesEvents(open)
     case 'responses':

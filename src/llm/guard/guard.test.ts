@@ -56,6 +56,7 @@ const REQUESTS: readonly Row[] = [
         { role: 'tool', tool_call_id: 'x', content: [text(OUT)] },
         { role: 'assistant', function_call: { name: 'x', arguments: args(IN) } },
         { role: 'function', name: 'x', content: OUT },
+        { role: 'assistant', content: [{ type: 'thinking', thinking: [text(SAID)] }] },
         'x',
         null,
       ],
@@ -71,6 +72,8 @@ const REQUESTS: readonly Row[] = [
       system: [text(SYSTEM)],
       messages: [
         { role: 'user', content: SAID },
+        { role: 'system', content: SYSTEM },
+        { role: 'system', content: [text(SYSTEM)] },
         {
           role: 'assistant',
           content: [
@@ -116,6 +119,9 @@ const REQUESTS: readonly Row[] = [
         { type: 'reasoning', summary: [{ type: 'summary_text', text: LEFT }], encrypted_content: 'x' },
         { type: 'function_call', call_id: 'x', name: 'x', arguments: args(IN) },
         { type: 'function_call_output', call_id: 'x', output: OUT },
+        { type: 'local_shell_call', call_id: 'x', action: { command: [IN] } },
+        { type: 'code_interpreter_call', code: IN },
+        { type: 'shell_call_output', output: [{ stdout: OUT }] },
         { type: 'custom_tool_call', call_id: 'x', input: IN },
         { type: 'custom_tool_call_output', call_id: 'x', output: [{ type: 'input_text', text: OUT }] },
       ],

@@ -20,6 +20,7 @@ const TEXTS = new Map([
   ['response.reasoning_summary_text', { field: 'text', scope: 'messages', kind: 'text' }],
   ['response.function_call_arguments', { field: 'arguments', scope: 'toolInput', kind: 'json' }],
   ['response.mcp_call_arguments', { field: 'arguments', scope: 'toolInput', kind: 'json' }],
+  ['response.code_interpreter_call_code', { field: 'code', scope: 'toolInput', kind: 'text' }],
   ['response.custom_tool_call_input', { field: 'input', scope: 'toolInput', kind: 'text' }],
 ] as const)
 

@@ -72,14 +72,15 @@ const unspelled =
       : { ...edited, logprobs: nothing }
   }
 
-/** A part of some content. */
+/** A part of some content; `thinking` is Mistral's. */
 export function partIn(edit: Edit, scope: Scope): Step {
   const text = textIn(edit, scope)
-  return unspelled((part) => fields(part, { text, refusal: text }), [])
+  const thinking = valueIn(edit, scope)
+  return unspelled((part) => fields(part, { text, refusal: text, thinking }), [])
 }
 
 /** A string, or parts with a `text` or a `refusal`. */
-function contentIn(edit: Edit, scope: Scope): Step {
+export function contentIn(edit: Edit, scope: Scope): Step {
   const part = partIn(edit, scope)
   return (value) => (typeof value === 'string' ? edit(scope, 'text', value) : each(value, part))
 }
@@ -117,10 +118,10 @@ function chatMessage(edit: Edit): Step {
  * `thinking` that the client sends back is signed, and of no use to the provider when it is changed: only an answer's
  * is looked at.
  */
-function messagesBlock(edit: Edit, isAnswer: boolean): Step {
-  const step: Step = (block) => {
+function messagesBlock(edit: Edit, isAnswer: boolean, scope: Scope = 'messages'): Step {
+  return (block) => {
     if (!isObject(block)) return block
-    const text = textIn(edit, 'messages')
+    const text = textIn(edit, scope)
     switch (block.type) {
       case 'tool_use':
       case 'server_tool_use':
@@ -139,12 +140,22 @@ function messagesBlock(edit: Edit, isAnswer: boolean): Step {
             isObject(source) && source.type === 'text' ? fields(source, { data: text }) : source,
         })
       case 'search_result':
-        return fields(block, { title: text, content: contentIn(edit, 'messages') })
+        return fields(block, { title: text, content: contentIn(edit, scope) })
       default:
         return fields(block, { text })
     }
   }
-  return step
+}
+
+function messagesTurn(edit: Edit): Step {
+  return (turn) => {
+    if (!isObject(turn)) return turn
+    const scope = isSystem(turn.role) ? 'systemPrompt' : 'messages'
+    const block = messagesBlock(edit, false, scope)
+    const content: Step = (value) =>
+      typeof value === 'string' ? edit(scope, 'text', value) : each(value, block)
+    return fields(turn, { content })
+  }
 }
 
 /** One item of a responses request's input or of an answer's output. */
@@ -168,7 +179,13 @@ export function responsesItem(edit: Edit, isAnswer: boolean): Step {
           ? fields(item, { summary: contentIn(edit, 'messages'), content: contentIn(edit, 'messages') })
           : item
       default:
-        return fields(item, { content: contentIn(edit, isSystem(item.role) ? 'systemPrompt' : 'messages') })
+        return fields(item, {
+          content: contentIn(edit, isSystem(item.role) ? 'systemPrompt' : 'messages'),
+          // Of the API's own tools: a search, a shell, a program.
+          action: valueIn(edit, 'toolInput'),
+          code: textIn(edit, 'toolInput'),
+          output: valueIn(edit, 'toolOutput'),
+        })
     }
   }
 }
@@ -191,15 +208,7 @@ export function editRequest(format: WireFormat, body: Body, edit: Edit): Body {
     },
     messages: {
       system: contentIn(edit, 'systemPrompt'),
-      messages: (messages) =>
-        each(messages, (message) =>
-          fields(message, {
-            content: (content) =>
-              typeof content === 'string'
-                ? edit('messages', 'text', content)
-                : each(content, messagesBlock(edit, false)),
-          }),
-        ),
+      messages: (messages) => each(messages, messagesTurn(edit)),
     },
     responses: {
       instructions: textIn(edit, 'systemPrompt'),
