@@ -1,8 +1,8 @@
 /**
  * An LLM request -> what to ask the provider, and how its answer comes back.
  *
- * Order on the body, as upstream has it: model pin, overrides, defaults, aliases, prompts, guards, translation. A body that
- * none of these touch goes out byte for byte; a stream's wish for usage is spliced in, not re-serialised.
+ * Order on the body, as upstream has it: model pin, overrides, defaults, aliases, prompts, guards, translation. A body
+ * that none of these touch goes out byte for byte; a stream's wish for usage is spliced in, not re-serialised.
  */
 import { GatewayError } from '../core/errors.ts'
 import type { LlmFacts, RouteType, WireFormat } from '../core/exchange.ts'

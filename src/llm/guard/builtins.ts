@@ -5,7 +5,7 @@
  * text costs a constant. What a stream must hold back is not a length but the end of the text that may still become
  * a match: the number or the word that is being written.
  */
-import type { Match, Rule } from './rule.ts'
+import type { Find, Rule } from './rule.ts'
 
 export const BUILTINS = ['ssn', 'creditCard', 'phoneNumber', 'email', 'caSin'] as const
 export type Builtin = (typeof BUILTINS)[number]
@@ -27,8 +27,8 @@ function endingWith(open: RegExp, length: number): Rule['decidedTo'] {
 }
 
 /** `end`: how far into the matched text it is one; undefined when it is none after all. */
-function finder(pattern: RegExp, end: (match: string) => number | undefined): Rule['find'] {
-  return (text, from): Match | undefined => {
+function finder(pattern: RegExp, end: (match: string) => number | undefined): Find {
+  return (text, from) => {
     pattern.lastIndex = from
     for (let found = pattern.exec(text); found !== null; found = pattern.exec(text)) {
       const start = found.index
@@ -109,7 +109,7 @@ const PHONE = [
 const LOCAL_PART = /[\p{L}\p{N}._%+-]{1,64}$/u
 const DOMAIN = /(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,63}/uy
 
-function findEmail(text: string, from: number): Match | undefined {
+const findEmail: Find = (text, from) => {
   for (let at = text.indexOf('@', from); at >= 0; at = text.indexOf('@', at + 1)) {
     const before = Math.max(from, at - 2 * 64)
     const local = LOCAL_PART.exec(text.slice(before, at))
@@ -124,12 +124,10 @@ const number = (
   mask: string,
   pattern: string,
   end: (match: string) => number | undefined = whole,
-): Rule => ({
-  name,
-  mask,
-  find: finder(new RegExp(pattern, 'gu'), end),
-  decidedTo: endingWith(OPEN_NUMBER, NUMBER_LENGTH),
-})
+): Rule => {
+  const find = finder(new RegExp(pattern, 'gu'), end)
+  return { name, mask, search: () => find, decidedTo: endingWith(OPEN_NUMBER, NUMBER_LENGTH) }
+}
 
 export const BUILTIN_RULES: Readonly<Record<Builtin, Rule>> = {
   ssn: number('ssn', '<SSN>', SSN, (match) => (isIssuedSsn(digitsOf(match)) ? match.length : undefined)),
@@ -142,7 +140,7 @@ export const BUILTIN_RULES: Readonly<Record<Builtin, Rule>> = {
   email: {
     name: 'email',
     mask: '<EMAIL_ADDRESS>',
-    find: findEmail,
+    search: () => findEmail,
     decidedTo: endingWith(OPEN_EMAIL, EMAIL_LENGTH),
   },
   caSin: number('caSin', '<CA_SIN>', SIN, (match) =>

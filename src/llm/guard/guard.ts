@@ -65,14 +65,14 @@ function replyOf({ status, body, headers = {} }: RejectionConfig): FaultReply {
 }
 
 /** One guard at work on one request or answer, whose check it notes. */
-interface Worker {
+interface ActiveGuard {
   readonly open: (scope: Scope, kind: TextKind) => TextStream
   readonly edit: Edit
 }
 
 const UNTOUCHED: TextStream = { advance: (piece) => piece }
 
-function worker(guard: Guard, checks: GuardCheck[]): Worker {
+function activate(guard: Guard, checks: GuardCheck[]): ActiveGuard {
   const check: GuardCheck = { phase: guard.phase, guard: 'regex', action: 'Allow' }
   checks.push(check)
   let matches = 0
@@ -108,7 +108,7 @@ export function guardRequest(
   body: Body,
   checks: GuardCheck[],
 ): Body {
-  return guards.reduce((current, guard) => editRequest(format, current, worker(guard, checks).edit), body)
+  return guards.reduce((current, guard) => editRequest(format, current, activate(guard, checks).edit), body)
 }
 
 export function guardAnswer(
@@ -117,14 +117,14 @@ export function guardAnswer(
   body: Body,
   checks: GuardCheck[],
 ): Body {
-  return guards.reduce((current, guard) => editAnswer(format, current, worker(guard, checks).edit), body)
+  return guards.reduce((current, guard) => editAnswer(format, current, activate(guard, checks).edit), body)
 }
 
 /** All guards at once, for a stream. */
-export function guardsInOrder(guards: readonly Guard[], checks: GuardCheck[]): Worker {
-  const workers = guards.map((guard) => worker(guard, checks))
+export function guardsInOrder(guards: readonly Guard[], checks: GuardCheck[]): ActiveGuard {
+  const active = guards.map((guard) => activate(guard, checks))
   return {
-    open: (scope, kind) => inOrder(workers.map((one) => one.open(scope, kind))),
-    edit: (scope, kind, text) => workers.reduce((edited, one) => one.edit(scope, kind, edited), text),
+    open: (scope, kind) => inOrder(active.map((one) => one.open(scope, kind))),
+    edit: (scope, kind, text) => active.reduce((edited, one) => one.edit(scope, kind, edited), text),
   }
 }

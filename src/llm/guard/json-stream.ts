@@ -15,7 +15,7 @@ const encode = (text: string) => JSON.stringify(text).slice(1, -1)
 /** `open` makes the stream of one string. */
 export function jsonStream(open: () => TextStream): TextStream {
   let string: TextStream | undefined
-  /** What is there of an escaped. */
+  /** What is there of an escape. */
   let escaped = ''
   let number = ''
 

@@ -144,7 +144,8 @@ describe('what is held back', () => {
     { rules: patterns('secret-\\d+'), text: 'a secret-1 ', held: 0 },
     { rules: patterns('(?:ab|c{2,5})x?', 'ccd'), text: 'xcccc', held: 4 },
     { rules: patterns('a[^b]{0,300}b'), text: 'x'.repeat(500), held: 303 },
-    { rules: patterns('a[^b]*b'), text: 'a'.repeat(500), held: 257 },
+    { rules: patterns('a[^b]*b'), text: 'a'.repeat(500), held: 500 },
+    { rules: patterns('a[^b]{100,}b'), text: 'x'.repeat(500), held: 257 },
   ])('is the least: $held of $text.length characters', ({ rules, text, held }) => {
     expect(heldOf(rules, text)).toBe(held)
   })
@@ -174,6 +175,39 @@ test('a hostile pattern takes no time', () => {
     cutUp('a'.repeat(100_000), () => 9, 10),
   )
   expect(performance.now() - before).toBeLessThan(1000)
+})
+
+test('neither do many matches of a pattern that reads far', () => {
+  const before = performance.now()
+  expect(whole(masking(patterns('a.*b|a')), 'a'.repeat(10_000))).toBe('<masked>'.repeat(10_000))
+  expect(performance.now() - before).toBeLessThan(3000)
+})
+
+test('a long match is found, whole and in pieces', () => {
+  const key = `-----BEGIN KEY-----\n${'abcdefgh\n'.repeat(300)}-----END KEY-----`
+  const text = `${'word '.repeat(200)}${key} and ${key}.`
+  const rules = patterns('-----BEGIN KEY-----(?s:.)*?-----END KEY-----', 'w\\w+')
+  const expected = `${'<masked> '.repeat(200)}<masked> and <masked>.`
+  expect(whole(masking(rules), text)).toBe(expected)
+  expect(
+    inPieces(
+      masking(rules),
+      cutUp(text, () => 4, 5),
+    ),
+  ).toBe(expected)
+})
+
+test('matches stay the same once searches are near', () => {
+  const keys = 'key=v1; '.repeat(400)
+  const text = [keys, 'x'.repeat(3000), keys.slice(0, 40), 'y'.repeat(700), 'key=v3'].join(' ')
+  const masked = text.replaceAll(/key=\w+/g, '<masked>')
+  expect(whole(masking(patterns('\\bkey=\\w+')), text)).toBe(masked)
+  expect(
+    inPieces(
+      masking(patterns('\\bkey=\\w+')),
+      cutUp(text, () => 6, 7),
+    ),
+  ).toBe(masked)
 })
 
 test.each(['(', '(?=a)', '(a)\\1', 'a{1001}'])('%s is no pattern', (source) => {

@@ -5,7 +5,7 @@
  * Text is released up to the place before which nothing can change any more; a little of what was released stays as
  * context, for `\b` and `^` look at it.
  */
-import type { Match, Rule } from './rule.ts'
+import { CONTEXT, type Match, type Rule } from './rule.ts'
 
 export interface TextStream {
   /** What may go on. `isLast`: all of it, nothing belonging to it follows. */
@@ -14,34 +14,30 @@ export interface TextStream {
 
 /** A match that still grows at the end of the text is held beyond any window: to so many characters. */
 const MAX_GROWN = 16_384
-/** And looked at again only when there is so much more: the whole effort stays linear. */
-const GROWTH = 1.25
-
-/** A character, and perhaps the other half of it. */
-const CONTEXT = 2
+/** Where more than this is held, it is looked at again only when a quarter more is there: the effort stays linear. */
+const LOOKED_AT_ALWAYS = 512
 
 export function maskedStream(rules: readonly Rule[], onMatch: (rule: Rule) => void): TextStream {
   let text = ''
   /** What is before it was released. */
   let from = 0
   let waitingFor = 0
+  const searches = rules.map((rule) => ({ rule, find: rule.search() }))
 
   function release(decided: number, isLast: boolean): string {
-    const seekers = rules.map((rule) => ({ rule, match: rule.find(text, from) }))
+    const seekers = searches.map(({ rule, find }) => ({ rule, find, match: find(text, from) }))
     let released = ''
     let to = decided
     for (;;) {
       let first: { readonly rule: Rule; readonly match: Match } | undefined
       for (const seeker of seekers) {
-        if (seeker.match !== undefined && seeker.match.start < from)
-          seeker.match = seeker.rule.find(text, from)
+        if (seeker.match !== undefined && seeker.match.start < from) seeker.match = seeker.find(text, from)
         const { rule, match } = seeker
         if (match !== undefined && match.start < (first?.match.start ?? to)) first = { rule, match }
       }
       if (first === undefined) break
       const { start, end } = first.match
       if (!isLast && end === text.length && end - start < MAX_GROWN) {
-        waitingFor = text.length * GROWTH
         to = start
         break
       }
@@ -56,7 +52,6 @@ export function maskedStream(rules: readonly Rule[], onMatch: (rule: Rule) => vo
     const dropped = Math.max(0, from - CONTEXT)
     text = text.slice(dropped)
     from -= dropped
-    waitingFor -= dropped
     return released
   }
 
@@ -64,9 +59,11 @@ export function maskedStream(rules: readonly Rule[], onMatch: (rule: Rule) => vo
     advance(piece, isLast) {
       text += piece
       if (!isLast && text.length < waitingFor) return ''
-      waitingFor = 0
       const decided = isLast ? text.length : decidedTo(rules, text, from)
-      return decided > from ? release(decided, isLast) : ''
+      const released = decided > from ? release(decided, isLast) : ''
+      const held = text.length - from
+      waitingFor = held > LOOKED_AT_ALWAYS ? text.length + held / 4 : 0
+      return released
     },
   }
 }
