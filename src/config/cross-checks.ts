@@ -276,6 +276,35 @@ function regexFault(place: Placed | undefined): Finding[] {
   }
 }
 
+const inWords = (path: Path) =>
+  path.map((key, index) => (typeof key === 'number' ? `[${key}]` : index === 0 ? key : `.${key}`)).join('')
+
+/** Policies in places where they are allowed, and nothing comes of them. */
+function withoutEffect(file: Placed): string[] {
+  const routes = children(file, 'binds')
+    .flatMap((bind) => children(bind, 'listeners'))
+    .flatMap((listener) => children(listener, 'routes'))
+  const healthless = [
+    ...children(file, 'backends'),
+    ...routes.flatMap((route) => children(route, 'backends')),
+  ]
+    .filter(
+      ({ value }) =>
+        value.backend === undefined && !Array.isArray(child({ path: [], value }, 'ai')?.value.groups),
+    )
+    .flatMap((backend) => [descend(backend, 'policies'), descend(backend, 'ai', 'policies')])
+    .filter((policies) => policies?.value.health !== undefined)
+    .map((policies) => `${inWords(policies?.path ?? [])}.health has no effect: there is nobody else to ask`)
+  const mcp = [
+    child(file, 'mcp'),
+    ...routes.filter((route) => children(route, 'backends').some(({ value }) => value.mcp !== undefined)),
+  ]
+    .map((place) => place && child(place, 'policies'))
+    .filter((policies) => policies?.value.retry !== undefined)
+    .map((policies) => `${inWords(policies?.path ?? [])}.retry has no effect on MCP`)
+  return [...healthless, ...mcp]
+}
+
 /** Settings that Node.js has no handle for. */
 const UNHEEDED = [
   ['config', 'dns', 'edns0'],
@@ -302,6 +331,7 @@ export function warningsOf(data: unknown): string[] {
     warnings.push(
       `${unheeded.map((path) => path.join('.')).join(', ')}: accepted without effect, the operating system decides`,
     )
+  warnings.push(...withoutEffect(file))
   if (children(file, 'binds').length === 0 && child(file, 'mcp') === undefined)
     warnings.push('nothing listens for requests: there are no `binds` and no `mcp`')
   return warnings

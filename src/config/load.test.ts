@@ -96,6 +96,17 @@ describe('warnings', () => {
       text: 'binds: [{port: 1, listeners: [{}]}]\nconfig: {xdsAddress: a, network: b}',
       expected: ['config: xdsAddress, network have no effect here'],
     },
+    {
+      text: 'binds: [{port: 1, listeners: [{routes: [{backends: [{host: "h:1", policies: {health: {}}}, {ai: {name: a, provider: {openAI: {}}, policies: {health: {}}}}, {ai: {groups: [{providers: [{name: a, provider: {openAI: {}}}]}], policies: {health: {}}}}]}]}]}]',
+      expected: [
+        'binds[0].listeners[0].routes[0].backends[0].policies.health has no effect',
+        'binds[0].listeners[0].routes[0].backends[1].ai.policies.health has no effect',
+      ],
+    },
+    {
+      text: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], policies: {retry: {}}}',
+      expected: ['mcp.policies.retry has no effect on MCP'],
+    },
   ])('of $text', ({ text, expected }) => {
     const { warnings } = loaded(text)
     expect(warnings).toHaveLength(expected.length)
