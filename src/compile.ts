@@ -6,26 +6,19 @@
  */
 
 import { callerPolicies } from './compile-callers.ts'
+import { aiTiers, headerPolicies, hostBackend } from './compile-forwarding.ts'
 import { mcpRouteMatches, mcpSource } from './compile-mcp.ts'
 import {
-  backendTimeouts,
   type Context,
   checkPem,
-  credentialOf,
   type KeyPath,
   type Layers,
   layer,
   outermost,
   type ReadText,
   readAt,
-  splitEndpoint,
-  target,
-  upstreamTls,
 } from './compile-upstream.ts'
 import type {
-  AiBackendConfig,
-  AiProviderConfig,
-  BackendPolicies,
   Config,
   ListenerConfig,
   McpSectionConfig,
@@ -35,14 +28,9 @@ import type {
   RoutePolicies,
 } from './config/schema.ts'
 import { ConfigProblem } from './core/config-problem.ts'
-import type { RouteType } from './core/exchange.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
 import { createLasting, type Lasting } from './lasting.ts'
-import { promptGuard } from './llm/guard/guard.ts'
-import { modelAlias, routeTypeOf } from './llm/model-alias.ts'
 import type { LlmBackend } from './llm/plan.ts'
-import { providerOf } from './llm/providers/registry.ts'
-import type { AiPolicy } from './llm/schema.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
@@ -137,121 +125,6 @@ export interface Snapshot {
   readonly catalogs: readonly Catalog[]
   readonly mcp: readonly McpSource[]
   readonly healths: readonly Health[]
-}
-
-/** Header modifiers of the backend itself; the route's own are the route's. */
-function headerPolicies(policies: BackendPolicies | undefined): Policy[] {
-  const compiled: Policy[] = []
-  if (policies?.requestHeaderModifier !== undefined)
-    compiled.push(requestHeaderModifier(policies.requestHeaderModifier))
-  if (policies?.responseHeaderModifier !== undefined)
-    compiled.push(responseHeaderModifier(policies.responseHeaderModifier))
-  return compiled
-}
-
-function hostBackend(context: Context, endpoint: string, name: string, layers: Layers): ForwardingBackend {
-  const { host, port } = splitEndpoint(endpoint)
-  const tlsConfig = layers.policies.backendTLS
-  const tls =
-    tlsConfig === undefined ? undefined : upstreamTls(context, tlsConfig, layers.pathOf('backendTLS'))
-  return {
-    name,
-    target: target(context, host, port, tls, layers),
-    authority: endpoint,
-    endpoint,
-    llm: undefined,
-    auth: credentialOf(context, layers),
-    policies: [],
-    health: undefined,
-    timeouts: backendTimeouts(layers),
-  }
-}
-
-function llmBackend(context: Context, config: AiProviderConfig, layers: Layers, path: KeyPath): LlmBackend {
-  const { provider, pin } = providerOf(config.provider)
-  const ai: AiPolicy = layers.policies.ai ?? {}
-  const overridden = ai.overrides?.model
-  const configured = [pin, overridden, ai.defaults?.model, ...Object.values(ai.modelAliases ?? {})]
-  if (provider.host === undefined && config.hostOverride === undefined) {
-    throw new ConfigProblem([...path, 'hostOverride'], 'a custom provider needs hostOverride: host:port')
-  }
-  return {
-    name: config.name,
-    provider,
-    credential: credentialOf(context, layers),
-    hostOverridden: config.hostOverride !== undefined,
-    pathPrefix: config.pathPrefix,
-    pathOverride: config.pathOverride,
-    pinnedModel: pin,
-    routeType: routeTypeOf<RouteType>(config.routes ?? ai.routes, 'completions'),
-    overrides: ai.overrides,
-    defaults: ai.defaults,
-    alias: ai.modelAliases === undefined ? undefined : modelAlias(ai.modelAliases),
-    configuredModels: new Set(configured.filter((model) => typeof model === 'string')),
-    prompts: ai.prompts,
-    guard: ai.promptGuard && promptGuard(ai.promptGuard),
-  }
-}
-
-function healthOf(context: Context, group: string, backend: string, { policies }: Layers): Health {
-  const health = context.lasting.healths.at(group, backend, policies.health ?? {})
-  context.watched.push(health)
-  return health
-}
-
-/** `group`: undefined where there is nobody else to ask. */
-function aiProvider(
-  context: Context,
-  config: AiProviderConfig,
-  outer: Layers,
-  { path, group }: { readonly path: KeyPath; readonly group: string | undefined },
-): ForwardingBackend {
-  const layers = layer(outer, config.policies, [...path, 'policies'])
-  const llm = llmBackend(context, config, layers, path)
-  const { provider } = llm
-  const override = config.hostOverride === undefined ? undefined : splitEndpoint(config.hostOverride)
-  const host = override?.host ?? provider.host ?? ''
-  const port = override?.port ?? provider.port
-  const tlsConfig = layers.policies.backendTLS
-  // An override drops the provider's TLS with its host, as upstream has it; `backendTLS: {}` brings it back.
-  const plain = override !== undefined && tlsConfig === undefined
-  const tls = plain ? undefined : upstreamTls(context, tlsConfig ?? {}, layers.pathOf('backendTLS'))
-  const usual = tls === undefined ? 80 : 443
-  const endpoint = config.hostOverride ?? `${host}:${port}`
-  return {
-    name: config.name,
-    target: target(context, host, port, tls, layers),
-    authority: port === usual ? endpoint.replace(/:\d+$/, '') : endpoint,
-    endpoint,
-    llm,
-    auth: undefined,
-    policies: headerPolicies(config.policies),
-    health: group === undefined ? undefined : healthOf(context, group, config.name, layers),
-    timeouts: backendTimeouts(layers),
-  }
-}
-
-const isProvider = (config: AiBackendConfig): config is AiBackendConfig & AiProviderConfig =>
-  config.name !== undefined && config.provider !== undefined
-
-function aiTiers(
-  context: Context,
-  config: AiBackendConfig,
-  outer: Layers,
-  { path, name }: { readonly path: KeyPath; readonly name: string },
-): readonly (readonly ForwardingBackend[])[] {
-  if (isProvider(config)) return [[aiProvider(context, config, outer, { path, group: undefined })]]
-  const groups = config.groups ?? []
-  const layers = layer(outer, config.policies, [...path, 'policies'])
-  const hasOthers = groups.flatMap(({ providers }) => providers).length > 1
-  return groups.map(({ providers }, group) =>
-    providers.map((provider, index) =>
-      aiProvider(context, provider, layers, {
-        path: [...path, 'groups', group, 'providers', index],
-        group: hasOthers ? name : undefined,
-      }),
-    ),
-  )
 }
 
 /** The route that a backend belongs to, as far as backends look at it. */
