@@ -7,6 +7,7 @@
 
 import { callerPolicies } from './compile-callers.ts'
 import { aiTiers, headerPolicies, hostBackend } from './compile-forwarding.ts'
+import { modelBackend } from './compile-llm.ts'
 import { mcpRouteMatches, mcpSource } from './compile-mcp.ts'
 import {
   type Context,
@@ -28,8 +29,10 @@ import type {
   RoutePolicies,
 } from './config/schema.ts'
 import { ConfigProblem } from './core/config-problem.ts'
+import type { RouteType } from './core/exchange.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
 import { createLasting, type Lasting } from './lasting.ts'
+import type { ListedModel } from './llm/model-list.ts'
 import type { LlmBackend } from './llm/plan.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
@@ -54,7 +57,7 @@ import {
 import type { Health } from './upstream/health.ts'
 import { type Catalog, catalogSchema } from './usage/price.ts'
 
-export type Backend = PooledBackend | FederatingBackend
+export type Backend = PooledBackend | ModelBackend | FederatingBackend
 
 interface AnyBackend {
   /** As metrics and spans show it. */
@@ -68,9 +71,32 @@ export interface FederatingBackend extends AnyBackend {
   readonly mcp: McpSource
 }
 
+/** What the choice of an upstream may depend on, beside the model's name. */
+export interface ModelChoice {
+  readonly random: () => number
+  /** For conditions. */
+  readonly variables: () => Readonly<Record<string, unknown>>
+}
+
+/** Models by name. */
+export interface Models {
+  readonly routeType: (path: string) => RouteType
+  /** Undefined for a name that clients cannot ask. */
+  readonly find: (model: string) => ((choice: ModelChoice) => PooledBackend['tiers']) | undefined
+  /** Those that clients can ask. */
+  readonly list: readonly ListedModel[]
+}
+
+/** Upstreams of which the model's name says which are asked. */
+export interface ModelBackend extends AnyBackend {
+  readonly mcp: undefined
+  readonly models: Models
+}
+
 /** Upstreams of which one answers. */
 export interface PooledBackend extends AnyBackend {
   readonly mcp: undefined
+  readonly models: undefined
   /** In order of preference; those of one tier share the load. */
   readonly tiers: readonly (readonly ForwardingBackend[])[]
 }
@@ -164,7 +190,7 @@ function oneBackend(
   if (source.ai !== undefined) {
     const shown = source.ai.name ?? name ?? route.name ?? 'ai'
     const tiers = aiTiers(context, source.ai, layers, { path: [...at, 'ai'], name: shown })
-    return { name: shown, policies, weight, mcp: undefined, tiers }
+    return { name: shown, policies, weight, mcp: undefined, models: undefined, tiers }
   }
   if (source.mcp !== undefined) {
     const place = {
@@ -179,7 +205,7 @@ function oneBackend(
   const host = source.host ?? ''
   const shown = name ?? host
   const tiers = [[hostBackend(context, host, shown, layers)]]
-  return { name: shown, policies, weight, mcp: undefined, tiers }
+  return { name: shown, policies, weight, mcp: undefined, models: undefined, tiers }
 }
 
 /** The route phase, in upstream's order: cors, who it is, authorization, limits, csrf, header modifiers, rewrite, direct response. */
@@ -282,35 +308,35 @@ function readCatalogs(context: Context): Catalog[] {
   })
 }
 
-/** The port of the top-level `mcp:`. */
-function mcpBind(context: Context, config: McpSectionConfig): Bind {
-  const port = config.port ?? 3000
-  const layers = outermost(config.policies, ['mcp', 'policies'])
-  const mcp = mcpSource(context, config, { layers, path: ['mcp'], name: 'mcp', hostnames: [] })
-  const backend: Backend = { name: mcp.name, mcp, policies: [], weight: 1 }
-  const name = 'internal/default'
+interface Section {
+  readonly name: 'llm' | 'mcp'
+  readonly policies: RoutePolicies | undefined
+  readonly backend: Backend
+}
+
+/** The port of a section at the top level: one route for all paths. */
+function sectionBind(context: Context, port: number, { name: section, policies, backend }: Section): Bind {
+  // As it was when `mcp` was the only one.
+  const name = section === 'mcp' ? 'internal/default' : `internal/${section}`
+  const path = [section, 'policies']
   const target: Route = {
     name,
-    policies: routePolicies(context, config.policies, { place: name, path: ['mcp', 'policies'] }),
+    policies: routePolicies(context, policies, { place: name, path }),
     backends: [backend],
     totalWeight: 1,
-    retry: retry(undefined),
-    timeouts: timeouts(config.policies?.timeout),
+    retry: retry(policies?.retry),
+    timeouts: timeouts(policies?.timeout),
   }
-  const match = compileRoutes([{ hostnames: undefined, matches: undefined, target, path: ['mcp'] }])
-  return {
-    name: `bind/${port}`,
-    port,
-    listeners: [
-      {
-        name: 'mcp',
-        host: hostTest(undefined),
-        tls: undefined,
-        match,
-        outlines: [outlineOf(undefined, target)],
-      },
-    ],
-  }
+  const match = compileRoutes([{ hostnames: undefined, matches: undefined, target, path: [section] }])
+  const outlines = [outlineOf(undefined, target)]
+  const listener = { name: section, host: hostTest(undefined), tls: undefined, match, outlines }
+  return { name: `bind/${port}`, port, listeners: [listener] }
+}
+
+function mcpBackend(context: Context, config: McpSectionConfig): Backend {
+  const layers = outermost(config.policies, ['mcp', 'policies'])
+  const mcp = mcpSource(context, config, { layers, path: ['mcp'], name: 'mcp', hostnames: [] })
+  return { name: mcp.name, mcp, policies: [], weight: 1 }
 }
 
 /** Throws `ConfigProblem`. */
@@ -323,7 +349,15 @@ export function compile(config: Config, readText: ReadText, lasting: Lasting = c
     listeners.sort((a, b) => b.host.rank[0] - a.host.rank[0] || b.host.rank[1] - a.host.rank[1])
     return { name: `bind/${bind.port}`, port: bind.port, listeners }
   })
-  if (config.mcp !== undefined) binds.push(mcpBind(context, config.mcp))
+  const { mcp, llm } = config
+  if (mcp !== undefined) {
+    const backend = mcpBackend(context, mcp)
+    binds.push(sectionBind(context, mcp.port ?? 3000, { name: 'mcp', policies: mcp.policies, backend }))
+  }
+  if (llm !== undefined) {
+    const backend = modelBackend(context, llm)
+    binds.push(sectionBind(context, llm.port ?? 4000, { name: 'llm', policies: llm.policies, backend }))
+  }
   return {
     binds,
     targets: context.targets,

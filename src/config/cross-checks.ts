@@ -5,36 +5,11 @@
  * with those of the schema.
  */
 
-import { nearest } from './issues.ts'
+import { llmSection } from './llm-checks.ts'
 import { levelFault } from './log-level.ts'
-import type { Finding, Path } from './problem.ts'
+import { child, children, descend, duplicates, isData, missing, type Placed } from './places.ts'
+import type { Finding } from './problem.ts'
 import { IGNORED_CONFIG_KEYS } from './schema.ts'
-
-type Data = Readonly<Record<string, unknown>>
-
-interface Placed {
-  readonly path: Path
-  readonly value: Data
-}
-
-const isData = (value: unknown): value is Data =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const child = ({ value, path }: Placed, key: string): Placed | undefined => {
-  const inner = value[key]
-  return isData(inner) ? { path: [...path, key], value: inner } : undefined
-}
-
-const children = ({ value, path }: Placed, key: string): Placed[] => {
-  const list = value[key]
-  if (!Array.isArray(list)) return []
-  return list.flatMap((item: unknown, index) =>
-    isData(item) ? [{ path: [...path, key, index], value: item }] : [],
-  )
-}
-
-const descend = (from: Placed, ...keys: readonly string[]): Placed | undefined =>
-  keys.reduce<Placed | undefined>((place, key) => place && child(place, key), from)
 
 export function crossCheck(data: unknown): Finding[] {
   if (!isData(data)) return []
@@ -48,7 +23,8 @@ export function crossCheck(data: unknown): Finding[] {
   return [
     ...tracingTwice(file),
     ...logLevels(file),
-    ...duplicates([...binds, ...mcpSection(file)], 'port', 'port', (port) => port === 0),
+    ...duplicates([...binds, ...sections(file)], 'port', 'port', (port) => port === 0),
+    ...llmSection(file),
     ...binds.flatMap((bind) => duplicates(children(bind, 'listeners'), 'name', 'listener name')),
     ...duplicates(named, 'name', 'backend name'),
     ...used.flatMap((backend) => missingBackend(backend, named)),
@@ -63,10 +39,14 @@ export function crossCheck(data: unknown): Finding[] {
   ]
 }
 
-/** The top-level `mcp:` has a port, whether it says so or not. */
-function mcpSection(file: Placed): Placed[] {
-  const mcp = child(file, 'mcp')
-  return mcp === undefined ? [] : [{ ...mcp, value: { port: 3000, ...mcp.value } }]
+const SECTION_PORTS = { mcp: 3000, llm: 4000 }
+
+/** The top-level `mcp:` and `llm:` have a port, whether they say so or not. */
+function sections(file: Placed): Placed[] {
+  return Object.entries(SECTION_PORTS).flatMap(([key, port]) => {
+    const section = child(file, key)
+    return section === undefined ? [] : [{ ...section, value: { port, ...section.value } }]
+  })
 }
 
 function tracingTwice(file: Placed): Finding[] {
@@ -90,44 +70,12 @@ function logLevels(file: Placed): Finding[] {
   })
 }
 
-function duplicates(
-  places: readonly Placed[],
-  key: string,
-  word: string,
-  isExempt: (value: unknown) => boolean = () => false,
-): Finding[] {
-  const seen = new Set<unknown>()
-  return places.flatMap(({ path, value }) => {
-    const found = value[key]
-    if ((typeof found !== 'string' && typeof found !== 'number') || isExempt(found)) return []
-    if (!seen.has(found)) {
-      seen.add(found)
-      return []
-    }
-    return [
-      {
-        path: [...path, key],
-        message: `duplicate ${word} ${typeof found === 'number' ? found : `\`${found}\``}`,
-      },
-    ]
-  })
-}
-
 function missingBackend({ path, value }: Placed, named: readonly Placed[]): Finding[] {
-  const { backend } = value
-  if (typeof backend !== 'string') return []
-  const name = backend.replace(/^\//, '')
-  const names = named.flatMap((entry) => (typeof entry.value.name === 'string' ? [entry.value.name] : []))
-  if (names.includes(name)) return []
-  const near = nearest(name, names)
-  const message = `there is no backend \`${name}\` in the top-level \`backends\``
-  return [
-    {
-      path: [...path, 'backend'],
-      message,
-      hint: near === undefined ? undefined : `did you mean \`${near}\`?`,
-    },
-  ]
+  const name = typeof value.backend === 'string' ? value.backend.replace(/^\//, '') : undefined
+  return missing(name, named, {
+    path: [...path, 'backend'],
+    what: (backend) => `there is no backend \`${backend}\` in the top-level \`backends\``,
+  })
 }
 
 function aiBackend(backend: Placed): Finding[] {
@@ -303,7 +251,7 @@ export function warningsOf(data: unknown): string[] {
     warnings.push(
       `${unheeded.map((path) => path.join('.')).join(', ')}: accepted without effect, the operating system decides`,
     )
-  if (children(file, 'binds').length === 0 && child(file, 'mcp') === undefined)
-    warnings.push('nothing listens for requests: there are no `binds` and no `mcp`')
+  if (children(file, 'binds').length === 0 && sections(file).length === 0)
+    warnings.push('nothing listens for requests: there are no `binds`, no `llm` and no `mcp`')
   return warnings
 }

@@ -31,6 +31,7 @@ export function requestHead(change: Partial<RequestHead> & { readonly host?: str
     headers: { host },
     matchedPrefix: undefined,
     apiKey: undefined,
+    allowsModel: undefined,
     basicAuth: undefined,
     jwt: undefined,
     ...head,
