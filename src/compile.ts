@@ -6,26 +6,20 @@
  */
 
 import { callerPolicies } from './compile-callers.ts'
+import { aiTiers, headerPolicies, hostBackend } from './compile-forwarding.ts'
+import { modelBackend } from './compile-llm.ts'
 import { mcpRouteMatches, mcpSource } from './compile-mcp.ts'
 import {
-  backendTimeouts,
   type Context,
   checkPem,
-  credentialOf,
   type KeyPath,
   type Layers,
   layer,
   outermost,
   type ReadText,
   readAt,
-  splitEndpoint,
-  target,
-  upstreamTls,
 } from './compile-upstream.ts'
 import type {
-  AiBackendConfig,
-  AiProviderConfig,
-  BackendPolicies,
   Config,
   ListenerConfig,
   McpSectionConfig,
@@ -38,11 +32,8 @@ import { ConfigProblem } from './core/config-problem.ts'
 import type { RouteType } from './core/exchange.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
 import { createLasting, type Lasting } from './lasting.ts'
-import { promptGuard } from './llm/guard/guard.ts'
-import { modelAlias, routeTypeOf } from './llm/model-alias.ts'
+import type { ListedModel } from './llm/model-list.ts'
 import type { LlmBackend } from './llm/plan.ts'
-import { providerOf } from './llm/providers/registry.ts'
-import type { AiPolicy } from './llm/schema.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
@@ -66,7 +57,7 @@ import {
 import type { Health } from './upstream/health.ts'
 import { type Catalog, catalogSchema } from './usage/price.ts'
 
-export type Backend = PooledBackend | FederatingBackend
+export type Backend = PooledBackend | ModelBackend | FederatingBackend
 
 interface AnyBackend {
   /** As metrics and spans show it. */
@@ -80,9 +71,32 @@ export interface FederatingBackend extends AnyBackend {
   readonly mcp: McpSource
 }
 
+/** What the choice of an upstream may depend on, beside the model's name. */
+export interface ModelChoice {
+  readonly random: () => number
+  /** For conditions. */
+  readonly variables: () => Readonly<Record<string, unknown>>
+}
+
+/** Models by name. */
+export interface Models {
+  readonly routeType: (path: string) => RouteType
+  /** Undefined for a name that clients cannot ask. */
+  readonly find: (model: string) => ((choice: ModelChoice) => PooledBackend['tiers']) | undefined
+  /** Those that clients can ask. */
+  readonly list: readonly ListedModel[]
+}
+
+/** Upstreams of which the model's name says which are asked. */
+export interface ModelBackend extends AnyBackend {
+  readonly mcp: undefined
+  readonly models: Models
+}
+
 /** Upstreams of which one answers. */
 export interface PooledBackend extends AnyBackend {
   readonly mcp: undefined
+  readonly models: undefined
   /** In order of preference; those of one tier share the load. */
   readonly tiers: readonly (readonly ForwardingBackend[])[]
 }
@@ -139,121 +153,6 @@ export interface Snapshot {
   readonly healths: readonly Health[]
 }
 
-/** Header modifiers of the backend itself; the route's own are the route's. */
-function headerPolicies(policies: BackendPolicies | undefined): Policy[] {
-  const compiled: Policy[] = []
-  if (policies?.requestHeaderModifier !== undefined)
-    compiled.push(requestHeaderModifier(policies.requestHeaderModifier))
-  if (policies?.responseHeaderModifier !== undefined)
-    compiled.push(responseHeaderModifier(policies.responseHeaderModifier))
-  return compiled
-}
-
-function hostBackend(context: Context, endpoint: string, name: string, layers: Layers): ForwardingBackend {
-  const { host, port } = splitEndpoint(endpoint)
-  const tlsConfig = layers.policies.backendTLS
-  const tls =
-    tlsConfig === undefined ? undefined : upstreamTls(context, tlsConfig, layers.pathOf('backendTLS'))
-  return {
-    name,
-    target: target(context, host, port, tls, layers),
-    authority: endpoint,
-    endpoint,
-    llm: undefined,
-    auth: credentialOf(context, layers),
-    policies: [],
-    health: undefined,
-    timeouts: backendTimeouts(layers),
-  }
-}
-
-function llmBackend(context: Context, config: AiProviderConfig, layers: Layers, path: KeyPath): LlmBackend {
-  const { provider, pin } = providerOf(config.provider)
-  const ai: AiPolicy = layers.policies.ai ?? {}
-  const overridden = ai.overrides?.model
-  const configured = [pin, overridden, ai.defaults?.model, ...Object.values(ai.modelAliases ?? {})]
-  if (provider.host === undefined && config.hostOverride === undefined) {
-    throw new ConfigProblem([...path, 'hostOverride'], 'a custom provider needs hostOverride: host:port')
-  }
-  return {
-    name: config.name,
-    provider,
-    credential: credentialOf(context, layers),
-    hostOverridden: config.hostOverride !== undefined,
-    pathPrefix: config.pathPrefix,
-    pathOverride: config.pathOverride,
-    pinnedModel: pin,
-    routeType: routeTypeOf<RouteType>(config.routes ?? ai.routes, 'completions'),
-    overrides: ai.overrides,
-    defaults: ai.defaults,
-    alias: ai.modelAliases === undefined ? undefined : modelAlias(ai.modelAliases),
-    configuredModels: new Set(configured.filter((model) => typeof model === 'string')),
-    prompts: ai.prompts,
-    guard: ai.promptGuard && promptGuard(ai.promptGuard),
-  }
-}
-
-function healthOf(context: Context, group: string, backend: string, { policies }: Layers): Health {
-  const health = context.lasting.healths.at(group, backend, policies.health ?? {})
-  context.watched.push(health)
-  return health
-}
-
-/** `group`: undefined where there is nobody else to ask. */
-function aiProvider(
-  context: Context,
-  config: AiProviderConfig,
-  outer: Layers,
-  { path, group }: { readonly path: KeyPath; readonly group: string | undefined },
-): ForwardingBackend {
-  const layers = layer(outer, config.policies, [...path, 'policies'])
-  const llm = llmBackend(context, config, layers, path)
-  const { provider } = llm
-  const override = config.hostOverride === undefined ? undefined : splitEndpoint(config.hostOverride)
-  const host = override?.host ?? provider.host ?? ''
-  const port = override?.port ?? provider.port
-  const tlsConfig = layers.policies.backendTLS
-  // An override drops the provider's TLS with its host, as upstream has it; `backendTLS: {}` brings it back.
-  const plain = override !== undefined && tlsConfig === undefined
-  const tls = plain ? undefined : upstreamTls(context, tlsConfig ?? {}, layers.pathOf('backendTLS'))
-  const usual = tls === undefined ? 80 : 443
-  const endpoint = config.hostOverride ?? `${host}:${port}`
-  return {
-    name: config.name,
-    target: target(context, host, port, tls, layers),
-    authority: port === usual ? endpoint.replace(/:\d+$/, '') : endpoint,
-    endpoint,
-    llm,
-    auth: undefined,
-    policies: headerPolicies(config.policies),
-    health: group === undefined ? undefined : healthOf(context, group, config.name, layers),
-    timeouts: backendTimeouts(layers),
-  }
-}
-
-const isProvider = (config: AiBackendConfig): config is AiBackendConfig & AiProviderConfig =>
-  config.name !== undefined && config.provider !== undefined
-
-function aiTiers(
-  context: Context,
-  config: AiBackendConfig,
-  outer: Layers,
-  { path, name }: { readonly path: KeyPath; readonly name: string },
-): readonly (readonly ForwardingBackend[])[] {
-  if (isProvider(config)) return [[aiProvider(context, config, outer, { path, group: undefined })]]
-  const groups = config.groups ?? []
-  const layers = layer(outer, config.policies, [...path, 'policies'])
-  const hasOthers = groups.flatMap(({ providers }) => providers).length > 1
-  return groups.map(({ providers }, group) =>
-    providers.map((provider, index) =>
-      aiProvider(context, provider, layers, {
-        path: [...path, 'groups', group, 'providers', index],
-        group: hasOthers ? name : undefined,
-      }),
-    ),
-  )
-}
-
 /** The route that a backend belongs to, as far as backends look at it. */
 interface Surroundings {
   readonly layers: Layers
@@ -291,7 +190,7 @@ function oneBackend(
   if (source.ai !== undefined) {
     const shown = source.ai.name ?? name ?? route.name ?? 'ai'
     const tiers = aiTiers(context, source.ai, layers, { path: [...at, 'ai'], name: shown })
-    return { name: shown, policies, weight, mcp: undefined, tiers }
+    return { name: shown, policies, weight, mcp: undefined, models: undefined, tiers }
   }
   if (source.mcp !== undefined) {
     const place = {
@@ -306,7 +205,7 @@ function oneBackend(
   const host = source.host ?? ''
   const shown = name ?? host
   const tiers = [[hostBackend(context, host, shown, layers)]]
-  return { name: shown, policies, weight, mcp: undefined, tiers }
+  return { name: shown, policies, weight, mcp: undefined, models: undefined, tiers }
 }
 
 /** The route phase, in upstream's order: cors, who it is, authorization, limits, csrf, header modifiers, rewrite, direct response. */
@@ -409,35 +308,35 @@ function readCatalogs(context: Context): Catalog[] {
   })
 }
 
-/** The port of the top-level `mcp:`. */
-function mcpBind(context: Context, config: McpSectionConfig): Bind {
-  const port = config.port ?? 3000
-  const layers = outermost(config.policies, ['mcp', 'policies'])
-  const mcp = mcpSource(context, config, { layers, path: ['mcp'], name: 'mcp', hostnames: [] })
-  const backend: Backend = { name: mcp.name, mcp, policies: [], weight: 1 }
-  const name = 'internal/default'
+interface Section {
+  readonly name: 'llm' | 'mcp'
+  readonly policies: RoutePolicies | undefined
+  readonly backend: Backend
+}
+
+/** The port of a section at the top level: one route for all paths. */
+function sectionBind(context: Context, port: number, { name: section, policies, backend }: Section): Bind {
+  // As it was when `mcp` was the only one.
+  const name = section === 'mcp' ? 'internal/default' : `internal/${section}`
+  const path = [section, 'policies']
   const target: Route = {
     name,
-    policies: routePolicies(context, config.policies, { place: name, path: ['mcp', 'policies'] }),
+    policies: routePolicies(context, policies, { place: name, path }),
     backends: [backend],
     totalWeight: 1,
-    retry: retry(undefined),
-    timeouts: timeouts(config.policies?.timeout),
+    retry: retry(policies?.retry),
+    timeouts: timeouts(policies?.timeout),
   }
-  const match = compileRoutes([{ hostnames: undefined, matches: undefined, target, path: ['mcp'] }])
-  return {
-    name: `bind/${port}`,
-    port,
-    listeners: [
-      {
-        name: 'mcp',
-        host: hostTest(undefined),
-        tls: undefined,
-        match,
-        outlines: [outlineOf(undefined, target)],
-      },
-    ],
-  }
+  const match = compileRoutes([{ hostnames: undefined, matches: undefined, target, path: [section] }])
+  const outlines = [outlineOf(undefined, target)]
+  const listener = { name: section, host: hostTest(undefined), tls: undefined, match, outlines }
+  return { name: `bind/${port}`, port, listeners: [listener] }
+}
+
+function mcpBackend(context: Context, config: McpSectionConfig): Backend {
+  const layers = outermost(config.policies, ['mcp', 'policies'])
+  const mcp = mcpSource(context, config, { layers, path: ['mcp'], name: 'mcp', hostnames: [] })
+  return { name: mcp.name, mcp, policies: [], weight: 1 }
 }
 
 /** Throws `ConfigProblem`. */
@@ -450,7 +349,15 @@ export function compile(config: Config, readText: ReadText, lasting: Lasting = c
     listeners.sort((a, b) => b.host.rank[0] - a.host.rank[0] || b.host.rank[1] - a.host.rank[1])
     return { name: `bind/${bind.port}`, port: bind.port, listeners }
   })
-  if (config.mcp !== undefined) binds.push(mcpBind(context, config.mcp))
+  const { mcp, llm } = config
+  if (mcp !== undefined) {
+    const backend = mcpBackend(context, mcp)
+    binds.push(sectionBind(context, mcp.port ?? 3000, { name: 'mcp', policies: mcp.policies, backend }))
+  }
+  if (llm !== undefined) {
+    const backend = modelBackend(context, llm)
+    binds.push(sectionBind(context, llm.port ?? 4000, { name: 'llm', policies: llm.policies, backend }))
+  }
   return {
     binds,
     targets: context.targets,

@@ -6,7 +6,15 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Answer } from './answer.ts'
-import type { Backend, Bind, FederatingBackend, ForwardingBackend, Route } from './compile.ts'
+import type {
+  Backend,
+  Bind,
+  FederatingBackend,
+  ForwardingBackend,
+  ModelBackend,
+  PooledBackend,
+  Route,
+} from './compile.ts'
 import { credentialKey } from './core/credential-key.ts'
 import { type ErrorType, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
 import { type Attempt, beginExchange, type Exchange, type WireFormat } from './core/exchange.ts'
@@ -18,7 +26,7 @@ import { ClientResponse } from './listen/client-response.ts'
 import { addressOf, hasBody, hostnameOf, serverNameOf, splitTarget } from './listen/incoming.ts'
 import { errorBody } from './llm/error-body.ts'
 import { keptJson, keptText } from './llm/payload.ts'
-import { clientFormatOf, clientModelOf, type LlmPlan, planLlm } from './llm/plan.ts'
+import { type Body, clientFormatOf, clientModelOf, type LlmPlan, planLlm } from './llm/plan.ts'
 import type { RelayOptions } from './llm/relay.ts'
 import { endUserOf } from './llm/request-facts.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
@@ -26,11 +34,12 @@ import { isObject } from './mcp/json-rpc.ts'
 import type { McpRequest, TraceOfCaller } from './mcp/request.ts'
 import type { McpSource } from './mcp/source.ts'
 import { McpAnswer, rpcFaultBody } from './mcp-answer.ts'
+import { askedOf } from './model-choice.ts'
 import { onRequest } from './policies/chain.ts'
 import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
 import { isPassing, retryAfterMs } from './policies/retry.ts'
 import type { Matched } from './route/match.ts'
-import { type Next, Tries } from './tries.ts'
+import { mostAttempts, type Next, Tries } from './tries.ts'
 import type { Pricing } from './usage/price.ts'
 
 /** Of a request's text, roughly: what is reserved is settled by what was used. */
@@ -97,6 +106,8 @@ class Flow {
   /** Whose attempt is the latest. */
   #asking: ForwardingBackend | undefined
   #head: RequestHead | undefined
+  /** The request's body, where it had to be read to know whom to ask. */
+  #json: Body | undefined
   /** How this client wants to hear of errors; undefined = plain text. */
   #errorFormat: WireFormat | 'mcp' | undefined
   /** The client's request, where it is to be kept. */
@@ -183,6 +194,7 @@ class Flow {
       matchedPrefix: matched.prefix,
       caller: undefined,
       apiKey: undefined,
+      allowsModel: undefined,
       basicAuth: undefined,
       jwt: undefined,
     }
@@ -192,7 +204,7 @@ class Flow {
       exchange.protocol = 'mcp'
       this.#errorFormat = 'mcp'
     } else {
-      const llm = backend?.tiers[0]?.[0]?.llm
+      const llm = backend?.models ?? backend?.tiers[0]?.[0]?.llm
       if (llm !== undefined) {
         exchange.protocol = 'llm'
         this.#errorFormat = clientFormatOf(llm, head.path)
@@ -235,15 +247,35 @@ class Flow {
       this.#federate(backend, head)
       return
     }
-    const tries = new Tries(backend, retry, { now: () => performance.now(), random: this.#deps.random })
-    this.#tries = tries
-    const first = tries.first()
-    if (first === undefined) throw new GatewayError('no_backend', 'no valid backends')
     const begun = performance.now()
-    this.#receive(first.llm !== undefined, tries.areSeveral, (body, bytes) => {
+    const isRead = backend.models !== undefined || backend.tiers[0]?.[0]?.llm !== undefined
+    const isRepeated = backend.models === undefined && mostAttempts(backend, retry) > 1
+    this.#receive(isRead, isRepeated, (body, bytes) => {
       this.#exchange.requestBytes = bytes
-      this.#attempt(tries, first, head, body, performance.now() - begun)
+      const waitedMs = performance.now() - begun
+      const pool = backend.models === undefined ? backend : this.#choose(backend, head, body)
+      if (pool === undefined) return
+      const tries = new Tries(pool, retry, { now: () => performance.now(), random: this.#deps.random })
+      this.#tries = tries
+      const first = tries.first()
+      if (first === undefined) throw new GatewayError('no_backend', 'no valid backends')
+      this.#attempt(tries, first, head, body, waitedMs)
     })
+  }
+
+  /** Undefined where that was an answer already. */
+  #choose(
+    backend: ModelBackend,
+    head: RequestHead,
+    body: Buffer | IncomingMessage | null,
+  ): Pick<PooledBackend, 'tiers'> | undefined {
+    const asked = askedOf(backend, head, Buffer.isBuffer(body) ? body : EMPTY, this.#deps.random)
+    if ('reply' in asked) {
+      this.#replyDirectly(asked.reply)
+      return undefined
+    }
+    this.#json = asked.json
+    return asked
   }
 
   #armTimers(route: Route): void {
@@ -381,7 +413,7 @@ class Flow {
     const exchange = this.#exchange
     const { method, path, query, headers } = head
     const isFirst = exchange.llm === undefined
-    const plan = planLlm(llm, { method, path, query, headers, body }, (facts) => {
+    const plan = planLlm(llm, { method, path, query, headers, body, json: this.#json }, (facts) => {
       exchange.llm = facts
     })
     exchange.llm = plan.facts

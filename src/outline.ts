@@ -38,12 +38,14 @@ function inWords(match: Match): string {
   ].join(', ')
 }
 
-const outlinesOf = (backend: Backend) =>
-  backend.mcp === undefined
-    ? backend.tiers.flat().map(({ name, llm }) => ({ name, kind: llm?.provider.name ?? 'http' }))
-    : [{ name: backend.name, kind: 'mcp' }]
+function outlinesOf(backend: Backend): RouteOutline['backends'] {
+  if (backend.mcp !== undefined) return [{ name: backend.name, kind: 'mcp' }]
+  if (backend.models !== undefined)
+    return backend.models.list.map(({ id, ownedBy }) => ({ name: id, kind: ownedBy }))
+  return backend.tiers.flat().map(({ name, llm }) => ({ name, kind: llm?.provider.name ?? 'http' }))
+}
 
-/** `config`: undefined for the route of the top-level `mcp:`. */
+/** `config`: undefined for the routes of the top-level `mcp:` and `llm:`. */
 export function outlineOf(config: RouteConfig | undefined, { name, backends }: Route): RouteOutline {
   const ofBackends = (config?.backends ?? []).flatMap(({ policies }) => Object.keys(policies ?? {}))
   return {

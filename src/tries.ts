@@ -13,6 +13,10 @@ export interface Clockwork {
   readonly random: () => number
 }
 
+/** The first one, and those after it. */
+export const mostAttempts = ({ tiers }: Pick<PooledBackend, 'tiers'>, { attempts }: Retry) =>
+  1 + (attempts ?? tiers.reduce((sum, tier) => sum + tier.length, -1))
+
 export class Tries {
   readonly #tiers: PooledBackend['tiers']
   readonly #retry: Retry
@@ -26,12 +30,12 @@ export class Tries {
   #current: ForwardingBackend | undefined
   #begunAt = 0
 
-  constructor({ tiers }: PooledBackend, retry: Retry, clockwork: Clockwork) {
+  constructor({ tiers }: Pick<PooledBackend, 'tiers'>, retry: Retry, clockwork: Clockwork) {
     this.#tiers = tiers
     this.#retry = retry
     this.#clockwork = clockwork
     this.#sole = tiers.length === 1 && tiers[0]?.length === 1 ? tiers[0][0] : undefined
-    this.#most = 1 + (retry.attempts ?? tiers.reduce((sum, tier) => sum + tier.length, -1))
+    this.#most = mostAttempts({ tiers }, retry)
   }
 
   /** The one whose turn it is first. */
@@ -62,10 +66,6 @@ export class Tries {
   abandoned(): void {
     this.#current?.health?.abandon()
     this.#current = undefined
-  }
-
-  get areSeveral(): boolean {
-    return this.#most > 1
   }
 
   /** After the one that is under way. */

@@ -5,36 +5,10 @@
  * with those of the schema.
  */
 
-import { nearest } from './issues.ts'
+import { llmSection } from './llm-checks.ts'
 import { levelFault } from './log-level.ts'
-import type { Finding, Path } from './problem.ts'
-import { IGNORED_CONFIG_KEYS } from './schema.ts'
-
-type Data = Readonly<Record<string, unknown>>
-
-interface Placed {
-  readonly path: Path
-  readonly value: Data
-}
-
-const isData = (value: unknown): value is Data =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const child = ({ value, path }: Placed, key: string): Placed | undefined => {
-  const inner = value[key]
-  return isData(inner) ? { path: [...path, key], value: inner } : undefined
-}
-
-const children = ({ value, path }: Placed, key: string): Placed[] => {
-  const list = value[key]
-  if (!Array.isArray(list)) return []
-  return list.flatMap((item: unknown, index) =>
-    isData(item) ? [{ path: [...path, key, index], value: item }] : [],
-  )
-}
-
-const descend = (from: Placed, ...keys: readonly string[]): Placed | undefined =>
-  keys.reduce<Placed | undefined>((place, key) => place && child(place, key), from)
+import { child, children, descend, duplicates, isData, missing, type Placed } from './places.ts'
+import type { Finding } from './problem.ts'
 
 export function crossCheck(data: unknown): Finding[] {
   if (!isData(data)) return []
@@ -48,7 +22,8 @@ export function crossCheck(data: unknown): Finding[] {
   return [
     ...tracingTwice(file),
     ...logLevels(file),
-    ...duplicates([...binds, ...mcpSection(file)], 'port', 'port', (port) => port === 0),
+    ...duplicates([...binds, ...sections(file)], 'port', 'port', (port) => port === 0),
+    ...llmSection(file),
     ...binds.flatMap((bind) => duplicates(children(bind, 'listeners'), 'name', 'listener name')),
     ...duplicates(named, 'name', 'backend name'),
     ...used.flatMap((backend) => missingBackend(backend, named)),
@@ -63,10 +38,14 @@ export function crossCheck(data: unknown): Finding[] {
   ]
 }
 
-/** The top-level `mcp:` has a port, whether it says so or not. */
-function mcpSection(file: Placed): Placed[] {
-  const mcp = child(file, 'mcp')
-  return mcp === undefined ? [] : [{ ...mcp, value: { port: 3000, ...mcp.value } }]
+const SECTION_PORTS = { mcp: 3000, llm: 4000 }
+
+/** The top-level `mcp:` and `llm:` have a port, whether they say so or not. */
+export function sections(file: Placed): Placed[] {
+  return Object.entries(SECTION_PORTS).flatMap(([key, port]) => {
+    const section = child(file, key)
+    return section === undefined ? [] : [{ ...section, value: { port, ...section.value } }]
+  })
 }
 
 function tracingTwice(file: Placed): Finding[] {
@@ -90,44 +69,12 @@ function logLevels(file: Placed): Finding[] {
   })
 }
 
-function duplicates(
-  places: readonly Placed[],
-  key: string,
-  word: string,
-  isExempt: (value: unknown) => boolean = () => false,
-): Finding[] {
-  const seen = new Set<unknown>()
-  return places.flatMap(({ path, value }) => {
-    const found = value[key]
-    if ((typeof found !== 'string' && typeof found !== 'number') || isExempt(found)) return []
-    if (!seen.has(found)) {
-      seen.add(found)
-      return []
-    }
-    return [
-      {
-        path: [...path, key],
-        message: `duplicate ${word} ${typeof found === 'number' ? found : `\`${found}\``}`,
-      },
-    ]
-  })
-}
-
 function missingBackend({ path, value }: Placed, named: readonly Placed[]): Finding[] {
-  const { backend } = value
-  if (typeof backend !== 'string') return []
-  const name = backend.replace(/^\//, '')
-  const names = named.flatMap((entry) => (typeof entry.value.name === 'string' ? [entry.value.name] : []))
-  if (names.includes(name)) return []
-  const near = nearest(name, names)
-  const message = `there is no backend \`${name}\` in the top-level \`backends\``
-  return [
-    {
-      path: [...path, 'backend'],
-      message,
-      hint: near === undefined ? undefined : `did you mean \`${near}\`?`,
-    },
-  ]
+  const name = typeof value.backend === 'string' ? value.backend.replace(/^\//, '') : undefined
+  return missing(name, named, {
+    path: [...path, 'backend'],
+    what: (backend) => `there is no backend \`${backend}\` in the top-level \`backends\``,
+  })
 }
 
 function aiBackend(backend: Placed): Finding[] {
@@ -274,65 +221,4 @@ function regexFault(place: Placed | undefined): Finding[] {
     const inline = /^\(\?[a-z]+\)/.test(regex) ? 'flags take a group here: `(?i:…)`' : undefined
     return [{ path: [...place.path, 'regex'], message: `not a regular expression: ${message}`, hint: inline }]
   }
-}
-
-const inWords = (path: Path) =>
-  path.map((key, index) => (typeof key === 'number' ? `[${key}]` : index === 0 ? key : `.${key}`)).join('')
-
-/** Policies in places where they are allowed, and nothing comes of them. */
-function withoutEffect(file: Placed): string[] {
-  const routes = children(file, 'binds')
-    .flatMap((bind) => children(bind, 'listeners'))
-    .flatMap((listener) => children(listener, 'routes'))
-  const healthless = [
-    ...children(file, 'backends'),
-    ...routes.flatMap((route) => children(route, 'backends')),
-  ]
-    .filter(
-      ({ value }) =>
-        value.backend === undefined && !Array.isArray(child({ path: [], value }, 'ai')?.value.groups),
-    )
-    .flatMap((backend) => [descend(backend, 'policies'), descend(backend, 'ai', 'policies')])
-    .filter((policies) => policies?.value.health !== undefined)
-    .map((policies) => `${inWords(policies?.path ?? [])}.health has no effect: there is nobody else to ask`)
-  const mcp = [
-    child(file, 'mcp'),
-    ...routes.filter((route) => children(route, 'backends').some(({ value }) => value.mcp !== undefined)),
-  ]
-    .map((place) => place && child(place, 'policies'))
-    .filter((policies) => policies?.value.retry !== undefined)
-    .map((policies) => `${inWords(policies?.path ?? [])}.retry has no effect on MCP`)
-  return [...healthless, ...mcp]
-}
-
-/** Settings that Node.js has no handle for. */
-const UNHEEDED = [
-  ['config', 'dns', 'edns0'],
-  ['config', 'backend', 'keepalives', 'interval'],
-  ['config', 'backend', 'keepalives', 'retries'],
-] as const
-
-export function warningsOf(data: unknown): string[] {
-  if (!isData(data)) return []
-  const file: Placed = { path: [], value: data }
-  const used = new Set(Object.keys(child(file, 'config')?.value ?? {}))
-  const ignored = IGNORED_CONFIG_KEYS.filter((key) => used.has(key))
-  const warnings: string[] = []
-  if (ignored.length > 0)
-    warnings.push(
-      `config: ${ignored.join(', ')} ${ignored.length === 1 ? 'has' : 'have'} no effect here: mesh, control plane and worker settings are read and ignored`,
-    )
-  const unheeded = UNHEEDED.filter((path) => {
-    let inner: unknown = data
-    for (const key of path) inner = isData(inner) ? inner[key] : undefined
-    return inner !== undefined
-  })
-  if (unheeded.length > 0)
-    warnings.push(
-      `${unheeded.map((path) => path.join('.')).join(', ')}: accepted without effect, the operating system decides`,
-    )
-  warnings.push(...withoutEffect(file))
-  if (children(file, 'binds').length === 0 && child(file, 'mcp') === undefined)
-    warnings.push('nothing listens for requests: there are no `binds` and no `mcp`')
-  return warnings
 }

@@ -4,13 +4,14 @@
  * Reads no file and no environment of its own: both are handed in.
  */
 import type { ConfigProblem } from '../core/config-problem.ts'
-import { crossCheck, warningsOf } from './cross-checks.ts'
+import { crossCheck } from './cross-checks.ts'
 import { readDocument, type SourceDocument } from './document.ts'
 import { findingsFromIssues, valueAt } from './issues.ts'
 import { type Finding, formatPath, isWithin, type Path, type Problem } from './problem.ts'
 import { type Config, configSchema } from './schema.ts'
 import { environmentFaults } from './settings.ts'
 import { findUnsupported } from './unsupported.ts'
+import { warningsOf } from './warnings.ts'
 
 export type { Problem } from './problem.ts'
 

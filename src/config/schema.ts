@@ -34,6 +34,7 @@ import {
 } from '../telemetry/schema.ts'
 import { healthSchema } from '../upstream/health.ts'
 import { backendTlsSchema, upstreamDefaultsSchema } from '../upstream/schema.ts'
+import { llmSectionShape } from './llm-schema.ts'
 
 const routePoliciesSchema = z.strictObject({
   apiKey: apiKeySchema.optional(),
@@ -148,6 +149,31 @@ const mcpSectionSchema = z.strictObject({
   policies: orEmpty(routePoliciesSchema).optional(),
 })
 export type McpSectionConfig = z.output<typeof mcpSectionSchema>
+
+const llmPoliciesSchema = z.strictObject({
+  ...routePoliciesSchema.pick({
+    apiKey: true,
+    authorization: true,
+    basicAuth: true,
+    cors: true,
+    csrf: true,
+    jwtAuth: true,
+    localRateLimit: true,
+    retry: true,
+    timeout: true,
+    requestHeaderModifier: true,
+    responseHeaderModifier: true,
+  }).shape,
+  /** They come before those of the models. */
+  guardrails: aiPolicySchema.shape.promptGuard,
+})
+
+/** The top-level `llm:`, a port of its own. */
+const llmSectionSchema = z.strictObject({
+  ...llmSectionShape,
+  policies: orEmpty(llmPoliciesSchema).optional(),
+})
+export type LlmSectionConfig = z.output<typeof llmSectionSchema>
 
 const namedBackendSchema = z
   .strictObject({
@@ -275,6 +301,7 @@ export const configSchema = z.strictObject({
   binds: z.array(bindSchema).optional(),
   backends: z.array(namedBackendSchema).optional(),
   mcp: mcpSectionSchema.optional(),
+  llm: llmSectionSchema.optional(),
   frontendPolicies: z
     .strictObject({
       http: frontendHttpSchema.optional(),

@@ -12,17 +12,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: '',
     open: '',
     close: '',
-    keys: [
-      'gateways',
-      'routes',
-      'tcpRoutes',
-      'llm',
-      'ui',
-      'policies',
-      'routeGroups',
-      'workloads',
-      'services',
-    ],
+    keys: ['gateways', 'routes', 'tcpRoutes', 'ui', 'policies', 'routeGroups', 'workloads', 'services'],
   },
   {
     place: 'config',
@@ -31,6 +21,54 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: ['session', 'standardAttributes', 'customFunctions'],
   },
   { place: 'mcp', open: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], ', close: '}', keys: ['gateways'] },
+  {
+    place: 'llm',
+    open: 'llm: {models: [{name: a, provider: openAI}], ',
+    close: '}',
+    keys: ['gateways', 'tls'],
+  },
+  {
+    place: 'llm.policies',
+    open: 'llm: {models: [{name: a, provider: openAI}], policies: {',
+    close: '}}',
+    keys: ['extAuthz', 'oidc', 'remoteRateLimit', 'transformations'],
+  },
+  {
+    place: 'llm.models[0]',
+    open: 'llm: {models: [{name: a, provider: openAI, ',
+    close: '}]}',
+    keys: [
+      ...['id', 'passthrough', 'authorization', 'matches', 'backendTLS'],
+      ...['transformation', 'finalTransformation', 'backendTunnel', 'promptCaching'],
+    ],
+  },
+  {
+    place: 'llm.providers[0].defaults',
+    open: 'llm: {models: [{name: a, provider: openAI}], providers: [{name: a, provider: openAI, defaults: {',
+    close: '}}]}',
+    keys: ['transformation', 'finalTransformation', 'backendTunnel', 'promptCaching', 'backendTLS'],
+  },
+  ...['models', 'providers'].map((list) => ({
+    place: `llm.${list}[0].params`,
+    open: `llm: {${list === 'models' ? '' : 'models: [{name: a, provider: openAI}], '}${list}: [{name: a, provider: openAI, params: {`,
+    close: '}}]}',
+    keys: [
+      ...['awsRegion', 'vertexRegion', 'vertexProject', 'tokenize', 'hostOverride', 'pathOverride'],
+      ...['pathPrefix', 'azureResourceName', 'azureResourceType', 'azureApiVersion', 'azureProjectName'],
+    ],
+  })),
+  {
+    place: 'llm.models[0].auth',
+    open: 'llm: {models: [{name: a, provider: openAI, auth: {',
+    close: '}}]}',
+    keys: ['passthrough', 'gcp', 'aws', 'jwtSign'],
+  },
+  {
+    place: 'llm.models[0].guardrails.request[0]',
+    open: 'llm: {models: [{name: a, provider: openAI, guardrails: {request: [{',
+    close: '}]}}]}',
+    keys: ['webhook', 'openAIModeration'],
+  },
   {
     place: 'mcp.policies',
     open: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], policies: {',
@@ -255,6 +293,9 @@ describe('refuses by name, and says nothing else', () => {
       'copilot',
       '}}]',
     ] as const,
+    ...['gemini', 'vertex', 'bedrock', 'azure', 'copilot'].map(
+      (word) => ['llm.models[0].provider', 'llm: {models: [{name: a, provider: ', word, '}]}'] as const,
+    ),
     ...['rerank', 'realtime', 'generateContent', 'geminiCountTokens'].flatMap((word) => [
       ['backends[0].ai.routes["/x"]', `${ai}{openAI: {}}, routes: {/x: `, word, '}}}]'] as const,
       [

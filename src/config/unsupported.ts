@@ -21,14 +21,17 @@ const BACKEND = `(?:${ROUTE}\\.)?backends\\[\\]`
 const PROVIDER = `${BACKEND}\\.ai(?:\\.groups\\[\\]\\.providers\\[\\])?`
 const TARGET = `(?:${BACKEND}\\.)?mcp\\.targets\\[\\]`
 const BACKEND_POLICIES = `(?:${BACKEND}|${PROVIDER}|${TARGET})\\.policies`
-const ROUTE_POLICIES = `(?:${ROUTE}|mcp)\\.policies`
+const MODEL = 'llm\\.models\\[\\]'
+const LLM_PROVIDER = 'llm\\.providers\\[\\]'
+const ROUTE_POLICIES = `(?:${ROUTE}|mcp|llm)\\.policies`
+const MODEL_SETTINGS = `(?:${MODEL}|${LLM_PROVIDER}\\.defaults)`
 const POLICIES = `(?:${ROUTE_POLICIES}|${BACKEND_POLICIES})`
+const BACKEND_AUTH = `(?:${POLICIES}\\.backendAuth|${MODEL_SETTINGS}\\.auth)`
 const at = (pattern: string) => new RegExp(`^${pattern}$`)
 
 const REFUSALS: readonly Refusal[] = [
   { at: at(''), keys: ['gateways'], hint: 'listen with `binds`' },
   { at: at(''), keys: ['routes'], hint: 'routes belong to `binds[].listeners[].routes`' },
-  { at: at(''), keys: ['llm'], hint: 'use `binds` and a route with an `ai` backend' },
   {
     at: at(''),
     keys: ['policies'],
@@ -36,7 +39,39 @@ const REFUSALS: readonly Refusal[] = [
   },
   { at: at(''), keys: ['tcpRoutes', 'ui', 'routeGroups', 'workloads', 'services'] },
 
-  { at: at('mcp'), keys: ['gateways'], hint: 'listen with `port`' },
+  { at: at('(?:mcp|llm)'), keys: ['gateways'], hint: 'listen with `port`' },
+  { at: at('llm'), keys: ['tls'] },
+  {
+    at: at(MODEL),
+    keys: ['id', 'passthrough', 'authorization', 'matches'],
+  },
+  {
+    at: at(MODEL_SETTINGS),
+    keys: ['transformation', 'finalTransformation', 'backendTunnel', 'promptCaching'],
+  },
+  { at: at(MODEL_SETTINGS), keys: ['backendTLS'], hint: 'say `tls`' },
+  {
+    at: at(`(?:${MODEL}|${LLM_PROVIDER})\\.params`),
+    keys: [
+      ...['awsRegion', 'vertexRegion', 'vertexProject', 'tokenize'],
+      ...['azureResourceName', 'azureResourceType', 'azureApiVersion', 'azureProjectName'],
+    ],
+  },
+  {
+    at: at(`(?:${MODEL}|${LLM_PROVIDER})\\.params`),
+    keys: ['hostOverride', 'pathOverride', 'pathPrefix'],
+    hint: 'say it with `baseUrl`',
+  },
+  {
+    at: at(`(?:${MODEL}|${LLM_PROVIDER})\\.provider`),
+    values: /^(?:gemini|vertex|bedrock|azure|azureOpenAI|copilot)$/,
+    hint: 'this version has openAI, anthropic, custom and servers that speak their APIs',
+  },
+  {
+    at: at(`(?:${MODEL}|${LLM_PROVIDER})\\.provider\\.custom`),
+    keys: ['model'],
+    hint: 'the model belongs to `params`',
+  },
 
   { at: at('config'), keys: ['session', 'standardAttributes', 'customFunctions'] },
   {
@@ -132,14 +167,33 @@ const REFUSALS: readonly Refusal[] = [
     keys: ['cors', 'retry', 'timeout', 'urlRewrite', 'directResponse'],
     message: '`{key}` is a policy of routes: it has no place on a backend',
   },
+  {
+    at: at('llm\\.policies'),
+    keys: [
+      'ai',
+      'backendAuth',
+      'backendTLS',
+      'urlRewrite',
+      'directResponse',
+      'mcpAuthorization',
+      'mcpAuthentication',
+    ],
+    message: '`{key}` has no place here: models and their providers have such settings of their own',
+  },
   { at: at(`${ROUTE_POLICIES}\\.retry`), keys: ['precondition', 'condition'] },
-  { at: at(`${BACKEND_POLICIES}\\.health`), keys: ['unhealthyExpression'] },
-  { at: at(`${BACKEND_POLICIES}\\.health\\.eviction`), keys: ['restoreHealth', 'healthThreshold'] },
+  { at: at(`(?:${BACKEND_POLICIES}|${MODEL_SETTINGS})\\.health`), keys: ['unhealthyExpression'] },
+  {
+    at: at(`(?:${BACKEND_POLICIES}|${MODEL_SETTINGS})\\.health\\.eviction`),
+    keys: ['restoreHealth', 'healthThreshold'],
+  },
   { at: at(`${BACKEND_POLICIES}\\.http`), keys: ['version'] },
   { at: at(`${BACKEND_POLICIES}\\.tcp`), keys: ['keepalives'], hint: 'set it for all: `config.backend`' },
-  { at: at(`${POLICIES}\\.backendTLS`), keys: ['subjectAltNames', 'keyExchangeGroups', 'alpn'] },
   {
-    at: at(`${POLICIES}\\.backendAuth`),
+    at: at(`(?:${POLICIES}\\.backendTLS|${MODEL_SETTINGS}\\.tls)`),
+    keys: ['subjectAltNames', 'keyExchangeGroups', 'alpn'],
+  },
+  {
+    at: at(BACKEND_AUTH),
     keys: [
       'passthrough',
       'gcp',
@@ -152,14 +206,16 @@ const REFUSALS: readonly Refusal[] = [
       'credentials',
     ],
   },
-  { at: at(`${POLICIES}\\.backendAuth`), values: /^copilot$/ },
-  { at: at(`${POLICIES}\\.backendAuth\\.key\\.location`), keys: ['queryParameter', 'cookie', 'expression'] },
+  { at: at(BACKEND_AUTH), values: /^copilot$/ },
+  { at: at(`${BACKEND_AUTH}\\.key\\.location`), keys: ['queryParameter', 'cookie', 'expression'] },
   {
     at: at(`${POLICIES}\\.ai`),
     keys: ['transformations', 'finalTransformations', 'promptCaching'],
   },
   {
-    at: at(`${POLICIES}\\.ai\\.promptGuard\\.(?:request|response)\\[\\]`),
+    at: at(
+      `(?:${POLICIES}\\.ai\\.promptGuard|(?:llm\\.policies|${MODEL_SETTINGS})\\.guardrails)\\.(?:request|response)\\[\\]`,
+    ),
     keys: ['webhook', 'openAIModeration', 'bedrockGuardrails', 'googleModelArmor', 'azureContentSafety'],
     hint: 'this version has `regex`',
   },

@@ -99,6 +99,18 @@ export const FAULTS = {
     errorType: 'caller_invalid_request',
     outcome: 'rejected',
   },
+  missing_model: {
+    status: 400,
+    reason: 'InvalidRequest',
+    errorType: 'caller_invalid_request',
+    outcome: 'rejected',
+  },
+  virtual_model_no_matching_target: {
+    status: 400,
+    reason: 'InvalidRequest',
+    errorType: 'caller_invalid_request',
+    outcome: 'rejected',
+  },
   unauthenticated: {
     status: 401,
     reason: 'Authorization',
@@ -127,6 +139,7 @@ export const FAULTS = {
   rate_limited: { status: 429, reason: 'RateLimit', errorType: 'policy_rejected', outcome: 'rejected' },
   listener_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   route_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
+  model_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   method_not_allowed: {
     status: 405,
     reason: 'InvalidRequest',

@@ -39,6 +39,8 @@ export interface LlmRequest {
   readonly query: string
   readonly headers: Headers
   readonly body: Buffer
+  /** The body, where it was read already. */
+  readonly json?: Body | undefined
 }
 
 /** `raw`: nothing is read. `same`: read beside the bytes. `translate`: written anew. */
@@ -69,7 +71,7 @@ export interface LlmPlan {
   readonly guards: readonly Guard[]
 }
 
-type Body = Record<string, unknown>
+export type Body = Record<string, unknown>
 
 const isObject = (value: unknown): value is Body =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -156,7 +158,7 @@ const withQuery = (path: string, query: string) => (query === '' ? path : `${pat
 
 const PLACE_IN_JSON = /at position \d+(?: \(line \d+ column \d+\))?|unexpected end of JSON input/i
 
-function parseBody(body: Buffer): Body {
+export function parseBody(body: Buffer): Body {
   let parsed: unknown
   try {
     parsed = JSON.parse(body.toString('utf8'))
@@ -216,10 +218,10 @@ function spliceStreamOptions(body: Buffer): Buffer {
 }
 const STREAM_OPTIONS = Buffer.from('"stream_options":{"include_usage":true},')
 
-function requirePost(method: string): void {
-  if (method === 'POST') return
-  throw new GatewayError('method_not_allowed', `method ${method} is not allowed here, use POST`, {
-    headers: { allow: 'POST' },
+export function requireMethod(expected: 'GET' | 'POST', method: string): void {
+  if (method === expected) return
+  throw new GatewayError('method_not_allowed', `method ${method} is not allowed here, use ${expected}`, {
+    headers: { allow: expected },
   })
 }
 
@@ -304,10 +306,10 @@ function detectPlan(backend: LlmBackend, request: LlmRequest): LlmPlan {
 }
 
 function countPlan(backend: LlmBackend, request: LlmRequest, note: NoteFacts): LlmPlan {
-  requirePost(request.method)
+  requireMethod('POST', request.method)
   const facts = newFacts(backend, 'anthropicTokenCount', 'messages')
   note(facts)
-  const client = parseBody(request.body)
+  const client = request.json ?? parseBody(request.body)
   facts.originalModel = typeof client.model === 'string' ? client.model : undefined
   const { body, changed } = applyPolicies(backend, 'messages', client, facts)
   const countLocally = backend.provider.apis.anthropicTokenCount === undefined
@@ -337,10 +339,10 @@ function conversationPlan(
   format: WireFormat,
   note: NoteFacts,
 ): LlmPlan {
-  requirePost(request.method)
+  requireMethod('POST', request.method)
   const facts = newFacts(backend, routeType, format)
   note(facts)
-  const client = parseBody(request.body)
+  const client = request.json ?? parseBody(request.body)
   facts.originalModel = typeof client.model === 'string' ? client.model : undefined
   facts.streaming = client.stream === true
   const { body, changed } = applyPolicies(backend, format, client, facts)
@@ -424,14 +426,7 @@ export function planLlm(backend: LlmBackend, request: LlmRequest, note: NoteFact
     case 'detect':
       return detectPlan(backend, request)
     case 'models':
-      if (request.method !== 'GET')
-        throw new GatewayError(
-          'method_not_allowed',
-          `method ${request.method} is not allowed here, use GET`,
-          {
-            headers: { allow: 'GET' },
-          },
-        )
+      requireMethod('GET', request.method)
       return rawPlan(
         backend,
         request,
@@ -453,7 +448,7 @@ export function planLlm(backend: LlmBackend, request: LlmRequest, note: NoteFact
 }
 
 /** The format in which an error is told to the client of this path, before anything else is known. */
-export function clientFormatOf(backend: LlmBackend, path: string): WireFormat {
+export function clientFormatOf(backend: Pick<LlmBackend, 'routeType'>, path: string): WireFormat {
   const routeType = backend.routeType(path)
   if (routeType === 'anthropicTokenCount') return 'messages'
   return FORMATS[routeType] ?? formatOfPath(path) ?? 'completions'

@@ -38,7 +38,7 @@ const modelPin = z.strictObject({ model: z.string().min(1).optional() })
 
 const CUSTOM_FORMATS = ['completions', 'messages', 'responses', 'embeddings', 'anthropicTokenCount'] as const
 
-const customProvider = z.strictObject({
+export const customProvider = z.strictObject({
   model: z.string().min(1).optional(),
   /** Its name in metrics and traces; `custom` when absent. */
   providerOverride: z.string().min(1).optional(),

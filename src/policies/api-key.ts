@@ -89,8 +89,6 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
   const places: readonly Place[] = config.location === undefined ? USUAL_PLACES : [placeOf(config.location)]
   const expected = places.map((place) => `${place.header}: ${place.prefix}KEY`).join(' or ')
 
-  const restricted = new WeakMap<Exchange, NonNullable<Known['allows']>>()
-
   return {
     onRequest(head) {
       const { headers, exchange } = head
@@ -113,7 +111,7 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
         identify(exchange, found.hashed, metadata)
         proven(head, 'apiKey', found.hashed)
         head.apiKey = metadata
-        if (allows !== undefined) restricted.set(exchange, allows)
+        head.allowsModel = allows
       } else if (!passesUnproven(config.mode, isPresent)) {
         exchange.key = undefined
         throw new GatewayError('unauthenticated', isPresent ? WRONG : `${MISSING}, expected ${expected}`, {
@@ -122,9 +120,8 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
       }
       return undefined
     },
-    onModelRequest({ exchange }, { model }) {
-      const allows = restricted.get(exchange)
-      if (allows === undefined || (model !== undefined && allows(model))) return
+    onModelRequest({ allowsModel }, { model }) {
+      if (allowsModel === undefined || (model !== undefined && allowsModel(model))) return
       const named =
         model === undefined ? 'a request that names no model' : `model ${model.slice(0, SHOWN_LENGTH)}`
       throw new GatewayError('model_not_allowed', `${named} is not allowed for this API key`)

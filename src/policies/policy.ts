@@ -22,6 +22,8 @@ export interface RequestHead {
   caller: string | undefined
   /** What the configuration says of the key that was presented; undefined without one. */
   apiKey: Readonly<Record<string, unknown>> | undefined
+  /** Whether that key is for this model; undefined where it is for all. */
+  allowsModel: ((model: string) => boolean) | undefined
   /** `username`, of the credential that was presented; undefined without one. */
   basicAuth: Readonly<Record<string, unknown>> | undefined
   /** The claims of the token that was presented; undefined without one. */

@@ -32,6 +32,7 @@ export function requestHead(change: Partial<RequestHead> & { readonly host?: str
     matchedPrefix: undefined,
     caller: undefined,
     apiKey: undefined,
+    allowsModel: undefined,
     basicAuth: undefined,
     jwt: undefined,
     ...head,
