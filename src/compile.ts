@@ -54,6 +54,7 @@ import type { Policy } from './policies/policy.ts'
 import { rateLimit } from './policies/rate-limit.ts'
 import { type Retry, retry } from './policies/retry.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
+import { transformations } from './policies/transformations.ts'
 import { urlRewrite } from './policies/url-rewrite.ts'
 import {
   compileRoutes,
@@ -309,7 +310,7 @@ function oneBackend(
   return { name: shown, policies, weight, mcp: undefined, tiers }
 }
 
-/** The route phase, in upstream's order: cors, who it is, authorization, limits, csrf, header modifiers, rewrite, direct response. */
+/** The route phase, in upstream's order: cors, who it is, authorization, limits, transformations, csrf, header modifiers, rewrite, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -320,6 +321,7 @@ function routePolicies(
   compiled.push(...callerPolicies(context, config, path))
   for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
     compiled.push(rateLimit(limit, context.lasting.limits.at(`${place} ${index}`, limit)))
+  if (config?.transformations !== undefined) compiled.push(transformations(config.transformations))
   if (config?.csrf !== undefined) compiled.push(csrf(config.csrf))
   if (config?.requestHeaderModifier !== undefined)
     compiled.push(requestHeaderModifier(config.requestHeaderModifier))

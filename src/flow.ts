@@ -275,7 +275,7 @@ class Flow {
     const answer = new McpAnswer({
       exchange,
       client: this.#client,
-      decorate: (headers) => this.#decorate(headers),
+      decorate: (headers, status) => this.#decorate(headers, status),
       onHead: () => clearTimeout(this.#requestTimer),
     })
     this.#mcp = answer
@@ -449,7 +449,7 @@ class Flow {
       client: this.#client,
       plan,
       relay: this.#deps.relay,
-      decorate: (answerHeaders) => this.#decorate(answerHeaders),
+      decorate: (answerHeaders, status) => this.#decorate(answerHeaders, status),
       accepts: (status, answered) => this.#accepts(status, answered),
       isReplaceable: () => this.#mayGoOn,
       onHead: () => {
@@ -522,17 +522,17 @@ class Flow {
     this.#backoff = setTimeout(() => this.#guard(() => again?.(backend)), delayMs)
   }
 
-  #decorate(headers: Headers): void {
+  #decorate(headers: Headers, status: number): void {
     const head = this.#head
     if (head === undefined) return
-    for (const policy of this.#matched?.target.policies ?? []) policy.onResponse?.(headers, head)
-    for (const policy of this.#backend?.policies ?? []) policy.onResponse?.(headers, head)
-    for (const policy of this.#asking?.policies ?? []) policy.onResponse?.(headers, head)
+    for (const policy of this.#matched?.target.policies ?? []) policy.onResponse?.(headers, head, status)
+    for (const policy of this.#backend?.policies ?? []) policy.onResponse?.(headers, head, status)
+    for (const policy of this.#asking?.policies ?? []) policy.onResponse?.(headers, head, status)
   }
 
   #reply(status: number, headers: Headers, body: Buffer): void {
     clearTimeout(this.#requestTimer)
-    this.#decorate(headers)
+    this.#decorate(headers, status)
     this.#client.reply(status, headers, body)
   }
 

@@ -23,6 +23,7 @@ import { jwtAuthSchema } from '../policies/jwt-auth.ts'
 import { localRateLimitSchema } from '../policies/rate-limit.ts'
 import { retrySchema } from '../policies/retry.ts'
 import { timeoutSchema } from '../policies/timeout.ts'
+import { transformationsSchema } from '../policies/transformations.ts'
 import { urlRewriteSchema } from '../policies/url-rewrite.ts'
 import { matchSchema } from '../route/schema.ts'
 import {
@@ -49,6 +50,7 @@ const routePoliciesSchema = z.strictObject({
   timeout: timeoutSchema.optional(),
   requestHeaderModifier: headerModifierSchema.optional(),
   responseHeaderModifier: headerModifierSchema.optional(),
+  transformations: transformationsSchema.optional(),
   urlRewrite: urlRewriteSchema.optional(),
   directResponse: directResponseSchema.optional(),
   ai: aiPolicySchema.optional(),

@@ -107,9 +107,23 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: [
       ...['requestRedirect', 'requestMirror'],
       ...['oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'remoteRateLimit'],
-      ...['transformations', 'buffer', 'delay', 'backendTunnel', 'a2a'],
+      ...['buffer', 'delay', 'backendTunnel', 'a2a'],
     ],
   },
+  ...['request', 'response'].flatMap((phase) => [
+    {
+      place: `${ROUTE}.policies.transformations.${phase}`,
+      open: `binds: [{port: 1, listeners: [{routes: [{policies: {transformations: {${phase}: {`,
+      close: '}}}}]}]}]',
+      keys: ['replace', 'body', 'metadata'],
+    },
+    ...['add', 'set'].map((change) => ({
+      place: `${ROUTE}.policies.transformations.${phase}.${change}`,
+      open: `binds: [{port: 1, listeners: [{routes: [{policies: {transformations: {${phase}: {${change}: {`,
+      close: '}}}}}]}]}]',
+      keys: [':method', ':scheme', ':status'],
+    })),
+  ]),
   {
     place: `${ROUTE}.policies.directResponse`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {directResponse: {',
@@ -224,7 +238,7 @@ describe('refuses by name, and says nothing else', () => {
           file: 'gateway.yaml',
           line: 1,
           column: open.length + 1,
-          path: place === '' ? key : `${place}.${key}`,
+          path: place === '' ? key : place + (key.startsWith(':') ? `["${key}"]` : `.${key}`),
           message: `\`${key}\` is not supported by this version`,
           ...(problems(`${open}${key}: {}${close}`)[0]?.hint !== undefined && { hint: expect.any(String) }),
         },

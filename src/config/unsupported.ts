@@ -101,7 +101,6 @@ const REFUSALS: readonly Refusal[] = [
       'extAuthz',
       'extProc',
       'remoteRateLimit',
-      'transformations',
       'buffer',
       'delay',
       'backendTunnel',
@@ -112,6 +111,15 @@ const REFUSALS: readonly Refusal[] = [
     at: at(`${ROUTE_POLICIES}\\.(?:(?:apiKey|jwtAuth)\\.location|basicAuth\\.authorizationLocation)`),
     keys: ['queryParameter', 'cookie', 'expression'],
   },
+  {
+    at: at(`${ROUTE_POLICIES}\\.transformations\\.(?:request|response)`),
+    keys: ['replace', 'body', 'metadata'],
+  },
+  {
+    at: at(`${ROUTE_POLICIES}\\.transformations\\.(?:request|response)\\.(?:add|set)`),
+    keys: [':method', ':scheme', ':status'],
+  },
+  { at: at(`${ROUTE_POLICIES}\\.transformations`), keys: ['conditional'] },
   { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['bodyExpression', 'headers', 'conditional'] },
   {
     at: at(BACKEND_POLICIES),

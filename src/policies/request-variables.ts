@@ -2,13 +2,13 @@
 import type { Names } from '../core/cel.ts'
 import type { RequestHead } from './policy.ts'
 
-export const REQUEST_NAMES: Names = {
+export const REQUEST_NAMES = {
   request: { method: true, host: true, path: true, headers: true },
   source: { address: true },
   apiKey: true,
   basicAuth: true,
   jwt: true,
-}
+} satisfies Names
 
 /** As the client sent it, but for what policies before have changed in its headers. */
 export function requestVariables({ exchange, headers, apiKey, basicAuth, jwt }: RequestHead) {
