@@ -52,6 +52,7 @@ import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
 import { rateLimit } from './policies/rate-limit.ts'
+import { requestRedirect } from './policies/request-redirect.ts'
 import { type Retry, retry } from './policies/retry.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
 import { transformations } from './policies/transformations.ts'
@@ -310,7 +311,7 @@ function oneBackend(
   return { name: shown, policies, weight, mcp: undefined, tiers }
 }
 
-/** The route phase, in upstream's order: cors, who it is, authorization, limits, transformations, csrf, header modifiers, rewrite, direct response. */
+/** The route phase, in upstream's order: cors, who it is, authorization, limits, transformations, csrf, header modifiers, rewrite, redirect, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -328,6 +329,7 @@ function routePolicies(
   if (config?.responseHeaderModifier !== undefined)
     compiled.push(responseHeaderModifier(config.responseHeaderModifier))
   if (config?.urlRewrite !== undefined) compiled.push(urlRewrite(config.urlRewrite))
+  if (config?.requestRedirect !== undefined) compiled.push(requestRedirect(config.requestRedirect))
   if (config?.directResponse !== undefined) compiled.push(directResponse(config.directResponse))
   return compiled
 }

@@ -21,6 +21,7 @@ import { directResponseSchema } from '../policies/direct-response.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
 import { jwtAuthSchema } from '../policies/jwt-auth.ts'
 import { localRateLimitSchema } from '../policies/rate-limit.ts'
+import { requestRedirectSchema } from '../policies/request-redirect.ts'
 import { retrySchema } from '../policies/retry.ts'
 import { timeoutSchema } from '../policies/timeout.ts'
 import { transformationsSchema } from '../policies/transformations.ts'
@@ -52,6 +53,7 @@ const routePoliciesSchema = z.strictObject({
   responseHeaderModifier: headerModifierSchema.optional(),
   transformations: transformationsSchema.optional(),
   urlRewrite: urlRewriteSchema.optional(),
+  requestRedirect: orEmpty(requestRedirectSchema).optional(),
   directResponse: directResponseSchema.optional(),
   ai: aiPolicySchema.optional(),
   mcpAuthorization: mcpAuthorizationSchema.optional(),

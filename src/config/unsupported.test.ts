@@ -105,8 +105,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {',
     close: '}}]}]}]',
     keys: [
-      ...['requestRedirect', 'requestMirror'],
-      ...['oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'remoteRateLimit'],
+      ...['requestMirror', 'oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'remoteRateLimit'],
       ...['buffer', 'delay', 'backendTunnel', 'a2a'],
     ],
   },
@@ -128,7 +127,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: `${ROUTE}.policies.directResponse`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {directResponse: {',
     close: '}}}]}]}]',
-    keys: ['bodyExpression', 'headers', 'conditional'],
+    keys: ['conditional'],
   },
   {
     place: `${ROUTE}.policies.ai`,

@@ -94,7 +94,6 @@ const REFUSALS: readonly Refusal[] = [
   {
     at: at(ROUTE_POLICIES),
     keys: [
-      'requestRedirect',
       'requestMirror',
       'oidc',
       'mcpGuardrails',
@@ -120,7 +119,7 @@ const REFUSALS: readonly Refusal[] = [
     keys: [':method', ':scheme', ':status'],
   },
   { at: at(`${ROUTE_POLICIES}\\.transformations`), keys: ['conditional'] },
-  { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['bodyExpression', 'headers', 'conditional'] },
+  { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['conditional'] },
   {
     at: at(BACKEND_POLICIES),
     keys: [
