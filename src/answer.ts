@@ -282,7 +282,7 @@ export class Answer implements UpstreamHandler {
 
   /** After the head nothing but the stream itself can tell of a failure; where it cannot, the connection is closed. */
   cutShort(fault: GatewayError): void {
-    const last = this.#relay?.cut(fault.status, fault.reply?.body ?? fault.message, fault.code)
+    const last = this.#relay?.cut(fault.status, String(fault.reply?.body ?? fault.message), fault.code)
     if (last === undefined || this.#client.hasPromisedLength) this.#client.destroy()
     else this.#client.end(last)
   }

@@ -577,7 +577,7 @@ class Flow {
     // What is left of the request is not read: the connection cannot serve another one.
     if (!this.#request.complete) this.#client.closeAfterwards()
     const { headers, body } = faultReply(fault, this.#errorFormat)
-    this.#reply(fault.status, headers, Buffer.from(body))
+    this.#reply(fault.status, headers, typeof body === 'string' ? Buffer.from(body) : body)
   }
 
   /** The response is closed: sent to the end, or the client left. */
@@ -668,7 +668,7 @@ class Flow {
 function faultReply(
   fault: GatewayError,
   format: WireFormat | 'mcp' | undefined,
-): { readonly headers: Headers; readonly body: string } {
+): { readonly headers: Headers; readonly body: string | Buffer } {
   const { status, message, code, reply } = fault
   const headers: Headers = { ...fault.headers }
   if (reply?.body !== undefined) return { headers, body: reply.body }
@@ -681,7 +681,8 @@ function faultReply(
 
 /** For the log: with what the system said. Causes on the caller's side may quote its body and are left out. */
 function explain({ code, message, cause }: GatewayError): string {
-  const isUpstreams = code.startsWith('upstream') || code.startsWith('connect') || code === 'keys_unavailable'
+  const isUpstreams =
+    code.startsWith('upstream') || code.startsWith('connect') || code.endsWith('_unavailable')
   if (!isUpstreams || !(cause instanceof Error) || message.includes(cause.message)) return message
   return `${message}: ${cause.message}`
 }

@@ -18,6 +18,7 @@ import { basicAuthSchema } from '../policies/basic-auth.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { csrfSchema } from '../policies/csrf.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
+import { extAuthzSchema } from '../policies/ext-authz.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
 import { jwtAuthSchema } from '../policies/jwt-auth.ts'
 import { localRateLimitSchema } from '../policies/rate-limit.ts'
@@ -45,6 +46,7 @@ const routePoliciesSchema = z.strictObject({
   basicAuth: basicAuthSchema.optional(),
   cors: corsSchema.optional(),
   csrf: orEmpty(csrfSchema).optional(),
+  extAuthz: extAuthzSchema.optional(),
   jwtAuth: jwtAuthSchema.optional(),
   localRateLimit: localRateLimitSchema.optional(),
   retry: orEmpty(retrySchema).optional(),

@@ -105,7 +105,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {',
     close: '}}]}]}]',
     keys: [
-      ...['requestMirror', 'oidc', 'mcpGuardrails', 'extAuthz', 'extProc', 'remoteRateLimit'],
+      ...['requestMirror', 'oidc', 'mcpGuardrails', 'extProc', 'remoteRateLimit'],
       ...['buffer', 'delay', 'backendTunnel', 'a2a'],
     ],
   },
@@ -123,6 +123,24 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
       keys: [':method', ':scheme', ':status'],
     })),
   ]),
+  {
+    place: `${ROUTE}.policies.extAuthz`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {extAuthz: {',
+    close: '}}}]}]}]',
+    keys: ['service', 'backend', 'includeRequestBody', 'policies', 'conditional'],
+  },
+  {
+    place: `${ROUTE}.policies.extAuthz.protocol`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {extAuthz: {protocol: {',
+    close: '}}}}]}]}]',
+    keys: ['grpc'],
+  },
+  {
+    place: `${ROUTE}.policies.extAuthz.protocol.http`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {extAuthz: {protocol: {http: {',
+    close: '}}}}}]}]}]',
+    keys: ['body', 'metadata'],
+  },
   {
     place: `${ROUTE}.policies.directResponse`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {directResponse: {',

@@ -97,7 +97,6 @@ const REFUSALS: readonly Refusal[] = [
       'requestMirror',
       'oidc',
       'mcpGuardrails',
-      'extAuthz',
       'extProc',
       'remoteRateLimit',
       'buffer',
@@ -119,6 +118,15 @@ const REFUSALS: readonly Refusal[] = [
     keys: [':method', ':scheme', ':status'],
   },
   { at: at(`${ROUTE_POLICIES}\\.transformations`), keys: ['conditional'] },
+  {
+    at: at(`${ROUTE_POLICIES}\\.extAuthz`),
+    keys: ['service', 'backend'],
+    hint: 'use `host`',
+  },
+  { at: at(`${ROUTE_POLICIES}\\.extAuthz`), keys: ['includeRequestBody', 'policies', 'conditional'] },
+  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.protocol`), keys: ['grpc'], hint: 'use `http`' },
+  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.protocol\\.http`), keys: ['body', 'metadata'] },
+  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.host`), values: /^unix:/ },
   { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['conditional'] },
   {
     at: at(BACKEND_POLICIES),

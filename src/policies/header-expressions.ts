@@ -34,7 +34,7 @@ export function textOf(expression: CelExpression, variables: Variables): string 
 }
 
 /** Undefined for what is no header's value, too. */
-function headerTextOf(expression: CelExpression, variables: Variables): string | undefined {
+export function headerTextOf(expression: CelExpression, variables: Variables): string | undefined {
   const text = textOf(expression, variables)
   if (text === undefined || text.length > MAX_VALUE_LENGTH) return undefined
   return headerValue.safeParse(text).success ? text : undefined
