@@ -46,6 +46,7 @@ import type { AiPolicy } from './llm/schema.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
+import type { BufferConfig } from './policies/buffer.ts'
 import { cors } from './policies/cors.ts'
 import { csrf } from './policies/csrf.ts'
 import { directResponse } from './policies/direct-response.ts'
@@ -112,6 +113,8 @@ export interface Route {
   readonly backends: readonly Backend[]
   readonly totalWeight: number
   readonly retry: Retry
+  /** Of requests. */
+  readonly buffer: BufferConfig['request'] | undefined
   readonly timeouts: Timeouts
 }
 
@@ -366,6 +369,7 @@ function oneRoute(
     backends,
     totalWeight: backends.reduce((sum, backend) => sum + backend.weight, 0),
     retry: retry(config.policies?.retry),
+    buffer: config.policies?.buffer?.request,
     timeouts: timeouts(config.policies?.timeout),
   }
   return { hostnames: config.hostnames, matches: mcpRouteMatches(config), target, path }
@@ -426,6 +430,7 @@ function mcpBind(context: Context, config: McpSectionConfig): Bind {
     backends: [backend],
     totalWeight: 1,
     retry: retry(undefined),
+    buffer: config.policies?.buffer?.request,
     timeouts: timeouts(config.policies?.timeout),
   }
   const match = compileRoutes([{ hostnames: undefined, matches: undefined, target, path: ['mcp'] }])

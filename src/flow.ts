@@ -15,6 +15,7 @@ import { formatTraceparent, newSpanId, type TraceContext } from './core/trace-co
 import type { Upstreams } from './core/upstream.ts'
 import { readBody } from './listen/body.ts'
 import { ClientResponse } from './listen/client-response.ts'
+import { holdBody } from './listen/hold-body.ts'
 import { addressOf, hasBody, hostnameOf, serverNameOf, splitTarget } from './listen/incoming.ts'
 import { errorBody } from './llm/error-body.ts'
 import { keptJson, keptText } from './llm/payload.ts'
@@ -266,7 +267,7 @@ class Flow {
       })
     }
     if (hasBody(this.#request))
-      readBody(this.#request, this.#deps.maxBodyBytes(), done, 'failed to process MCP request')
+      readBody(this.#request, this.#readLimit, done, 'failed to process MCP request')
     else done(undefined, Buffer.alloc(0))
   }
 
@@ -314,7 +315,7 @@ class Flow {
     return { sampled, traceId, received, state: traceState }
   }
 
-  /** What is asked of a model is read before it goes on; and what may have to be sent again, where it is small. */
+  /** What is asked of a model is read before it goes on; what may have to be sent again is held, where it is small. */
   #receive(
     isRead: boolean,
     isRepeated: boolean,
@@ -322,19 +323,37 @@ class Flow {
   ): void {
     const request = this.#request
     const promised = Number(request.headers['content-length'] ?? 0)
+    if (isRead) {
+      readBody(request, this.#readLimit, (error, body) => {
+        if (this.#over) return
+        this.#guard(() => {
+          if (error !== undefined) throw error
+          next(body, body.length)
+        })
+      })
+      return
+    }
+    const buffer = this.#matched?.target.buffer
     const isSmall = promised > 0 && promised <= MAX_REPEATED_BYTES
-    if (!isRead && !(isRepeated && isSmall)) {
+    if (!hasBody(request) || (buffer === undefined && !(isRepeated && isSmall))) {
       next(hasBody(request) ? request : null, promised)
       return
     }
-    const limit = isRead ? this.#deps.maxBodyBytes() : MAX_REPEATED_BYTES
-    readBody(request, limit, (error, body) => {
+    holdBody(request, buffer?.maxBytes ?? MAX_REPEATED_BYTES, (body) => {
       if (this.#over) return
       this.#guard(() => {
-        if (error !== undefined) throw error
-        next(body, body.length)
+        if (body !== undefined) next(body, body.length)
+        else if (buffer?.failureMode === 'failOpen') next(request, promised)
+        else throw new GatewayError('body_too_large', `the body exceeds ${buffer?.maxBytes} bytes`)
       })
     })
+  }
+
+  /** Of a body that has to be read. */
+  get #readLimit(): number {
+    const buffer = this.#matched?.target.buffer
+    const limit = this.#deps.maxBodyBytes()
+    return buffer?.failureMode === 'failClosed' ? Math.min(buffer.maxBytes, limit) : limit
   }
 
   /** `waitedMs`: for the client, until its request was there. */

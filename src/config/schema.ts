@@ -15,6 +15,7 @@ import { apiKeySchema } from '../policies/api-key.ts'
 import { authorizationSchema } from '../policies/authorization.ts'
 import { backendAuthSchema } from '../policies/backend-auth.ts'
 import { basicAuthSchema } from '../policies/basic-auth.ts'
+import { bufferSchema } from '../policies/buffer.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { csrfSchema } from '../policies/csrf.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
@@ -44,6 +45,7 @@ const routePoliciesSchema = z.strictObject({
   backendAuth: backendAuthSchema.optional(),
   backendTLS: orEmpty(backendTlsSchema).optional(),
   basicAuth: basicAuthSchema.optional(),
+  buffer: bufferSchema.optional(),
   cors: corsSchema.optional(),
   csrf: orEmpty(csrfSchema).optional(),
   extAuthz: extAuthzSchema.optional(),

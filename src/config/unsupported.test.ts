@@ -106,7 +106,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     close: '}}]}]}]',
     keys: [
       ...['requestMirror', 'oidc', 'mcpGuardrails', 'extProc', 'remoteRateLimit'],
-      ...['buffer', 'delay', 'backendTunnel', 'a2a'],
+      ...['delay', 'backendTunnel', 'a2a'],
     ],
   },
   ...['request', 'response'].flatMap((phase) => [
@@ -140,6 +140,12 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {extAuthz: {protocol: {http: {',
     close: '}}}}}]}]}]',
     keys: ['body', 'metadata'],
+  },
+  {
+    place: `${ROUTE}.policies.buffer`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {buffer: {',
+    close: '}}}]}]}]',
+    keys: ['response'],
   },
   {
     place: `${ROUTE}.policies.directResponse`,

@@ -99,7 +99,6 @@ const REFUSALS: readonly Refusal[] = [
       'mcpGuardrails',
       'extProc',
       'remoteRateLimit',
-      'buffer',
       'delay',
       'backendTunnel',
       'a2a',
@@ -127,6 +126,7 @@ const REFUSALS: readonly Refusal[] = [
   { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.protocol`), keys: ['grpc'], hint: 'use `http`' },
   { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.protocol\\.http`), keys: ['body', 'metadata'] },
   { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.host`), values: /^unix:/ },
+  { at: at(`${ROUTE_POLICIES}\\.buffer`), keys: ['response'] },
   { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['conditional'] },
   {
     at: at(BACKEND_POLICIES),
