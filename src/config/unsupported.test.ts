@@ -131,13 +131,13 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
   },
   {
     place: `${ROUTE}.policies.extAuthz.protocol`,
-    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {extAuthz: {protocol: {',
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {extAuthz: {host: "a:1", protocol: {',
     close: '}}}}]}]}]',
     keys: ['grpc'],
   },
   {
     place: `${ROUTE}.policies.extAuthz.protocol.http`,
-    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {extAuthz: {protocol: {http: {',
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {extAuthz: {host: "a:1", protocol: {http: {',
     close: '}}}}}]}]}]',
     keys: ['body', 'metadata'],
   },
