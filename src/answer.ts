@@ -20,7 +20,7 @@ export interface AnswerOptions {
   readonly plan: LlmPlan | undefined
   readonly relay: RelayOptions
   /** Response policies, on the headers for the client. */
-  readonly decorate: (headers: Headers) => void
+  readonly decorate: (headers: Headers, status: number) => void
   /** False: this is not what the client gets, another attempt has taken its place. */
   readonly accepts: (status: number, headers: Headers) => boolean
   /** As long as the client has seen nothing of it, another attempt may take its place. */
@@ -165,7 +165,7 @@ export class Answer implements UpstreamHandler {
   }
 
   #open(isEvents: boolean): void {
-    this.#options.decorate(this.#headers)
+    this.#options.decorate(this.#headers, this.#status)
     this.#client.begin(this.#status, this.#headers)
     if (isEvents) this.#client.flushHead()
   }
@@ -256,7 +256,7 @@ export class Answer implements UpstreamHandler {
     this.#uncounted = answer.uncounted
     const headers = this.#headers
     if (answer.rewritten) headers['content-type'] = 'application/json'
-    this.#options.decorate(headers)
+    this.#options.decorate(headers, this.#status)
     if (this.#options.keepsText) this.#whole = answer.body
     this.#client.reply(this.#status, headers, answer.body)
   }
@@ -282,7 +282,7 @@ export class Answer implements UpstreamHandler {
 
   /** After the head nothing but the stream itself can tell of a failure; where it cannot, the connection is closed. */
   cutShort(fault: GatewayError): void {
-    const last = this.#relay?.cut(fault.status, fault.reply?.body ?? fault.message, fault.code)
+    const last = this.#relay?.cut(fault.status, String(fault.reply?.body ?? fault.message), fault.code)
     if (last === undefined || this.#client.hasPromisedLength) this.#client.destroy()
     else this.#client.end(last)
   }

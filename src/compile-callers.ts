@@ -1,5 +1,5 @@
 /** Policies that ask who calls, and whether that one may; with what they read from files. */
-import { type Context, type KeyPath, readAt, secretAt } from './compile-upstream.ts'
+import { type Context, type KeyPath, readAt, secretAt, splitEndpoint } from './compile-upstream.ts'
 import type { RoutePolicies } from './config/schema.ts'
 import { ConfigProblem } from './core/config-problem.ts'
 import { neverChanging } from './core/keep-fresh.ts'
@@ -7,6 +7,7 @@ import { type KeySource, keySetOf } from './core/key-set.ts'
 import { type ApiKeyConfig, apiKey } from './policies/api-key.ts'
 import { authorization } from './policies/authorization.ts'
 import { type BasicAuthConfig, basicAuth } from './policies/basic-auth.ts'
+import { type ExtAuthzConfig, extAuthz } from './policies/ext-authz.ts'
 import { type JwtAuthConfig, jwtAuth } from './policies/jwt-auth.ts'
 import type { Policy } from './policies/policy.ts'
 
@@ -17,8 +18,15 @@ export function callerPolicies(context: Context, config: RoutePolicies | undefin
   if (config?.basicAuth !== undefined)
     compiled.push(basicAuthAt(context, config.basicAuth, [...path, 'basicAuth']))
   if (config?.apiKey !== undefined) compiled.push(apiKeyAt(context, config.apiKey, [...path, 'apiKey']))
+  if (config?.extAuthz !== undefined) compiled.push(extAuthzAt(context, config.extAuthz))
   if (config?.authorization !== undefined) compiled.push(authorization(config.authorization))
   return compiled
+}
+
+function extAuthzAt(context: Context, config: ExtAuthzConfig): Policy {
+  const service = { ...splitEndpoint(config.host), tls: undefined, connectTimeoutMs: undefined }
+  context.targets.push(service)
+  return extAuthz(config, service, { ask: context.lasting.ask, now: () => performance.now() })
 }
 
 function apiKeyAt(context: Context, config: ApiKeyConfig, path: KeyPath): Policy {

@@ -37,14 +37,17 @@ import type { LlmBackend } from './llm/plan.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
+import type { BufferConfig } from './policies/buffer.ts'
 import { cors } from './policies/cors.ts'
 import { csrf } from './policies/csrf.ts'
 import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
 import { rateLimit } from './policies/rate-limit.ts'
+import { requestRedirect } from './policies/request-redirect.ts'
 import { type Retry, retry } from './policies/retry.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
+import { transformations } from './policies/transformations.ts'
 import { urlRewrite } from './policies/url-rewrite.ts'
 import {
   compileRoutes,
@@ -124,6 +127,8 @@ export interface Route {
   readonly backends: readonly Backend[]
   readonly totalWeight: number
   readonly retry: Retry
+  /** Of requests. */
+  readonly buffer: BufferConfig['request'] | undefined
   readonly timeouts: Timeouts
 }
 
@@ -208,7 +213,7 @@ function oneBackend(
   return { name: shown, policies, weight, mcp: undefined, models: undefined, tiers }
 }
 
-/** The route phase, in upstream's order: cors, who it is, authorization, limits, csrf, header modifiers, rewrite, direct response. */
+/** The route phase, in upstream's order: cors, who it is, authorization, limits, transformations, csrf, header modifiers, rewrite, redirect, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -219,12 +224,14 @@ function routePolicies(
   compiled.push(...callerPolicies(context, config, path))
   for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
     compiled.push(rateLimit(limit, context.lasting.limits.at(`${place} ${index}`, limit)))
+  if (config?.transformations !== undefined) compiled.push(transformations(config.transformations))
   if (config?.csrf !== undefined) compiled.push(csrf(config.csrf))
   if (config?.requestHeaderModifier !== undefined)
     compiled.push(requestHeaderModifier(config.requestHeaderModifier))
   if (config?.responseHeaderModifier !== undefined)
     compiled.push(responseHeaderModifier(config.responseHeaderModifier))
   if (config?.urlRewrite !== undefined) compiled.push(urlRewrite(config.urlRewrite))
+  if (config?.requestRedirect !== undefined) compiled.push(requestRedirect(config.requestRedirect))
   if (config?.directResponse !== undefined) compiled.push(directResponse(config.directResponse))
   return compiled
 }
@@ -261,6 +268,7 @@ function oneRoute(
     backends,
     totalWeight: backends.reduce((sum, backend) => sum + backend.weight, 0),
     retry: retry(config.policies?.retry),
+    buffer: config.policies?.buffer?.request,
     timeouts: timeouts(config.policies?.timeout),
   }
   return { hostnames: config.hostnames, matches: mcpRouteMatches(config), target, path }
@@ -325,6 +333,7 @@ function sectionBind(context: Context, port: number, { name: section, policies, 
     backends: [backend],
     totalWeight: 1,
     retry: retry(policies?.retry),
+    buffer: policies?.buffer?.request,
     timeouts: timeouts(policies?.timeout),
   }
   const match = compileRoutes([{ hostnames: undefined, matches: undefined, target, path: [section] }])

@@ -23,6 +23,7 @@ import { formatTraceparent, newSpanId, type TraceContext } from './core/trace-co
 import type { Upstreams } from './core/upstream.ts'
 import { readBody } from './listen/body.ts'
 import { ClientResponse } from './listen/client-response.ts'
+import { holdBody } from './listen/hold-body.ts'
 import { addressOf, hasBody, hostnameOf, serverNameOf, splitTarget } from './listen/incoming.ts'
 import { errorBody } from './llm/error-body.ts'
 import { keptJson, keptText } from './llm/payload.ts'
@@ -297,7 +298,7 @@ class Flow {
       })
     }
     if (hasBody(this.#request))
-      readBody(this.#request, this.#deps.maxBodyBytes(), done, 'failed to process MCP request')
+      readBody(this.#request, this.#readLimit, done, 'failed to process MCP request')
     else done(undefined, Buffer.alloc(0))
   }
 
@@ -306,7 +307,7 @@ class Flow {
     const answer = new McpAnswer({
       exchange,
       client: this.#client,
-      decorate: (headers) => this.#decorate(headers),
+      decorate: (headers, status) => this.#decorate(headers, status),
       onHead: () => clearTimeout(this.#requestTimer),
     })
     this.#mcp = answer
@@ -346,7 +347,7 @@ class Flow {
     return { sampled, traceId, received, state: traceState }
   }
 
-  /** What is asked of a model is read before it goes on; and what may have to be sent again, where it is small. */
+  /** What is asked of a model is read before it goes on; what may have to be sent again is held, where it is small. */
   #receive(
     isRead: boolean,
     isRepeated: boolean,
@@ -354,19 +355,37 @@ class Flow {
   ): void {
     const request = this.#request
     const promised = Number(request.headers['content-length'] ?? 0)
+    if (isRead) {
+      readBody(request, this.#readLimit, (error, body) => {
+        if (this.#over) return
+        this.#guard(() => {
+          if (error !== undefined) throw error
+          next(body, body.length)
+        })
+      })
+      return
+    }
+    const buffer = this.#matched?.target.buffer
     const isSmall = promised > 0 && promised <= MAX_REPEATED_BYTES
-    if (!isRead && !(isRepeated && isSmall)) {
+    if (!hasBody(request) || (buffer === undefined && !(isRepeated && isSmall))) {
       next(hasBody(request) ? request : null, promised)
       return
     }
-    const limit = isRead ? this.#deps.maxBodyBytes() : MAX_REPEATED_BYTES
-    readBody(request, limit, (error, body) => {
+    holdBody(request, buffer?.maxBytes ?? MAX_REPEATED_BYTES, (body) => {
       if (this.#over) return
       this.#guard(() => {
-        if (error !== undefined) throw error
-        next(body, body.length)
+        if (body !== undefined) next(body, body.length)
+        else if (buffer?.failureMode === 'failOpen') next(request, promised)
+        else throw new GatewayError('body_too_large', `the body exceeds ${buffer?.maxBytes} bytes`)
       })
     })
+  }
+
+  /** Of a body that has to be read. */
+  get #readLimit(): number {
+    const buffer = this.#matched?.target.buffer
+    const limit = this.#deps.maxBodyBytes()
+    return buffer?.failureMode === 'failClosed' ? Math.min(buffer.maxBytes, limit) : limit
   }
 
   /** `waitedMs`: for the client, until its request was there. */
@@ -481,7 +500,7 @@ class Flow {
       client: this.#client,
       plan,
       relay: this.#deps.relay,
-      decorate: (answerHeaders) => this.#decorate(answerHeaders),
+      decorate: (answerHeaders, status) => this.#decorate(answerHeaders, status),
       accepts: (status, answered) => this.#accepts(status, answered),
       isReplaceable: () => this.#mayGoOn,
       onHead: () => {
@@ -556,18 +575,18 @@ class Flow {
     this.#backoff = setTimeout(() => this.#guard(() => again?.(backend)), delayMs)
   }
 
-  #decorate(headers: Headers): void {
+  #decorate(headers: Headers, status: number): void {
     this.#again = undefined
     const head = this.#head
     if (head === undefined) return
-    for (const policy of this.#matched?.target.policies ?? []) policy.onResponse?.(headers, head)
-    for (const policy of this.#backend?.policies ?? []) policy.onResponse?.(headers, head)
-    for (const policy of this.#asking?.policies ?? []) policy.onResponse?.(headers, head)
+    for (const policy of this.#matched?.target.policies ?? []) policy.onResponse?.(headers, head, status)
+    for (const policy of this.#backend?.policies ?? []) policy.onResponse?.(headers, head, status)
+    for (const policy of this.#asking?.policies ?? []) policy.onResponse?.(headers, head, status)
   }
 
   #reply(status: number, headers: Headers, body: Buffer): void {
     clearTimeout(this.#requestTimer)
-    this.#decorate(headers)
+    this.#decorate(headers, status)
     this.#client.reply(status, headers, body)
   }
 
@@ -612,7 +631,7 @@ class Flow {
     // What is left of the request is not read: the connection cannot serve another one.
     if (!this.#request.complete) this.#client.closeAfterwards()
     const { headers, body } = faultReply(fault, this.#errorFormat)
-    this.#reply(fault.status, headers, Buffer.from(body))
+    this.#reply(fault.status, headers, typeof body === 'string' ? Buffer.from(body) : body)
   }
 
   /** The response is closed: sent to the end, or the client left. */
@@ -703,7 +722,7 @@ class Flow {
 function faultReply(
   fault: GatewayError,
   format: WireFormat | 'mcp' | undefined,
-): { readonly headers: Headers; readonly body: string } {
+): { readonly headers: Headers; readonly body: string | Buffer } {
   const { status, message, code, reply } = fault
   const headers: Headers = { ...fault.headers }
   if (reply?.body !== undefined) return { headers, body: reply.body }
@@ -716,7 +735,8 @@ function faultReply(
 
 /** For the log: with what the system said. Causes on the caller's side may quote its body and are left out. */
 function explain({ code, message, cause }: GatewayError): string {
-  const isUpstreams = code.startsWith('upstream') || code.startsWith('connect') || code === 'keys_unavailable'
+  const isUpstreams =
+    code.startsWith('upstream') || code.startsWith('connect') || code.endsWith('_unavailable')
   if (!isUpstreams || !(cause instanceof Error) || message.includes(cause.message)) return message
   return `${message}: ${cause.message}`
 }

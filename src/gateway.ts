@@ -18,7 +18,7 @@ import { createFlows, type Payload } from './flow.ts'
 import { startKeeping } from './keeping.ts'
 import { createLasting } from './lasting.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
-import { fetchingOver } from './mcp/fetch-url.ts'
+import { askingOver, fetchingOver } from './mcp/fetch-url.ts'
 import { createMcp } from './mcp/runtime.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
@@ -112,7 +112,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const registry = createRegistry()
   const metrics = createMetrics({ registry, version, removed: config.config?.metrics?.remove })
   const lasting = createLasting(
-    { fetch: (url, init) => fetch(url, init), now: Date.now },
+    { fetch: (...args) => fetch(...args), ask: (...args) => ask(...args), now: Date.now },
     (group, backend) => ({
       up: () => metrics.backendUp(group, backend),
       evicted: () => metrics.backendEvicted(group, backend),
@@ -159,7 +159,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onConnected: (transport, seconds) => metrics.upstreamConnected(transport, seconds),
   })
 
-  const fetch = fetchingOver(upstreams)
+  const ask = askingOver(upstreams)
+  const fetch = fetchingOver(ask)
 
   // 4 MCP.
   const mcp = createMcp({

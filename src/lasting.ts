@@ -1,5 +1,6 @@
 /** What policies and upstreams keep over a reload, and share. */
 import type { FetchDependencies } from './core/fetch-json.ts'
+import type { Ask } from './core/upstream.ts'
 import { createKeySets, type KeySets } from './policies/key-sets.ts'
 import { createPasswords, type Passwords } from './policies/passwords.ts'
 import { createLimits, type Limits } from './policies/rate-limit.ts'
@@ -10,12 +11,20 @@ export interface Lasting {
   readonly healths: Healths
   readonly passwords: Passwords
   readonly keySets: KeySets
+  readonly ask: Ask
   readonly close: () => Promise<void>
 }
 
+interface Connected extends FetchDependencies {
+  readonly ask: Ask
+}
+
+const refuse = () => Promise.reject(new Error('nothing is fetched here'))
+
 /** Of a configuration that is only looked at. */
-const UNCONNECTED: FetchDependencies = {
-  fetch: () => Promise.reject(new Error('nothing is fetched here')),
+const UNCONNECTED: Connected = {
+  fetch: refuse,
+  ask: refuse,
   now: Date.now,
 }
 
@@ -29,6 +38,7 @@ export function createLasting(
     healths: createHealths(watchHealth),
     passwords,
     keySets: createKeySets(deps),
+    ask: deps.ask,
     close: passwords.close,
   }
 }

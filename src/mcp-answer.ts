@@ -14,7 +14,7 @@ export interface McpAnswerOptions {
   readonly exchange: Exchange
   readonly client: ClientResponse
   /** Response policies. */
-  readonly decorate: (headers: Headers) => void
+  readonly decorate: (headers: Headers, status: number) => void
   /** The response begins. */
   readonly onHead: () => void
 }
@@ -90,7 +90,7 @@ export class McpAnswer implements ClientPort {
     if (!this.isOpen() || this.#options.client.hasBegun) return
     this.#noteWork()
     this.#options.onHead()
-    this.#options.decorate(headers)
+    this.#options.decorate(headers, status)
     this.#options.client.reply(status, headers, body)
   }
 
@@ -121,7 +121,7 @@ export class McpAnswer implements ClientPort {
       // Of nginx, which otherwise keeps events back.
       'x-accel-buffering': 'no',
     }
-    decorate(full)
+    decorate(full, 200)
     client.begin(200, full)
     client.flushHead()
     return {

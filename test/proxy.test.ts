@@ -62,6 +62,14 @@ beforeAll(async () => {
         route('/authority-host', { urlRewrite: { authority: { host: 'host.example' } } }),
         route('/authority-port', { urlRewrite: { authority: { port: 82 } } }),
         route('/direct', { directResponse: { status: 418, body: 'short and stout' } }),
+        route('/direct-expression', {
+          directResponse: {
+            status: 200,
+            bodyExpression: '{"asked": request.path}',
+            headers: { 'content-type': '"application/json"', 'x-a': 'jwt.sub' },
+          },
+        }),
+        route('/redirect', { requestRedirect: { scheme: 'https', path: { prefix: '/new' }, status: 308 } }),
         route('/key', { backendAuth: { key: 'sk-inline' } }),
         route('/file', { backendAuth: { key: { file: join(directory, 'key') } } }),
         route('/located', {
@@ -232,6 +240,17 @@ test.each([
 ])('it sends the authority $host at $path', async ({ path, host }) => {
   const seen = await echoed(path, { headers: { host: 'client.example:80' } })
   expect(seen.headers.host).toBe(host)
+})
+
+test('a direct response says what an expression makes', async () => {
+  const reply = await ask('/direct-expression')
+  expect(reply).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' } })
+  expect(JSON.parse(reply.body)).toEqual({ asked: '/direct-expression' })
+})
+
+test('a redirect sends the client elsewhere', async () => {
+  const reply = await ask('/redirect/a?b=c')
+  expect(reply).toMatchObject({ status: 308, headers: { location: 'https://127.0.0.1/new/a?b=c' }, body: '' })
 })
 
 test('it answers by itself where it is told to', async () => {

@@ -15,14 +15,18 @@ import { apiKeySchema } from '../policies/api-key.ts'
 import { authorizationSchema } from '../policies/authorization.ts'
 import { backendAuthSchema } from '../policies/backend-auth.ts'
 import { basicAuthSchema } from '../policies/basic-auth.ts'
+import { bufferSchema } from '../policies/buffer.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { csrfSchema } from '../policies/csrf.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
+import { extAuthzSchema } from '../policies/ext-authz.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
 import { jwtAuthSchema } from '../policies/jwt-auth.ts'
 import { localRateLimitSchema } from '../policies/rate-limit.ts'
+import { requestRedirectSchema } from '../policies/request-redirect.ts'
 import { retrySchema } from '../policies/retry.ts'
 import { timeoutSchema } from '../policies/timeout.ts'
+import { transformationsSchema } from '../policies/transformations.ts'
 import { urlRewriteSchema } from '../policies/url-rewrite.ts'
 import { matchSchema } from '../route/schema.ts'
 import {
@@ -42,15 +46,19 @@ const routePoliciesSchema = z.strictObject({
   backendAuth: backendAuthSchema.optional(),
   backendTLS: orEmpty(backendTlsSchema).optional(),
   basicAuth: basicAuthSchema.optional(),
+  buffer: bufferSchema.optional(),
   cors: corsSchema.optional(),
   csrf: orEmpty(csrfSchema).optional(),
+  extAuthz: extAuthzSchema.optional(),
   jwtAuth: jwtAuthSchema.optional(),
   localRateLimit: localRateLimitSchema.optional(),
   retry: orEmpty(retrySchema).optional(),
   timeout: timeoutSchema.optional(),
   requestHeaderModifier: headerModifierSchema.optional(),
   responseHeaderModifier: headerModifierSchema.optional(),
+  transformations: transformationsSchema.optional(),
   urlRewrite: urlRewriteSchema.optional(),
+  requestRedirect: orEmpty(requestRedirectSchema).optional(),
   directResponse: directResponseSchema.optional(),
   ai: aiPolicySchema.optional(),
   mcpAuthorization: mcpAuthorizationSchema.optional(),

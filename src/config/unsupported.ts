@@ -129,15 +129,11 @@ const REFUSALS: readonly Refusal[] = [
   {
     at: at(ROUTE_POLICIES),
     keys: [
-      'requestRedirect',
       'requestMirror',
       'oidc',
       'mcpGuardrails',
-      'extAuthz',
       'extProc',
       'remoteRateLimit',
-      'transformations',
-      'buffer',
       'delay',
       'backendTunnel',
       'a2a',
@@ -147,7 +143,26 @@ const REFUSALS: readonly Refusal[] = [
     at: at(`${ROUTE_POLICIES}\\.(?:(?:apiKey|jwtAuth)\\.location|basicAuth\\.authorizationLocation)`),
     keys: ['queryParameter', 'cookie', 'expression'],
   },
-  { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['bodyExpression', 'headers', 'conditional'] },
+  {
+    at: at(`${ROUTE_POLICIES}\\.transformations\\.(?:request|response)`),
+    keys: ['replace', 'body', 'metadata'],
+  },
+  {
+    at: at(`${ROUTE_POLICIES}\\.transformations\\.(?:request|response)\\.(?:add|set)`),
+    keys: [':method', ':scheme', ':status'],
+  },
+  { at: at(`${ROUTE_POLICIES}\\.transformations`), keys: ['conditional'] },
+  {
+    at: at(`${ROUTE_POLICIES}\\.extAuthz`),
+    keys: ['service', 'backend'],
+    hint: 'use `host`',
+  },
+  { at: at(`${ROUTE_POLICIES}\\.extAuthz`), keys: ['includeRequestBody', 'policies', 'conditional'] },
+  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.protocol`), keys: ['grpc'], hint: 'use `http`' },
+  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.protocol\\.http`), keys: ['body', 'metadata'] },
+  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.host`), values: /^unix:/ },
+  { at: at(`${ROUTE_POLICIES}\\.buffer`), keys: ['response'] },
+  { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['conditional'] },
   {
     at: at(BACKEND_POLICIES),
     keys: [

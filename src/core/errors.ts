@@ -124,6 +124,18 @@ export const FAULTS = {
     errorType: 'policy_rejected',
     outcome: 'rejected',
   },
+  ext_authz_denied: {
+    status: 403,
+    reason: 'Authorization',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
+  ext_authz_unavailable: {
+    status: 403,
+    reason: 'Authorization',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
   model_not_allowed: {
     status: 403,
     reason: 'Authorization',
@@ -219,13 +231,13 @@ export const FAULTS = {
 
 export type FaultCode = keyof typeof FAULTS
 
-/** An answer that the configuration has for a fault. */
+/** An answer that the configuration, or a service that it names, has for a fault. */
 export interface FaultReply {
   readonly status: number
   /** Sent as it is; undefined: the usual one. */
-  readonly body: string | undefined
+  readonly body: string | Buffer | undefined
   /** In lower case. */
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string | string[]>>
 }
 
 interface FaultOptions extends ErrorOptions {
@@ -237,7 +249,7 @@ interface FaultOptions extends ErrorOptions {
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'
   readonly code: FaultCode
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: FaultReply['headers']
   readonly reply: FaultReply | undefined
 
   /** `message` is shown to the client; `cause` never is. */

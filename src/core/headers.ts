@@ -16,6 +16,8 @@ const HOP_BY_HOP = new Set([
   'http2-settings',
 ])
 
+export const isHopByHop = (name: string): boolean => HOP_BY_HOP.has(name)
+
 /** A copy without what concerns one connection only, headers named by `Connection` included. */
 export function withoutHopByHop(headers: Readonly<Headers>): Headers {
   const copy: Headers = {}

@@ -72,6 +72,19 @@ export interface UpstreamAttempt extends UpstreamCall {
   readonly discard: () => void
 }
 
+export interface WholeAnswer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: Buffer
+}
+
+/** Rejects when nothing came within `timeoutMs`, or more than `maxBytes` did; follows no redirects. */
+export type Ask = (
+  target: UpstreamTarget,
+  request: UpstreamRequest & { readonly body: Buffer | null },
+  limits: { readonly timeoutMs: number; readonly maxBytes: number },
+) => Promise<WholeAnswer>
+
 export interface Upstreams {
   readonly send: (
     target: UpstreamTarget,

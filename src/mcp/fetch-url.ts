@@ -1,7 +1,7 @@
-/** A document by its URL, over a connection of its own: of an identity provider, of an API. */
+/** Whole answers of services beside the way: a document of an identity provider or of an API, a verdict. */
 import type { Fetch } from '../core/fetch-json.ts'
 import type { Headers } from '../core/headers.ts'
-import type { Upstreams, UpstreamTarget } from '../core/upstream.ts'
+import type { Ask, Upstreams, UpstreamTarget } from '../core/upstream.ts'
 import { fetchWhole, type HttpEndpoint } from './http.ts'
 
 function upstreamOf(url: URL): UpstreamTarget {
@@ -14,31 +14,39 @@ function upstreamOf(url: URL): UpstreamTarget {
   }
 }
 
-export function fetchingOver(upstreams: Upstreams): Fetch {
-  return async (url, { method = 'GET', headers: given, body: content, timeoutMs, maxBytes }) => {
-    const parsed = new URL(url)
+/** The request's `host` is sent as it is. */
+export function askingOver(upstreams: Upstreams): Ask {
+  return async (upstream, request, { timeoutMs, maxBytes }) => {
+    const authority = String(request.headers.host)
     const place: HttpEndpoint = {
-      upstream: upstreamOf(parsed),
-      authority: parsed.host,
-      address: parsed.host,
+      upstream,
+      authority,
+      address: authority,
       auth: undefined,
       modifyHeaders: undefined,
       maxBytes,
     }
-    const body = content === undefined ? null : Buffer.from(content)
-    const headers: Headers = { ...given }
-    if (body !== null) headers['content-length'] = String(body.length)
-    const path = parsed.pathname + parsed.search
-    const { reply, abort } = fetchWhole(upstreams, place, { method, path, headers, body })
+    const { reply, abort } = fetchWhole(upstreams, place, request)
     const timer = setTimeout(abort, timeoutMs)
     try {
-      const answer = await reply
-      const plain = Object.entries(answer.headers).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name, String(value)] as const],
-      )
-      return { status: answer.status, headers: Object.fromEntries(plain), body: answer.body }
+      return await reply
     } finally {
       clearTimeout(timer)
     }
+  }
+}
+
+export function fetchingOver(ask: Ask): Fetch {
+  return async (url, { method = 'GET', headers: given, body: content, ...limits }) => {
+    const parsed = new URL(url)
+    const body = content === undefined ? null : Buffer.from(content)
+    const headers: Headers = { ...given, host: parsed.host }
+    if (body !== null) headers['content-length'] = String(body.length)
+    const path = parsed.pathname + parsed.search
+    const answer = await ask(upstreamOf(parsed), { method, path, headers, body }, limits)
+    const plain = Object.entries(answer.headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, String(value)] as const],
+    )
+    return { status: answer.status, headers: Object.fromEntries(plain), body: answer.body }
   }
 }

@@ -20,7 +20,7 @@ const preflight = (config: Config, headers: Headers = {}, origin = ORIGIN) =>
 
 /** What becomes of an upstream's headers. */
 function marked(config: Config, requestHeaders: Headers, headers: Headers = {}): Headers {
-  policyOf(config).onResponse?.(headers, requestHead({ headers: requestHeaders }))
+  policyOf(config).onResponse?.(headers, requestHead({ headers: requestHeaders }), 200)
   return headers
 }
 

@@ -24,7 +24,24 @@ test.each([
   { status: 600 },
   { status: 200.5 },
   { status: 200, body: 1 },
-  { status: 200, bodyExpression: '1' },
+  { status: 200, body: 'a', bodyExpression: '"a"' },
+  { status: 200, bodyExpression: 'no such' },
+  { status: 200, headers: { 'content-length': '1' } },
 ])('it refuses %j', (config) => {
   expect(directResponseSchema.safeParse(config).success).toBe(false)
+})
+
+test.each([
+  { bodyExpression: '"for " + source.address', body: 'for 127.0.0.1' },
+  { bodyExpression: '{"path": request.path, "n": 1}', body: '{"path":"/","n":1}' },
+  { bodyExpression: 'jwt.sub', body: '' },
+  { bodyExpression: '9223372036854775807', body: '' },
+])('it answers with what $bodyExpression makes', ({ bodyExpression, body }) => {
+  expect(replyOf(directResponse({ status: 200, bodyExpression }), requestHead())?.body).toBe(body)
+})
+
+test('it answers with the headers that have a value', () => {
+  const headers = { 'X-A': 'request.method', 'x-b': '"a\\r\\nx-evil: 1"', 'x-c': 'jwt.sub' }
+  const reply = replyOf(directResponse({ status: 200, headers }), requestHead())
+  expect(reply?.headers).toStrictEqual({ 'x-a': 'GET' })
 })

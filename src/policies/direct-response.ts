@@ -1,13 +1,46 @@
 /** Answers without asking an upstream. */
 import { z } from 'zod'
-import type { Policy } from './policy.ts'
+import { compileCel } from '../core/cel.ts'
+import { celExpression } from '../core/cel-schema.ts'
+import { compileHeaders, headerExpressions } from './header-expressions.ts'
+import type { Policy, RequestHead } from './policy.ts'
+import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
 
-export const directResponseSchema = z.strictObject({
-  status: z.int().min(200).max(599),
-  body: z.string().optional(),
-})
+export const directResponseSchema = z
+  .strictObject({
+    status: z.int().min(200).max(599),
+    body: z.string().optional(),
+    bodyExpression: celExpression(REQUEST_NAMES).optional(),
+    headers: headerExpressions(REQUEST_NAMES).optional(),
+  })
+  .refine(({ body, bodyExpression }) => body === undefined || bodyExpression === undefined, {
+    error: 'expected body or bodyExpression, not both',
+  })
+export type DirectResponseConfig = z.output<typeof directResponseSchema>
 
-export function directResponse(config: z.output<typeof directResponseSchema>): Policy {
-  const reply = { status: config.status, headers: {}, body: config.body ?? '' }
-  return { onRequest: () => ({ ...reply, headers: {} }) }
+/** What is no text becomes JSON; what fails, nothing. */
+function bodyBy(source: string): (head: RequestHead) => string {
+  const expression = compileCel(source, REQUEST_NAMES)
+  return (head) => {
+    try {
+      const value = expression.evaluate(requestVariables(head))
+      return typeof value === 'string' ? value : JSON.stringify(value)
+    } catch {
+      return ''
+    }
+  }
+}
+
+export function directResponse({ status, body = '', bodyExpression, headers }: DirectResponseConfig): Policy {
+  const bodyOf = bodyExpression === undefined ? () => body : bodyBy(bodyExpression)
+  const headersOf = compileHeaders(headers, REQUEST_NAMES)
+  return {
+    onRequest: (head) => ({
+      status,
+      headers: Object.fromEntries(
+        headersOf(requestVariables(head)).filter(([, value]) => value !== undefined),
+      ),
+      body: bodyOf(head),
+    }),
+  }
 }

@@ -57,7 +57,7 @@ describe.each(ROWS)('$name', ({ config, before, after }) => {
 
   test('in a response', () => {
     const headers: Headers = { ...before }
-    responseHeaderModifier(headerModifierSchema.parse(config)).onResponse?.(headers, requestHead())
+    responseHeaderModifier(headerModifierSchema.parse(config)).onResponse?.(headers, requestHead(), 200)
     expect(single(headers)).toEqual(after)
   })
 })

@@ -50,7 +50,7 @@ export interface Policy {
   readonly onRequest?: (head: RequestHead) => DirectReply | undefined | Promise<DirectReply | undefined>
   /** Once it is known what a model is asked. */
   readonly onModelRequest?: (head: RequestHead, request: ModelRequest) => void
-  readonly onResponse?: (headers: Headers, request: RequestHead) => void
+  readonly onResponse?: (headers: Headers, request: RequestHead, status: number) => void
   /** After all else, once, for each request that `onRequest` has seen. */
   readonly onFinished?: (exchange: Exchange) => void
 }

@@ -51,7 +51,7 @@ function lab(config: Config) {
     tryToAsk: (head: RequestHead, tokens: number) =>
       refusal(() => policy.onModelRequest?.(head, { model: 'm', tokens })),
     told(head: RequestHead, headers: Headers = {}) {
-      policy.onResponse?.(headers, head)
+      policy.onResponse?.(headers, head, 200)
       return headers
     },
     pass: (milliseconds: number) => {

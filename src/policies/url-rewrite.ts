@@ -1,6 +1,6 @@
 /** Rewrites the path and the authority of the request to the upstream. Gateway API's HTTPURLRewriteFilter. */
 import { z } from 'zod'
-import type { Policy } from './policy.ts'
+import type { Policy, RequestHead } from './policy.ts'
 
 export const urlRewriteSchema = z.strictObject({
   authority: z
@@ -19,28 +19,35 @@ export const urlRewriteSchema = z.strictObject({
     .optional(),
 })
 
-export function urlRewrite(config: z.output<typeof urlRewriteSchema>): Policy {
-  const { authority, path } = config
+type UrlRewriteConfig = z.output<typeof urlRewriteSchema>
+
+export function changedPath(path: UrlRewriteConfig['path'], head: RequestHead): string {
+  if (path === undefined) return head.path
+  if ('full' in path) return path.full
+  const matched = (head.matchedPrefix ?? '/').replace(/\/$/, '')
+  const rest = head.path.startsWith(matched) ? head.path.slice(matched.length) : head.path
+  const changed = path.prefix.replace(/\/$/, '') + (rest.startsWith('/') || rest === '' ? rest : `/${rest}`)
+  return changed === '' ? '/' : changed
+}
+
+/** Undefined where nothing is said of it. */
+export function changedAuthority(
+  authority: UrlRewriteConfig['authority'],
+  { exchange }: RequestHead,
+): string | undefined {
+  if (authority === 'none') return exchange.host
+  if (typeof authority !== 'object') return undefined
+  const [host = '', port] = exchange.host.split(/:(?=\d+$)/)
+  if ('full' in authority) return authority.full
+  if ('port' in authority) return `${host}:${authority.port}`
+  return port === undefined ? authority.host : `${authority.host}:${port}`
+}
+
+export function urlRewrite({ authority, path }: UrlRewriteConfig): Policy {
   return {
     onRequest(head) {
-      if (path !== undefined) {
-        if ('full' in path) head.path = path.full
-        else {
-          const matched = (head.matchedPrefix ?? '/').replace(/\/$/, '')
-          const rest = head.path.startsWith(matched) ? head.path.slice(matched.length) : head.path
-          head.path =
-            path.prefix.replace(/\/$/, '') + (rest.startsWith('/') || rest === '' ? rest : `/${rest}`)
-          if (head.path === '') head.path = '/'
-        }
-      }
-      if (authority === 'none') head.authority = head.exchange.host
-      else if (typeof authority === 'object') {
-        const [host = '', port] = head.exchange.host.split(/:(?=\d+$)/)
-        if ('full' in authority) head.authority = authority.full
-        else if ('host' in authority)
-          head.authority = port === undefined ? authority.host : `${authority.host}:${port}`
-        else head.authority = `${host}:${authority.port}`
-      }
+      head.path = changedPath(path, head)
+      head.authority = changedAuthority(authority, head) ?? head.authority
       return undefined
     },
   }
