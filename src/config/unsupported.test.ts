@@ -31,7 +31,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: 'llm.policies',
     open: 'llm: {models: [{name: a, provider: openAI}], policies: {',
     close: '}}',
-    keys: ['extAuthz', 'oidc', 'remoteRateLimit', 'transformations'],
+    keys: ['oidc', 'remoteRateLimit'],
   },
   {
     place: 'llm.models[0]',
