@@ -46,6 +46,8 @@ import type { AiPolicy } from './llm/schema.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
+import type { Budget } from './policies/budget-book.ts'
+import { type BudgetConfig, budget, limitOf } from './policies/budgets.ts'
 import { cors } from './policies/cors.ts'
 import { csrf } from './policies/csrf.ts'
 import { directResponse } from './policies/direct-response.ts'
@@ -137,6 +139,7 @@ export interface Snapshot {
   readonly catalogs: readonly Catalog[]
   readonly mcp: readonly McpSource[]
   readonly healths: readonly Health[]
+  readonly budgets: readonly Budget[]
 }
 
 /** Header modifiers of the backend itself; the route's own are the route's. */
@@ -309,7 +312,14 @@ function oneBackend(
   return { name: shown, policies, weight, mcp: undefined, tiers }
 }
 
-/** The route phase, in upstream's order: cors, who it is, authorization, limits, csrf, header modifiers, rewrite, direct response. */
+function oneBudget(context: Context, config: BudgetConfig): Policy {
+  const { unit, amount } = limitOf(config)
+  const shared = context.lasting.budgets.at({ name: config.name, unit, limit: amount, window: config.window })
+  context.budgets.push(shared)
+  return budget(config, shared, Date.now)
+}
+
+/** The route phase, in upstream's order: cors, who it is, authorization, limits, budgets, csrf, header modifiers, rewrite, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -320,6 +330,7 @@ function routePolicies(
   compiled.push(...callerPolicies(context, config, path))
   for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
     compiled.push(rateLimit(limit, context.lasting.limits.at(`${place} ${index}`, limit)))
+  for (const one of config?.budgets ?? []) compiled.push(oneBudget(context, one))
   if (config?.csrf !== undefined) compiled.push(csrf(config.csrf))
   if (config?.requestHeaderModifier !== undefined)
     compiled.push(requestHeaderModifier(config.requestHeaderModifier))
@@ -442,7 +453,7 @@ function mcpBind(context: Context, config: McpSectionConfig): Bind {
 
 /** Throws `ConfigProblem`. */
 export function compile(config: Config, readText: ReadText, lasting: Lasting = createLasting()): Snapshot {
-  const context: Context = { config, readText, targets: [], mcp: [], watched: [], lasting }
+  const context: Context = { config, readText, targets: [], mcp: [], watched: [], budgets: [], lasting }
   const binds = (config.binds ?? []).map((bind, index): Bind => {
     const listeners = bind.listeners.map((listener, position) =>
       oneListener(context, listener, position, ['binds', index, 'listeners', position]),
@@ -457,5 +468,6 @@ export function compile(config: Config, readText: ReadText, lasting: Lasting = c
     catalogs: readCatalogs(context),
     mcp: context.mcp,
     healths: context.watched,
+    budgets: context.budgets,
   }
 }
