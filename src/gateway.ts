@@ -483,7 +483,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     async reload(nextConfig) {
       const next = compile(nextConfig, options.readText, lasting)
       const prepared = mcp.prepare(next.mcp)
-      await lasting.budgets.keepIn()
+      await lasting.budgets.keep()
       await applyBinds(next.binds)
       adopt(next, nextConfig)
       mcp.adopt(prepared)

@@ -40,8 +40,8 @@ export interface Budgets {
   readonly at: (shape: BudgetShape) => Budget
   /** The others are gone, until they are named again. */
   readonly retain: (budgets: readonly Budget[]) => void
-  /** Learns what is kept there, and keeps it there from now on; undefined: again, of budgets that are new. */
-  readonly keepIn: (book?: SpendingBook) => Promise<void>
+  /** From now on. Resolves when what is kept there already is known, or cannot be; undefined: nowhere. */
+  readonly keepIn: (book: SpendingBook | undefined) => Promise<void>
   /** Now, and not only with the next beat. */
   readonly keep: () => Promise<void>
   readonly close: () => Promise<void>
@@ -63,6 +63,7 @@ interface Known extends Budget {
   shape: BudgetShape
   readonly accounts: Accounts
   readonly watch: BudgetWatch
+  /** What is kept of its window is known, of all keys. */
   isLearnt: boolean
   isGone: boolean
 }
@@ -172,7 +173,9 @@ export function createBudgets({ now, watch = () => NOBODY, onProblem = () => {} 
       return keys?.length === 0 ? [] : [{ budget: name, unit, since: start, keys }]
     })
     if (queries.length === 0) return
-    for (const { budget, unit, key, amount } of await from.spent(queries)) {
+    const found = await from.spent(queries)
+    // Who has spent the most comes last, and is forgotten last.
+    for (const { budget, unit, key, amount } of found.toReversed()) {
       const name = `${budget} ${unit}`
       const accounts = known.get(name)?.accounts
       // A window may have begun meanwhile.
@@ -183,16 +186,30 @@ export function createBudgets({ now, watch = () => NOBODY, onProblem = () => {} 
     }
   }
 
+  async function learnNew(from: SpendingBook, budgets: readonly Known[]): Promise<void> {
+    // It may be given another window meanwhile.
+    for (const one of budgets) one.isLearnt = true
+    try {
+      await learn(from, budgets)
+    } catch (error) {
+      for (const one of budgets) one.isLearnt = false
+      throw error
+    }
+  }
+
   async function keepOnce(): Promise<void> {
     const budgets = [...known.values()]
+    const unlearnt = budgets.filter(({ isLearnt }) => !isLearnt)
     const touched = budgets.flatMap((one): Touched[] =>
       one.accounts.takeTouched().map((account) => [one, account]),
     )
-    if (book === undefined || (touched.length === 0 && pending === undefined)) return
+    if (book === undefined) return
+    if (touched.length === 0 && unlearnt.length === 0 && pending === undefined) return
     try {
       await deliver(book)
       pending = newReport(touched)
       await deliver(book)
+      await learnNew(book, unlearnt)
       await learn(
         book,
         budgets,
@@ -230,18 +247,10 @@ export function createBudgets({ now, watch = () => NOBODY, onProblem = () => {} 
       }
       tell()
     },
-    async keepIn(kept = book) {
+    keepIn(kept) {
       book = kept
       beat ??= setInterval(keep, BEAT_MS).unref()
-      const unlearnt = [...known.values()].filter(({ isLearnt }) => !isLearnt)
-      if (book === undefined) return
-      try {
-        await learn(book, unlearnt)
-        for (const one of unlearnt) one.isLearnt = true
-      } catch (error) {
-        troubled(error)
-      }
-      tell()
+      return keep()
     },
     keep,
     async close() {

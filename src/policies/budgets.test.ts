@@ -158,10 +158,10 @@ describe('a reload', () => {
     }
     expect(lab.remaining()).toBe('90')
     lab.reload({ ...TOKENS, window: 'month' })
-    await lab.budgets.keepIn()
+    await lab.budgets.keep()
     expect(lab.remaining()).toBe('70')
     lab.reload(TOKENS)
-    await lab.budgets.keepIn()
+    await lab.budgets.keep()
     expect(lab.remaining()).toBe('90')
     await lab.budgets.close()
   })
@@ -176,6 +176,21 @@ describe('what is kept', () => {
     await before.budgets.close()
     const after = budgetLab(KEYED)
     await after.budgets.keepIn(book)
+    expect(after.remaining('ann')).toBe('70')
+    await after.budgets.close()
+  })
+
+  test('is known once it can be had, where it was away at the start', async () => {
+    const book = memoryBook()
+    const before = budgetLab(KEYED)
+    await before.budgets.keepIn(book)
+    before.spend({ tokens: 30 }, 'ann')
+    await before.budgets.close()
+    const after = budgetLab(KEYED)
+    book.fails = 'before'
+    await after.budgets.keepIn(book)
+    book.fails = undefined
+    await after.budgets.keep()
     expect(after.remaining('ann')).toBe('70')
     await after.budgets.close()
   })
