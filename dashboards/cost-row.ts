@@ -42,6 +42,47 @@ export const cost: Row = {
         },
       ],
     }),
+    bars({
+      title: 'Budgets',
+      description:
+        'How much of each budget is spent in its present window; of one with keys, by the key that has spent the most.',
+      unit: 'percentunit',
+      width: 8,
+      noValue: 'no budgets',
+      queries: [
+        {
+          expr: 'sort_desc(max by (budget, unit) (agentgateway_budget_used) / max by (budget, unit) (agentgateway_budget_limit))',
+          legend: '{{budget}}',
+        },
+      ],
+    }),
+    bars({
+      title: 'Taken from budgets',
+      description: 'Within the time range shown, of all keys together: US dollars or tokens.',
+      unit: 'short',
+      width: 8,
+      noValue: 'no budgets',
+      queries: [
+        {
+          expr: `sort_desc(sum by (budget, unit) (${countedInRange('agentgateway_budget_spent_total')}) > 0)`,
+          legend: '{{budget}} ({{unit}})',
+        },
+      ],
+    }),
+    bars({
+      title: 'Requests beyond budgets',
+      description:
+        'Requests within the time range shown that came when a budget was spent, and what its action was: refused, or let through with a warning.',
+      unit: COUNT,
+      width: 8,
+      noValue: 'none',
+      queries: [
+        {
+          expr: `sort_desc(sum by (budget, action) (${countedInRange('agentgateway_budget_exceeded_total')}) > 0)`,
+          legend: '{{budget}} ({{action}})',
+        },
+      ],
+    }),
     graph({
       title: 'Cached-token share',
       description:

@@ -8,6 +8,7 @@ import type { Lasting } from './lasting.ts'
 import type { McpAuthorizationConfig } from './mcp/authorization.ts'
 import type { McpSource } from './mcp/source.ts'
 import { type BackendAuth, backendAuth } from './policies/backend-auth.ts'
+import type { Budget } from './policies/budget-book.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
 import type { Health } from './upstream/health.ts'
 import type { BackendTls } from './upstream/schema.ts'
@@ -28,6 +29,7 @@ export interface Context {
   readonly mcp: McpSource[]
   readonly lasting: Lasting
   readonly watched: Health[]
+  readonly budgets: Budget[]
 }
 
 export function readAt(context: Pick<Context, 'readText'>, path: KeyPath, file: string): string {

@@ -37,6 +37,8 @@ import type { LlmBackend } from './llm/plan.ts'
 import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
+import type { Budget } from './policies/budget-book.ts'
+import { type BudgetConfig, budget, limitOf } from './policies/budgets.ts'
 import type { BufferConfig } from './policies/buffer.ts'
 import { cors } from './policies/cors.ts'
 import { csrf } from './policies/csrf.ts'
@@ -156,6 +158,7 @@ export interface Snapshot {
   readonly catalogs: readonly Catalog[]
   readonly mcp: readonly McpSource[]
   readonly healths: readonly Health[]
+  readonly budgets: readonly Budget[]
 }
 
 /** The route that a backend belongs to, as far as backends look at it. */
@@ -213,7 +216,14 @@ function oneBackend(
   return { name: shown, policies, weight, mcp: undefined, models: undefined, tiers }
 }
 
-/** The route phase, in upstream's order: cors, who it is, authorization, limits, transformations, csrf, header modifiers, rewrite, redirect, direct response. */
+function oneBudget(context: Context, config: BudgetConfig): Policy {
+  const { unit, amount } = limitOf(config)
+  const shared = context.lasting.budgets.at({ name: config.name, unit, limit: amount, window: config.window })
+  context.budgets.push(shared)
+  return budget(config, shared, Date.now)
+}
+
+/** The route phase, in upstream's order: cors, who it is, authorization, limits, budgets, transformations, csrf, header modifiers, rewrite, redirect, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -224,6 +234,7 @@ function routePolicies(
   compiled.push(...callerPolicies(context, config, path))
   for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
     compiled.push(rateLimit(limit, context.lasting.limits.at(`${place} ${index}`, limit)))
+  for (const one of config?.budgets ?? []) compiled.push(oneBudget(context, one))
   if (config?.transformations !== undefined) compiled.push(transformations(config.transformations))
   if (config?.csrf !== undefined) compiled.push(csrf(config.csrf))
   if (config?.requestHeaderModifier !== undefined)
@@ -350,7 +361,7 @@ function mcpBackend(context: Context, config: McpSectionConfig): Backend {
 
 /** Throws `ConfigProblem`. */
 export function compile(config: Config, readText: ReadText, lasting: Lasting = createLasting()): Snapshot {
-  const context: Context = { config, readText, targets: [], mcp: [], watched: [], lasting }
+  const context: Context = { config, readText, targets: [], mcp: [], watched: [], budgets: [], lasting }
   const binds = (config.binds ?? []).map((bind, index): Bind => {
     const listeners = bind.listeners.map((listener, position) =>
       oneListener(context, listener, position, ['binds', index, 'listeners', position]),
@@ -373,5 +384,6 @@ export function compile(config: Config, readText: ReadText, lasting: Lasting = c
     catalogs: readCatalogs(context),
     mcp: context.mcp,
     healths: context.watched,
+    budgets: context.budgets,
   }
 }

@@ -447,11 +447,17 @@ class Flow {
   /** Tells the policies what a model is asked, where one is. */
   #announce(head: RequestHead, plan: LlmPlan, bytes: number): void {
     const policies = this.#matched?.target.policies ?? []
-    const { operation, parameters } = plan.facts
+    const { operation, parameters, provider, requestModel } = plan.facts
     if (operation === 'list_models') return
     if (policies.every(({ onModelRequest }) => onModelRequest === undefined)) return
-    const tokens = Math.ceil(bytes / BYTES_PER_TOKEN) + (parameters.maxTokens ?? 0)
-    const request = { model: clientModelOf(plan), tokens }
+    const inputTokens = Math.ceil(bytes / BYTES_PER_TOKEN)
+    const outputTokens = parameters.maxTokens ?? 0
+    const usage = { inputTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
+    const request = {
+      model: clientModelOf(plan),
+      tokens: inputTokens + outputTokens,
+      usd: () => this.#deps.pricing().price(provider, undefined, requestModel, usage).cost?.total ?? 0,
+    }
     for (const policy of policies) policy.onModelRequest?.(head, request)
   }
 

@@ -118,6 +118,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       evicted: () => metrics.backendEvicted(group, backend),
       gone: () => metrics.backendGone(group, backend),
     }),
+    {
+      watch: (name, unit) => ({
+        limited: (limit) => metrics.budgetLimited(name, unit, limit),
+        spent: (amount) => metrics.budgetSpent(name, unit, amount),
+        used: (amount) => metrics.budgetUsed(name, unit, amount),
+        exceeded(action, key, isFirst) {
+          metrics.budgetExceeded(name, action)
+          if (action === 'warn' && isFirst)
+            logger.warn('budgets', 'a budget is spent, and requests go on', { budget: name, key })
+        },
+        gone: () => metrics.budgetGone(name, unit),
+      }),
+      onProblem(problem) {
+        if (problem === undefined) logger.info('budgets', 'what budgets spend is kept again')
+        else
+          logger.warn('budgets', 'what budgets spend is counted in memory until it can be kept', { problem })
+      },
+    },
   )
   let snapshot = compile(config, options.readText, lasting)
   const adminToken = adminTokenFor(settings, options.readText)
@@ -140,6 +158,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     metrics,
     logger,
   })
+  await lasting.budgets.keepIn(keeping.store)
+  if (keeping.store === undefined && snapshot.budgets.length > 0)
+    logger.warn('budgets', 'what budgets spend is counted in memory, and forgotten at the end')
   const line = accessLogLine(settings.logFormat)
 
   // 6 usage.
@@ -419,6 +440,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   async function closeEverything(side: SideServers | undefined): Promise<void> {
     await mcp.close()
     await tracer?.close(FLUSH_MS)
+    await lasting.budgets.close()
     await keeping.close()
     await upstreams.close()
     await estimator.close()
@@ -449,6 +471,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pricing = createPricing(next.catalogs)
     upstreams.retain(next.targets)
     lasting.healths.retain(next.healths)
+    lasting.budgets.retain(next.budgets)
   }
 
   return {
@@ -461,6 +484,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     async reload(nextConfig) {
       const next = compile(nextConfig, options.readText, lasting)
       const prepared = mcp.prepare(next.mcp)
+      await lasting.budgets.keep()
       await applyBinds(next.binds)
       adopt(next, nextConfig)
       mcp.adopt(prepared)

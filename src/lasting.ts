@@ -1,6 +1,7 @@
 /** What policies and upstreams keep over a reload, and share. */
 import type { FetchDependencies } from './core/fetch-json.ts'
 import type { Ask } from './core/upstream.ts'
+import { type Budgets, type BudgetsOptions, createBudgets } from './policies/budget-book.ts'
 import { createKeySets, type KeySets } from './policies/key-sets.ts'
 import { createPasswords, type Passwords } from './policies/passwords.ts'
 import { createLimits, type Limits } from './policies/rate-limit.ts'
@@ -8,6 +9,7 @@ import { createHealths, type Healths } from './upstream/health.ts'
 
 export interface Lasting {
   readonly limits: Limits
+  readonly budgets: Budgets
   readonly healths: Healths
   readonly passwords: Passwords
   readonly keySets: KeySets
@@ -31,10 +33,12 @@ const UNCONNECTED: Connected = {
 export function createLasting(
   deps = UNCONNECTED,
   watchHealth?: Parameters<typeof createHealths>[0],
+  watchBudgets: Omit<BudgetsOptions, 'now'> = {},
 ): Lasting {
   const passwords = createPasswords()
   return {
     limits: createLimits(() => performance.now()),
+    budgets: createBudgets({ now: deps.now, ...watchBudgets }),
     healths: createHealths(watchHealth),
     passwords,
     keySets: createKeySets(deps),

@@ -5,6 +5,7 @@
  * with those of the schema.
  */
 
+import { isDeepStrictEqual } from 'node:util'
 import { llmSection } from './llm-checks.ts'
 import { levelFault } from './log-level.ts'
 import { child, children, descend, duplicates, isData, missing, type Placed } from './places.ts'
@@ -31,8 +32,9 @@ export function crossCheck(data: unknown): Finding[] {
     ...[...named, ...used].flatMap((backend) => mcpTargets(child(backend, 'mcp'))),
     ...mcpTargets(child(file, 'mcp')),
     ...routes.flatMap((route) => mcpRoute(route, named)),
-    ...routes.flatMap((route) => allowedModels(route, named)),
-    ...restrictedKeys(descend(file, 'mcp', 'policies')),
+    ...routes.flatMap((route) => modelPolicies(route, named)),
+    ...unknownModels(descend(file, 'mcp', 'policies')),
+    ...differentBudgets([...routes, ...sections(file)]),
     ...named.flatMap(guardedBackend),
     ...routes.flatMap(regexes),
   ]
@@ -142,15 +144,44 @@ function isOf(kind: 'ai' | 'mcp', { value }: Placed, named: readonly Placed[]): 
   return named.some((one) => one.value.name === name && one.value[kind] !== undefined)
 }
 
-/** Which model is asked is known of `ai` backends alone: elsewhere a key for some models would be one for all. */
-function allowedModels(route: Placed, named: readonly Placed[]): Finding[] {
+/** Which model is asked, and at what price, is known of `ai` backends alone: elsewhere it would be open what is not to be. */
+function modelPolicies(route: Placed, named: readonly Placed[]): Finding[] {
   if (children(route, 'backends').every((backend) => isOf('ai', backend, named))) return []
-  return restrictedKeys(child(route, 'policies'))
+  return unknownModels(child(route, 'policies'))
 }
 
-function restrictedKeys(policies: Placed | undefined): Finding[] {
-  const apiKey = policies && child(policies, 'apiKey')
-  if (apiKey === undefined) return []
+function unknownModels(policies: Placed | undefined): Finding[] {
+  if (policies === undefined) return []
+  const apiKey = child(policies, 'apiKey')
+  return [...(apiKey === undefined ? [] : restrictedKeys(apiKey)), ...freeSpending(policies)]
+}
+
+function freeSpending({ path, value }: Placed): Finding[] {
+  if (value.budgets === undefined) return []
+  const message = '`budgets` are spent by `ai` backends, and this route has another: it would be open'
+  return [{ path: [...path, 'budgets'], message, atKey: true }]
+}
+
+/** One name is one budget, wherever it stands. */
+function differentBudgets(routes: readonly Placed[]): Finding[] {
+  const first = new Map<unknown, Placed['value']>()
+  return routes.flatMap((route) => {
+    const policies = child(route, 'policies')
+    const budgets = policies === undefined ? [] : children(policies, 'budgets')
+    return [
+      ...duplicates(budgets, 'name', 'budget name'),
+      ...budgets.flatMap(({ path, value }) => {
+        const known = first.get(value.name) ?? value
+        first.set(value.name, known)
+        if (isDeepStrictEqual(known, value)) return []
+        const message = `the budget \`${String(value.name)}\` of another route differs: one name is one budget`
+        return [{ path: [...path, 'name'], message }]
+      }),
+    ]
+  })
+}
+
+function restrictedKeys(apiKey: Placed): Finding[] {
   return children(apiKey, 'keys').flatMap(({ path, value }) =>
     value.allowedModels === undefined
       ? []

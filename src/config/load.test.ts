@@ -626,6 +626,25 @@ describe('cross checks', () => {
       expected: [],
     },
     {
+      name: 'budgets where no model is known',
+      text: `${route('- policies: {budgets: [{name: a, limit: {usd: 1}, window: day}]}', '  backends: [{host: "h:1"}]')}`,
+      expected: [
+        '5:18 binds[0].listeners[0].routes[0].policies.budgets: `budgets` are spent by `ai` backends, and this route has another: it would be open',
+      ],
+    },
+    {
+      name: 'a budget that is two',
+      text: route(
+        '- policies: {budgets: [{name: a, limit: {usd: 1}, window: day}, {window: day, name: a, limit: {usd: 1}}]}',
+        '- policies: {budgets: [{name: b, limit: {usd: 1}, window: day}, {name: a, window: day, limit: {usd: 2}}]}',
+        '- policies: {budgets: [{limit: {usd: 1}, window: day, name: b}]}',
+      ),
+      expected: [
+        '5:89 binds[0].listeners[0].routes[0].policies.budgets[1].name: duplicate budget name `a`',
+        '6:76 binds[0].listeners[0].routes[1].policies.budgets[1].name: the budget `a` of another route differs: one name is one budget',
+      ],
+    },
+    {
       name: 'keys for some models in front of MCP',
       text: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], policies: {apiKey: {keys: [{key: b, allowedModels: []}]}}}',
       expected: [

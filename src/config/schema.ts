@@ -15,6 +15,7 @@ import { apiKeySchema } from '../policies/api-key.ts'
 import { authorizationSchema } from '../policies/authorization.ts'
 import { backendAuthSchema } from '../policies/backend-auth.ts'
 import { basicAuthSchema } from '../policies/basic-auth.ts'
+import { budgetsSchema } from '../policies/budgets.ts'
 import { bufferSchema } from '../policies/buffer.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { csrfSchema } from '../policies/csrf.ts'
@@ -52,6 +53,7 @@ const routePoliciesSchema = z.strictObject({
   extAuthz: extAuthzSchema.optional(),
   jwtAuth: jwtAuthSchema.optional(),
   localRateLimit: localRateLimitSchema.optional(),
+  budgets: budgetsSchema.optional(),
   retry: orEmpty(retrySchema).optional(),
   timeout: timeoutSchema.optional(),
   requestHeaderModifier: headerModifierSchema.optional(),

@@ -149,6 +149,7 @@ export const FAULTS = {
     outcome: 'rejected',
   },
   rate_limited: { status: 429, reason: 'RateLimit', errorType: 'policy_rejected', outcome: 'rejected' },
+  budget_exceeded: { status: 429, reason: 'RateLimit', errorType: 'policy_rejected', outcome: 'rejected' },
   listener_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   route_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },
   model_not_found: { status: 404, reason: 'NotFound', errorType: 'caller_not_found', outcome: 'rejected' },

@@ -135,7 +135,7 @@ describe('models', () => {
     const policy = apiKey(apiKeySchema.parse({ keys: KEYED }), String)
     const head = requestHead({ headers: { 'x-api-key': key } })
     policy.onRequest?.(head)
-    const ask = () => policy.onModelRequest?.(head, { model, tokens: 1 })
+    const ask = () => policy.onModelRequest?.(head, { model, tokens: 1, usd: () => 0 })
     if (refused === undefined) expect(ask).not.toThrow()
     else
       expect(ask).toThrow(

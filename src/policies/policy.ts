@@ -43,6 +43,8 @@ export interface ModelRequest {
   readonly model: string | undefined
   /** An estimate of what it may cost at most. */
   readonly tokens: number
+  /** The same in USD, by the prices in force; 0 for a model that has none. */
+  readonly usd: () => number
 }
 
 /** Any step may throw a `GatewayError`, which then is the answer. */

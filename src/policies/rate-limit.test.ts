@@ -49,7 +49,7 @@ function lab(config: Config) {
     finish,
     tryToBegin: (change: Parameters<typeof requestHead>[0] = {}) => refusal(() => begin(change)),
     tryToAsk: (head: RequestHead, tokens: number) =>
-      refusal(() => policy.onModelRequest?.(head, { model: 'm', tokens })),
+      refusal(() => policy.onModelRequest?.(head, { model: 'm', tokens, usd: () => 0 })),
     told(head: RequestHead, headers: Headers = {}) {
       policy.onResponse?.(headers, head, 200)
       return headers

@@ -5,15 +5,15 @@
  * cannot overshoot, and in the end exactly what was used has been taken.
  */
 import { z } from 'zod'
-import { type CelExpression, compileCel } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import { durationMs } from '../core/schema.ts'
 import { type Bucket, type Buckets, createBuckets } from './buckets.ts'
-import type { Policy, RequestHead } from './policy.ts'
-import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
+import type { Policy } from './policy.ts'
+import { requestKey } from './request-key.ts'
+import { REQUEST_NAMES } from './request-variables.ts'
 
 const limitSchema = z.strictObject({
   maxTokens: z.int().positive(),
@@ -49,21 +49,6 @@ export function createLimits(now: () => number): Limits {
   }
 }
 
-/** Whoever has no key, or none that is a text or a number, shares one bucket with all others of that kind. */
-const NOBODY = ''
-
-function keyOf(key: CelExpression | undefined, head: RequestHead): string {
-  if (key === undefined) return NOBODY
-  try {
-    const value = key.evaluate(requestVariables(head))
-    return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint'
-      ? `=${value}`
-      : NOBODY
-  } catch {
-    return NOBODY
-  }
-}
-
 const seconds = (milliseconds: number) => String(Math.ceil(milliseconds / 1000))
 
 function describe(headers: Headers, buckets: Buckets, bucket: Bucket): void {
@@ -91,14 +76,14 @@ function tokensOf({ llm }: Exchange): number {
 }
 
 export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
-  const key = config.key === undefined ? undefined : compileCel(config.key, REQUEST_NAMES)
+  const keyOf = requestKey(config.key)
   /** What is under way, with what was taken for it. */
   const reserved = new WeakMap<Exchange, { readonly name: string; taken: number }>()
   const ofTokens = config.type === 'tokens'
 
   return {
     onRequest(head) {
-      const name = keyOf(key, head)
+      const name = keyOf(head)
       const bucket = buckets.of(name)
       reserved.set(head.exchange, { name, taken: 0 })
       if (ofTokens) {

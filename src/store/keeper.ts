@@ -3,7 +3,9 @@
  * can go wrong.
  */
 import { setImmediate } from 'node:timers/promises'
+import type { SpendingBook } from '../core/spending.ts'
 import { answerFrom } from './answers.ts'
+import { readSpending, writeSpending } from './budgets.ts'
 import type { Database } from './database.ts'
 import type { Combinations } from './dimensions.ts'
 import { emptyCaches, holdDatabase, type Open, reasonOf } from './held-database.ts'
@@ -19,7 +21,7 @@ import type { Outcome } from './writer.ts'
 
 export type KeptStatus = Omit<StoreStatus, 'kind' | 'url' | 'dropped'>
 
-export interface Keeper {
+export interface Keeper extends SpendingBook {
   /** Rejects when trying again will not help. */
   readonly open: () => Promise<void>
   /** Never rejects. */
@@ -157,6 +159,8 @@ export function createKeeper(options: KeeperOptions): Keeper {
       return 'later'
     },
     answer: (question) => held.using(({ database }) => answerFrom(database, question, now())),
+    spend: (report) => held.using(({ database }) => writeSpending(database, report, now())),
+    spent: (queries) => held.using(({ database }) => readSpending(database, queries)),
     async status() {
       try {
         lastStatus = await held.using(async ({ database, schemaVersion }) => ({

@@ -1,4 +1,5 @@
 /** What the main thread and the store's worker say to each other. */
+import type { SpendingReport, SpentQuery } from '../core/spending.ts'
 import type { Location } from './location.ts'
 import type {
   Follow,
@@ -34,7 +35,11 @@ export type Question =
   | { readonly method: 'values'; readonly query: TimeRange }
   | { readonly method: 'history'; readonly query: HistoryQuery }
 
-export type Asked = Question | { readonly method: 'status'; readonly query: undefined }
+export type Asked =
+  | Question
+  | { readonly method: 'status'; readonly query: undefined }
+  | { readonly method: 'spend'; readonly query: SpendingReport }
+  | { readonly method: 'spent'; readonly query: readonly SpentQuery[] }
 
 export type ToWorker =
   | { readonly type: 'write'; readonly batch: Batch }

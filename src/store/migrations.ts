@@ -106,7 +106,26 @@ const first: Migration = (dialect) => [
   )${dialect.clustered}`,
 ]
 
-export const MIGRATIONS: readonly Migration[] = [first]
+const budgets: Migration = ({ text, clustered }) => [
+  `CREATE TABLE budget_spending (
+    budget ${text} NOT NULL,
+    unit ${text} NOT NULL,
+    holder ${text} NOT NULL,
+    window_start BIGINT NOT NULL,
+    window_end BIGINT NOT NULL,
+    amount DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (budget, unit, holder, window_start)
+  )${clustered}`,
+  'CREATE INDEX budget_spending_by_end ON budget_spending (window_end)',
+  // The last report of each gateway, by which one that comes twice is known.
+  `CREATE TABLE budget_writers (
+    writer ${text} PRIMARY KEY,
+    report BIGINT NOT NULL,
+    written_at BIGINT NOT NULL
+  )${clustered}`,
+]
+
+export const MIGRATIONS: readonly Migration[] = [first, budgets]
 
 /** A newer gateway has been here. */
 export class NewerSchemaError extends Error {

@@ -1,6 +1,7 @@
 /**
  * Lets go of what is too old or too much.
  */
+import { deleteSpending } from './budgets.ts'
 import { deleteMetrics, deleteRequests, deleteRollups, giveBack, type RetentionRun } from './deletions.ts'
 import { DAY_MS } from './dimensions.ts'
 import { METRIC_TIERS } from './metric-history.ts'
@@ -22,6 +23,7 @@ export async function retain(run: RetentionRun): Promise<Retained> {
   await deleteRequests(run, now - retention.ageMs, Number.POSITIVE_INFINITY)
   for (const { widthMs, keptMs } of ROLLUP_TIERS) await deleteRollups(run, widthMs, now - keptMs - widthMs)
   for (const { widthMs, keptMs } of METRIC_TIERS) await deleteMetrics(run, widthMs, now - keptMs - widthMs)
+  await deleteSpending(database, now)
   const lastDay = Math.floor((now - LONGEST_MS) / DAY_MS)
   const deleted = await database.transaction(async (sql) => {
     let rows = 0

@@ -31,7 +31,16 @@ let retaining: Promise<void> = Promise.resolve()
 async function reply(question: Asked): Promise<unknown> {
   await opened
   await writer.tried()
-  return question.method === 'status' ? keeper.status() : keeper.answer(question)
+  switch (question.method) {
+    case 'status':
+      return keeper.status()
+    case 'spend':
+      return keeper.spend(question.query)
+    case 'spent':
+      return keeper.spent(question.query)
+    default:
+      return keeper.answer(question)
+  }
 }
 
 async function answer(id: number, question: Asked): Promise<void> {

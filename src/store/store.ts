@@ -4,7 +4,7 @@
 import { workerUrl } from '../core/worker-url.ts'
 import type { KeptStatus } from './keeper.ts'
 import { type Location, locate, withoutPassword } from './location.ts'
-import type { Question } from './messages.ts'
+import type { Asked, Question } from './messages.ts'
 import { createOutbox } from './outbox.ts'
 import { limitQuestions } from './questions.ts'
 import type { Store, StoreOptions } from './types.ts'
@@ -93,10 +93,10 @@ export async function startStore(options: StoreOptions, codeUrl: URL): Promise<S
     }, signal)) as T
   }
 
-  async function askStatus(): Promise<KeptStatus> {
+  async function askUnlimited<T>(asked: Asked): Promise<T> {
     if (closing !== undefined) throw new Error('The request store is closed')
     outbox.flush()
-    return (await link.ask({ method: 'status', query: undefined })) as KeptStatus
+    return (await link.ask(asked)) as T
   }
 
   async function close(timeoutMs: number): Promise<boolean> {
@@ -132,9 +132,11 @@ export async function startStore(options: StoreOptions, codeUrl: URL): Promise<S
     summary: (query, signal) => ask({ method: 'summary', query }, signal),
     values: (query, signal) => ask({ method: 'values', query }, signal),
     history: (query, signal) => ask({ method: 'history', query }, signal),
+    spend: (report) => askUnlimited({ method: 'spend', query: report }),
+    spent: (queries) => askUnlimited({ method: 'spent', query: queries }),
     async status() {
       try {
-        asking ??= askStatus().finally(() => {
+        asking ??= askUnlimited<KeptStatus>({ method: 'status', query: undefined }).finally(() => {
           asking = undefined
         })
         lastStatus = await asking

@@ -5,6 +5,7 @@
  */
 import type { Exchange } from '../core/exchange.ts'
 import type { MetricLabels } from '../core/labels.ts'
+import type { SpendingBook } from '../core/spending.ts'
 
 export interface StoreOptions {
   /**
@@ -46,7 +47,8 @@ export interface Finished {
   readonly payload: Payload | undefined
 }
 
-export interface Store {
+/** What budgets spend is not among what is dropped, and not bounded like questions: they ask twice a second at most. */
+export interface Store extends SpendingBook {
   /** Never blocks and never throws. The exchange is finished: it is read before this returns, and not kept. */
   readonly record: (record: Finished) => void
   /** What metrics have grown by, or stand at, since the last sample. Never blocks and never throws. */

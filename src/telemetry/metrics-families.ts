@@ -63,6 +63,7 @@ export function registerFamilies(registry: Registry, version: string) {
     ...registerRequestFamilies(registry),
     ...registerLlmFamilies(registry),
     ...registerTimingFamilies(registry),
+    ...registerBudgetFamilies(registry),
     ...registerGatewayFamilies(registry),
     ...registerMcpFamilies(registry),
   }
@@ -218,6 +219,31 @@ function registerTimingFamilies(registry: Registry) {
       unit: 'seconds',
       labels: ['kind', 'subtype'],
       buckets: REQUEST_BUCKETS,
+    }),
+  }
+}
+
+function registerBudgetFamilies(registry: Registry) {
+  return {
+    budgetSpent: registry.counter({
+      name: 'agentgateway_budget_spent_total',
+      help: 'What this gateway has taken from a budget, of all its keys, in its unit.',
+      labels: ['budget', 'unit'],
+    }),
+    budgetLimit: registry.gauge({
+      name: 'agentgateway_budget_limit',
+      help: 'What a budget has in a window, for each of its keys, in its unit.',
+      labels: ['budget', 'unit'],
+    }),
+    budgetUsed: registry.gauge({
+      name: 'agentgateway_budget_used',
+      help: 'What is spent of a budget in the window of this moment, of several keys the most, in its unit.',
+      labels: ['budget', 'unit'],
+    }),
+    budgetExceeded: registry.counter({
+      name: 'agentgateway_budget_exceeded_total',
+      help: 'Requests that came when a budget was spent, by what was done about them.',
+      labels: ['budget', 'action'],
     }),
   }
 }

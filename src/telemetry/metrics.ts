@@ -95,6 +95,25 @@ export function createMetrics({ registry, version, removed = [] }: MetricsOption
     backendGone(group: string, backend: string): void {
       families.backendUp.child(group, backend).isWithdrawn = true
     },
+    budgetLimited(budget: string, unit: string, limit: number): void {
+      families.budgetLimit.child(budget, unit).set(limit)
+      // Born with the budget, so that rate() sees the first ones.
+      families.budgetSpent.child(budget, unit)
+      for (const action of ['refuse', 'warn']) families.budgetExceeded.child(budget, action)
+    },
+    budgetSpent(budget: string, unit: string, amount: number): void {
+      families.budgetSpent.child(budget, unit).inc(amount)
+    },
+    budgetUsed(budget: string, unit: string, amount: number): void {
+      families.budgetUsed.child(budget, unit).set(amount)
+    },
+    budgetExceeded(budget: string, action: string): void {
+      families.budgetExceeded.child(budget, action).inc()
+    },
+    budgetGone(budget: string, unit: string): void {
+      families.budgetLimit.child(budget, unit).isWithdrawn = true
+      families.budgetUsed.child(budget, unit).isWithdrawn = true
+    },
     mcpSessions(backend: string, change: 1 | -1): void {
       families.mcpSessions.child(backend).add(change)
     },

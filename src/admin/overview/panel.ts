@@ -32,10 +32,10 @@ export const stat = (text: Text, values: (views: Views) => readonly Value[]): Pa
   type: 'stat',
   show: (views) => ({ values: values(views) }),
 })
-export const bars = (text: Text, values: (view: View) => readonly Value[]): Panel => ({
+export const bars = (text: Text, values: (view: View, views: Views) => readonly Value[]): Panel => ({
   ...text,
   type: 'bargauge',
-  show: ({ range }) => ({ values: values(range) }),
+  show: (views) => ({ values: values(views.range, views) }),
 })
 export const graph = (text: Text, series: (view: View) => readonly Line[]): Panel => ({
   ...text,

@@ -181,6 +181,20 @@ function outputSpeed(view: View) {
   ]
 }
 
+/** Of gateways that share their budgets each has both figures, so that they cancel out. */
+function budgetShares(hour: View) {
+  const nameOf = ({ budget = '', unit = '' }) => `${budget} ${unit}`
+  const limits = new Map(
+    lastLevels(hour, 'agentgateway_budget_limit', nameOf).map(({ label, value }) => [label, value]),
+  )
+  return lastLevels(hour, 'agentgateway_budget_used', nameOf)
+    .map(({ label, value }) => ({
+      label: label.split(' ')[0] ?? '',
+      value: value / (limits.get(label) ?? Infinity),
+    }))
+    .sort((a, b) => b.value - a.value)
+}
+
 export const cost: Row = {
   title: 'Cost',
   panels: [
@@ -214,6 +228,42 @@ export const cost: Row = {
           PRICES,
           ({ model = '', status = '' }) => `${model} (${status})`,
           isNot('status', 'Exact'),
+        ),
+    ),
+    bars(
+      {
+        title: 'Budgets',
+        description:
+          'How much of each budget is spent in its present window; of one with keys, by the key that has spent the most.',
+        unit: 'share',
+      },
+      (_, { hour }) => budgetShares(hour),
+    ),
+    bars(
+      {
+        title: 'Taken from budgets',
+        description: 'Within the time range shown, of all keys together: US dollars or tokens.',
+        unit: 'count',
+      },
+      (view) =>
+        totalsBy(
+          view,
+          'agentgateway_budget_spent_total',
+          ({ budget = '', unit = '' }) => `${budget} (${unit})`,
+        ),
+    ),
+    bars(
+      {
+        title: 'Requests beyond budgets',
+        description:
+          'Requests within the time range shown that came when a budget was spent, and what its action was: refused, or let through with a warning.',
+        unit: 'count',
+      },
+      (view) =>
+        totalsBy(
+          view,
+          'agentgateway_budget_exceeded_total',
+          ({ budget = '', action = '' }) => `${budget} (${action})`,
         ),
     ),
     graph(

@@ -1,0 +1,264 @@
+/**
+ * All budgets of a process, by name, and how they stay in step with what is kept of them: what is spent here is added
+ * there, and what others have added is learnt.
+ *
+ * No request waits for it. Where nothing is kept, or cannot be at the moment, budgets are counted in memory.
+ */
+import { randomUUID } from 'node:crypto'
+import type { BudgetUnit, Spending, SpendingBook, SpendingReport } from '../core/spending.ts'
+import { type Account, type Accounts, createAccounts } from './budget-accounts.ts'
+import type { BudgetWindow } from './budget-window.ts'
+
+export interface BudgetWatch {
+  readonly limited: (limit: number) => void
+  readonly spent: (amount: number) => void
+  /** In the window of this moment, of several keys the most. */
+  readonly used: (amount: number) => void
+  /** A request came when nothing was left. `isFirst`: of this key in this window. */
+  readonly exceeded: (action: 'refuse' | 'warn', key: string, isFirst: boolean) => void
+  /** The configuration names it no more. */
+  readonly gone: () => void
+}
+
+const NOBODY: BudgetWatch = { limited() {}, spent() {}, used() {}, exceeded() {}, gone() {} }
+
+export interface BudgetShape {
+  readonly name: string
+  readonly unit: BudgetUnit
+  readonly limit: number
+  readonly window: BudgetWindow
+}
+
+export interface Budget {
+  readonly of: (key: string) => Account
+  readonly settle: (key: string, reserved: number, amount: number) => void
+  readonly exceeded: (account: Account, action: 'refuse' | 'warn') => void
+}
+
+/** Of all routes: one name is one budget. They outlive a reload. */
+export interface Budgets {
+  readonly at: (shape: BudgetShape) => Budget
+  /** The others are gone, until they are named again. */
+  readonly retain: (budgets: readonly Budget[]) => void
+  /** From now on. Resolves when what is kept there already is known, or cannot be; undefined: nowhere. */
+  readonly keepIn: (book: SpendingBook | undefined) => Promise<void>
+  /** Now, and not only with the next beat. */
+  readonly keep: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+export interface BudgetsOptions {
+  readonly now: () => number
+  readonly watch?: (name: string, unit: BudgetUnit) => BudgetWatch
+  /** Undefined: kept again. */
+  readonly onProblem?: (problem: string | undefined) => void
+}
+
+/** With the time that writing takes, nothing is a second behind. */
+const BEAT_MS = 500
+/** At the end. */
+const CLOSE_MS = 3000
+
+interface Known extends Budget {
+  shape: BudgetShape
+  readonly accounts: Accounts
+  readonly watch: BudgetWatch
+  /** What is kept of its window is known, of all keys. */
+  isLearnt: boolean
+  isGone: boolean
+}
+
+type Touched = readonly [Known, Account]
+
+/** Reports have no account twice: two windows of a key that begin alike are added up. */
+function spendingsOf(touched: readonly Touched[]): readonly Spending[] {
+  const rows = new Map<string, Spending>()
+  for (const [{ shape }, { key, span, sent }] of touched) {
+    if (sent === 0) continue
+    const row = JSON.stringify([shape.name, shape.unit, key, span.start])
+    const amount = sent + (rows.get(row)?.amount ?? 0)
+    rows.set(row, {
+      budget: shape.name,
+      unit: shape.unit,
+      key,
+      windowStart: span.start,
+      windowEnd: span.end,
+      amount,
+    })
+  }
+  return [...rows.values()]
+}
+
+export function createBudgets({ now, watch = () => NOBODY, onProblem = () => {} }: BudgetsOptions): Budgets {
+  const writer = randomUUID()
+  const known = new Map<string, Known>()
+  let book: SpendingBook | undefined
+  let reports = 0
+  /** Until it is acknowledged. */
+  let pending: { readonly report: SpendingReport; readonly accounts: readonly Account[] } | undefined
+  let beat: NodeJS.Timeout | undefined
+  let keeping: Promise<void> = Promise.resolve()
+  let isTroubled = false
+
+  function create(shape: BudgetShape): Known {
+    const accounts = createAccounts(shape.window, now)
+    const watching = watch(shape.name, shape.unit)
+    const of = (key: string) => {
+      const account = accounts.of(key)
+      accounts.touch(account)
+      return account
+    }
+    return {
+      shape,
+      accounts,
+      watch: watching,
+      isLearnt: false,
+      isGone: false,
+      of,
+      settle(key, reserved, amount) {
+        const account = of(key)
+        account.reserved = Math.max(0, account.reserved - reserved)
+        account.unsaved += amount
+        watching.spent(amount)
+      },
+      exceeded(account, action) {
+        watching.exceeded(action, account.key, !account.isTold)
+        account.isTold = true
+      },
+    }
+  }
+
+  function tell(): void {
+    for (const { accounts, watch: watching, isGone } of known.values())
+      if (!isGone) watching.used(accounts.largest())
+  }
+
+  function troubled(error: unknown): void {
+    if (!isTroubled) onProblem(error instanceof Error ? error.message : String(error))
+    isTroubled = true
+  }
+
+  function works(): void {
+    if (isTroubled) onProblem(undefined)
+    isTroubled = false
+  }
+
+  function newReport(touched: readonly Touched[]): NonNullable<typeof pending> {
+    for (const [, account] of touched) {
+      account.sent = account.unsaved
+      account.unsaved = 0
+    }
+    reports += 1
+    const report = { writer, number: reports, spendings: spendingsOf(touched) }
+    return { report, accounts: touched.map(([, account]) => account) }
+  }
+
+  async function deliver(to: SpendingBook): Promise<void> {
+    if (pending === undefined) return
+    if (pending.report.spendings.length > 0) await to.spend(pending.report)
+    for (const account of pending.accounts) {
+      account.saved += account.sent
+      account.sent = 0
+    }
+    pending = undefined
+  }
+
+  /** `touched`: undefined: of all keys. */
+  async function learn(from: SpendingBook, budgets: readonly Known[], touched?: readonly Touched[]) {
+    const since = new Map<string, number>()
+    const queries = budgets.flatMap(({ shape: { name, unit }, accounts }) => {
+      const keys = touched?.flatMap(([of, { key }]) => (of.accounts === accounts ? [key] : []))
+      const { start } = accounts.span()
+      since.set(`${name} ${unit}`, start)
+      return keys?.length === 0 ? [] : [{ budget: name, unit, since: start, keys }]
+    })
+    if (queries.length === 0) return
+    const found = await from.spent(queries)
+    // Who has spent the most comes last, and is forgotten last.
+    for (const { budget, unit, key, amount } of found.toReversed()) {
+      const name = `${budget} ${unit}`
+      const accounts = known.get(name)?.accounts
+      // A window may have begun meanwhile.
+      if (accounts === undefined || accounts.span().start !== since.get(name)) continue
+      const account = accounts.of(key)
+      // What was lost there is not given back.
+      account.saved = Math.max(account.saved, amount)
+    }
+  }
+
+  async function learnNew(from: SpendingBook, budgets: readonly Known[]): Promise<void> {
+    // It may be given another window meanwhile.
+    for (const one of budgets) one.isLearnt = true
+    try {
+      await learn(from, budgets)
+    } catch (error) {
+      for (const one of budgets) one.isLearnt = false
+      throw error
+    }
+  }
+
+  async function keepOnce(): Promise<void> {
+    const budgets = [...known.values()]
+    const unlearnt = budgets.filter(({ isLearnt }) => !isLearnt)
+    const touched = budgets.flatMap((one): Touched[] =>
+      one.accounts.takeTouched().map((account) => [one, account]),
+    )
+    if (book === undefined) return
+    if (touched.length === 0 && unlearnt.length === 0 && pending === undefined) return
+    try {
+      await deliver(book)
+      pending = newReport(touched)
+      await deliver(book)
+      await learnNew(book, unlearnt)
+      await learn(
+        book,
+        budgets,
+        touched.filter(([{ accounts }, account]) => accounts.isCurrent(account)),
+      )
+      works()
+    } catch (error) {
+      for (const [{ accounts }, account] of touched) accounts.touch(account)
+      troubled(error)
+    }
+  }
+
+  function keep(): Promise<void> {
+    keeping = keeping.then(keepOnce).then(tell)
+    return keeping
+  }
+
+  return {
+    at(shape) {
+      const name = `${shape.name} ${shape.unit}`
+      const budget = known.get(name) ?? create(shape)
+      known.set(name, budget)
+      if (budget.shape.window !== shape.window) budget.isLearnt = false
+      budget.shape = shape
+      budget.isGone = false
+      budget.accounts.use(shape.window)
+      budget.watch.limited(shape.limit)
+      return budget
+    },
+    retain(budgets) {
+      for (const one of known.values()) {
+        if (one.isGone || budgets.includes(one)) continue
+        one.isGone = true
+        one.watch.gone()
+      }
+      tell()
+    },
+    keepIn(kept) {
+      book = kept
+      beat ??= setInterval(keep, BEAT_MS).unref()
+      return keep()
+    },
+    keep,
+    async close() {
+      clearInterval(beat)
+      const deadline = Promise.withResolvers<void>()
+      const timer = setTimeout(deadline.resolve, CLOSE_MS)
+      await Promise.race([keep(), deadline.promise])
+      clearTimeout(timer)
+    },
+  }
+}

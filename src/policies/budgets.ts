@@ -1,0 +1,119 @@
+/**
+ * How much models may cost, or how many tokens they may use, in a window of time: for all, or for each key.
+ *
+ * What a request may cost is reserved when it is known what it asks, and settled when it has ended to what its record
+ * says. A request passes as long as something is left: the last one may go beyond the limit.
+ */
+import { z } from 'zod'
+import { celExpression } from '../core/cel-schema.ts'
+import { GatewayError } from '../core/errors.ts'
+import type { Exchange } from '../core/exchange.ts'
+import type { BudgetUnit } from '../core/spending.ts'
+import { type Account, spentBy } from './budget-accounts.ts'
+import type { Budget } from './budget-book.ts'
+import { budgetWindowSchema, perWindow, spanAt } from './budget-window.ts'
+import type { ModelRequest, Policy } from './policy.ts'
+import { requestKey } from './request-key.ts'
+import { REQUEST_NAMES } from './request-variables.ts'
+
+const usd = z
+  .union([z.number(), z.string().regex(/^\d+(\.\d+)?$/, { error: 'expected a decimal number' })])
+  .transform(Number)
+  .refine((amount) => amount > 0 && Number.isFinite(amount), { error: 'expected more than 0' })
+
+const limitSchema = z
+  .strictObject({ usd: usd.optional(), tokens: z.int().positive().optional() })
+  .refine((limit) => (limit.usd === undefined) !== (limit.tokens === undefined), {
+    error: 'expected either usd or tokens',
+  })
+
+const budgetSchema = z.strictObject({
+  /** Part of a header's name, and a label of metrics. */
+  name: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, {
+    error: 'expected lower-case letters, digits and hyphens, 64 at most',
+  }),
+  limit: limitSchema,
+  window: budgetWindowSchema,
+  key: celExpression(REQUEST_NAMES).optional(),
+  action: z.enum(['refuse', 'warn']).default('refuse'),
+})
+export const budgetsSchema = z.array(budgetSchema).min(1, { error: 'expected at least one budget' })
+export type BudgetConfig = z.output<typeof budgetSchema>
+
+export function limitOf({ limit }: BudgetConfig): { readonly unit: BudgetUnit; readonly amount: number } {
+  return limit.tokens === undefined
+    ? { unit: 'usd', amount: limit.usd ?? 0 }
+    : { unit: 'tokens', amount: limit.tokens }
+}
+
+const ESTIMATES: Readonly<Record<BudgetUnit, (request: ModelRequest) => number>> = {
+  usd: (request) => request.usd(),
+  tokens: (request) => request.tokens,
+}
+
+const COSTS: Readonly<Record<BudgetUnit, (exchange: Exchange) => number>> = {
+  usd: ({ llm }) => llm?.cost?.total ?? 0,
+  // Input includes what was read from and written to the cache.
+  tokens: ({ llm }) => (llm?.usage === undefined ? 0 : llm.usage.inputTokens + llm.usage.outputTokens),
+}
+
+/** Fractions of a dollar that are still worth telling. */
+const SHOWN_DIGITS = 6
+
+/** Until one of the requests under way may have ended. */
+const SHORTLY_SECONDS = 1
+
+const dateOf = (ms: number) => new Date(ms).toISOString().replace('.000Z', 'Z')
+
+export function budget(config: BudgetConfig, shared: Budget, now: () => number): Policy {
+  const { unit, amount: limit } = limitOf(config)
+  const keyOf = requestKey(config.key)
+  const header = `x-budget-${config.name}-remaining`
+  const limitText = `${limit} ${unit === 'usd' ? 'USD' : 'tokens'} ${perWindow(config.window)}`
+  /** What is under way, with whose account it is and what is reserved there. */
+  const underWay = new WeakMap<Exchange, { key: string; reserved: number | undefined }>()
+
+  function refuse(account: Account): never {
+    const { end } = spanAt(config.window, now())
+    const isSpent = spentBy(account) >= limit
+    const wait = isSpent ? Math.max(1, Math.ceil((end - now()) / 1000)) : SHORTLY_SECONDS
+    const why = isSpent
+      ? `is spent: it is renewed at ${dateOf(end)}`
+      : 'may be spent by requests that are under way: try again shortly'
+    throw new GatewayError('budget_exceeded', `budget ${config.name} (${limitText}) ${why}`, {
+      headers: { 'retry-after': String(wait) },
+    })
+  }
+
+  return {
+    onRequest(head) {
+      underWay.set(head.exchange, { key: keyOf(head), reserved: undefined })
+      return undefined
+    },
+    onModelRequest({ exchange }, request) {
+      const own = underWay.get(exchange)
+      if (own === undefined) return
+      const account = shared.of(own.key)
+      own.key = account.key
+      own.reserved = 0
+      if (spentBy(account) + (config.action === 'refuse' ? account.reserved : 0) >= limit) {
+        shared.exceeded(account, config.action)
+        if (config.action === 'refuse') refuse(account)
+      }
+      own.reserved = ESTIMATES[unit](request)
+      account.reserved += own.reserved
+    },
+    onResponse(headers, { exchange }) {
+      const own = underWay.get(exchange)
+      if (own?.reserved === undefined) return
+      const left = Math.max(0, limit - spentBy(shared.of(own.key)))
+      headers[header] = unit === 'usd' ? left.toFixed(SHOWN_DIGITS) : String(left)
+    },
+    onFinished(exchange) {
+      const own = underWay.get(exchange)
+      if (own?.reserved === undefined) return
+      underWay.delete(exchange)
+      shared.settle(own.key, own.reserved, COSTS[unit](exchange))
+    },
+  }
+}
