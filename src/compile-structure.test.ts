@@ -113,7 +113,7 @@ describe('names and order', () => {
   })
 
   test('it compiles nothing to nothing', () => {
-    expect(compiled({})).toEqual({ binds: [], targets: [], catalogs: [], mcp: [], healths: [] })
+    expect(compiled({})).toEqual({ binds: [], targets: [], catalogs: [], mcp: [], healths: [], budgets: [] })
   })
 })
 

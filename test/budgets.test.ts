@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import Anthropic, { RateLimitError as AnthropicLimit } from '@anthropic-ai/sdk'
 import OpenAI, { RateLimitError as OpenAILimit } from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { loadConfig } from '../src/config/load.ts'
 import {
   type SimulatedProvider,
   startSimulatedAnthropic,
@@ -186,6 +187,29 @@ describe('one gateway', () => {
     expect(error).toBeInstanceOf(AnthropicLimit)
     expect(error).toMatchObject({ status: 429, error: { error: { type: 'rate_limit_error' } } })
   })
+})
+
+test('a reload keeps what was spent; a budget that is left out is told no more', async () => {
+  const url = join(folder, 'reload.db')
+  const gateway = await runGateway(yamlWith(url, [TOKENS]))
+  await chat(gateway.url, 'ann')
+  const used = 1_000_000 - (await leftOf(gateway.url, 'ann'))
+  expect(used).toBeGreaterThan(0)
+  const reload = (budgets: readonly object[]) => {
+    const loaded = loadConfig({ text: yamlWith(url, budgets), file: 'test.yaml', environment: {} })
+    if (!loaded.ok) throw new Error('the configuration is not valid')
+    return gateway.gateway.reload(loaded.config)
+  }
+  await reload([{ ...TOKENS, limit: { tokens: used } }])
+  expect((await chat(gateway.url, 'ann')).status).toBe(429)
+  await reload([USERS])
+  const metrics = await gateway.metrics()
+  expect(metrics).toContain('agentgateway_budget_limit{budget="users",unit="usd"} 0.01')
+  expect(metrics).not.toContain('agentgateway_budget_limit{budget="tokens"')
+  expect(metrics).not.toContain('agentgateway_budget_used{budget="tokens"')
+  await reload([TOKENS])
+  expect(1_000_000 - (await leftOf(gateway.url, 'ann'))).toBe(used)
+  await gateway.close()
 })
 
 test('without a database the log says what that means, and spending goes on', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Exchange, McpFacts } from '../core/exchange.ts'
 import { finished, httpExchange, llmExchange, mcpExchange } from './exchanges.fixture.ts'
+import { MIGRATIONS } from './migrations.ts'
 import { writeRecord } from './record.ts'
 import { describeStores, type OpenStore, openKeeper, openStore } from './stores.fixture.ts'
 import type { Finished, Store, Summary } from './types.ts'
@@ -142,7 +143,7 @@ describeStores('a store', (place) => {
 
   test('tells its state', async () => {
     const before = await store.status()
-    expect(before).toMatchObject({ requests: 0, dropped: 0, schemaVersion: 1 })
+    expect(before).toMatchObject({ requests: 0, dropped: 0, schemaVersion: MIGRATIONS.length })
     expect(before.problem).toBeUndefined()
     expect(before.oldest).toBeUndefined()
     store.record(finished(httpExchange({ completedAt: now })))

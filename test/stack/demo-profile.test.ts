@@ -48,8 +48,14 @@ const ZERO = new Set([
   'Trace collector B',
   'Trace collector D',
 ])
-/** Not drawn, or told in words, as long as there is nothing of the kind: other classes of status, missing prices. */
-const NONE = new Set(['Requests by status code D', 'Unpriced requests A'])
+/** Not drawn, or told in words, as long as there is nothing of the kind: other classes of status, missing prices, budgets. */
+const NONE = new Set([
+  'Requests by status code D',
+  'Unpriced requests A',
+  'Budgets A',
+  'Taken from budgets A',
+  'Requests beyond budgets A',
+])
 /** Sampled too seldom to be caught above 0. */
 const MAYBE = new Set(['Trace collector E'])
 
@@ -117,6 +123,7 @@ describe.runIf(has.prometheus)('the rules', () => {
   const SILENT = new Set([
     'AgentGatewayInternalErrors',
     'AgentGatewayUnpricedTraffic',
+    'AgentGatewayBudgetNearlySpent',
     'AgentGatewayCollectorCannotExport',
     'AgentGatewaySeriesOverflow',
   ])
