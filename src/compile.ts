@@ -47,12 +47,13 @@ import type { McpSource } from './mcp/source.ts'
 import { outlineOf, type RouteOutline } from './outline.ts'
 import type { BackendAuth } from './policies/backend-auth.ts'
 import type { BufferConfig } from './policies/buffer.ts'
+import { eitherWay } from './policies/conditional.ts'
 import { cors } from './policies/cors.ts'
 import { csrf } from './policies/csrf.ts'
 import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
-import { rateLimit } from './policies/rate-limit.ts'
+import { localRateLimit } from './policies/rate-limit.ts'
 import { requestRedirect } from './policies/request-redirect.ts'
 import { type Retry, retry } from './policies/retry.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
@@ -323,9 +324,9 @@ function routePolicies(
   const compiled: Policy[] = []
   if (config?.cors !== undefined) compiled.push(cors(config.cors))
   compiled.push(...callerPolicies(context, config, path))
-  for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
-    compiled.push(rateLimit(limit, context.lasting.limits.at(`${place} ${index}`, limit)))
-  if (config?.transformations !== undefined) compiled.push(transformations(config.transformations))
+  if (config?.localRateLimit !== undefined)
+    compiled.push(...localRateLimit(config.localRateLimit, context.lasting.limits, place))
+  if (config?.transformations !== undefined) compiled.push(eitherWay(config.transformations, transformations))
   if (config?.csrf !== undefined) compiled.push(csrf(config.csrf))
   if (config?.requestHeaderModifier !== undefined)
     compiled.push(requestHeaderModifier(config.requestHeaderModifier))
@@ -333,7 +334,7 @@ function routePolicies(
     compiled.push(responseHeaderModifier(config.responseHeaderModifier))
   if (config?.urlRewrite !== undefined) compiled.push(urlRewrite(config.urlRewrite))
   if (config?.requestRedirect !== undefined) compiled.push(requestRedirect(config.requestRedirect))
-  if (config?.directResponse !== undefined) compiled.push(directResponse(config.directResponse))
+  if (config?.directResponse !== undefined) compiled.push(eitherWay(config.directResponse, directResponse))
   return compiled
 }
 

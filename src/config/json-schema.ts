@@ -83,6 +83,8 @@ const CANONICAL: readonly (readonly [RegExp, string])[] = [
   [/^mcp\.(?:targets\[\]\.)?policies/, 'policies'],
   [/^backends\[\]\.(?:ai\.)?policies/, 'policies'],
   [/^binds\[\]\.listeners\[\]\.routes\[\]\.policies/, 'policies'],
+  [/^(policies\.\w+)\.conditional\[\]\.(?!condition$)/, '$1.'],
+  [/^policies\.localRateLimit\.(?!conditional\b)/, 'policies.localRateLimit[].'],
   [/^binds\[\]\.listeners\[\]\.routes\[\]/, 'routes[]'],
   [/^binds\[\]\.listeners\[\]/, 'listeners[]'],
 ]

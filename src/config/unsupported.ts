@@ -23,6 +23,8 @@ const TARGET = `(?:${BACKEND}\\.)?mcp\\.targets\\[\\]`
 const BACKEND_POLICIES = `(?:${BACKEND}|${PROVIDER}|${TARGET})\\.policies`
 const ROUTE_POLICIES = `(?:${ROUTE}|mcp)\\.policies`
 const POLICIES = `(?:${ROUTE_POLICIES}|${BACKEND_POLICIES})`
+/** A policy of routes, with conditions or without. */
+const formOf = (policy: string) => `${ROUTE_POLICIES}\\.${policy}(?:\\.conditional\\[\\])?`
 const at = (pattern: string) => new RegExp(`^${pattern}$`)
 
 const REFUSALS: readonly Refusal[] = [
@@ -109,25 +111,23 @@ const REFUSALS: readonly Refusal[] = [
     keys: ['queryParameter', 'cookie', 'expression'],
   },
   {
-    at: at(`${ROUTE_POLICIES}\\.transformations\\.(?:request|response)`),
+    at: at(`${formOf('transformations')}\\.(?:request|response)`),
     keys: ['replace', 'body', 'metadata'],
   },
   {
-    at: at(`${ROUTE_POLICIES}\\.transformations\\.(?:request|response)\\.(?:add|set)`),
+    at: at(`${formOf('transformations')}\\.(?:request|response)\\.(?:add|set)`),
     keys: [':method', ':scheme', ':status'],
   },
-  { at: at(`${ROUTE_POLICIES}\\.transformations`), keys: ['conditional'] },
   {
-    at: at(`${ROUTE_POLICIES}\\.extAuthz`),
+    at: at(formOf('extAuthz')),
     keys: ['service', 'backend'],
     hint: 'use `host`',
   },
-  { at: at(`${ROUTE_POLICIES}\\.extAuthz`), keys: ['includeRequestBody', 'policies', 'conditional'] },
-  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.protocol`), keys: ['grpc'], hint: 'use `http`' },
-  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.protocol\\.http`), keys: ['body', 'metadata'] },
-  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.host`), values: /^unix:/ },
+  { at: at(formOf('extAuthz')), keys: ['includeRequestBody', 'policies'] },
+  { at: at(`${formOf('extAuthz')}\\.protocol`), keys: ['grpc'], hint: 'use `http`' },
+  { at: at(`${formOf('extAuthz')}\\.protocol\\.http`), keys: ['body', 'metadata'] },
+  { at: at(`${formOf('extAuthz')}\\.host`), values: /^unix:/ },
   { at: at(`${ROUTE_POLICIES}\\.buffer`), keys: ['response'] },
-  { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['conditional'] },
   {
     at: at(BACKEND_POLICIES),
     keys: [
