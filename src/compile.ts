@@ -50,6 +50,7 @@ import type { BufferConfig } from './policies/buffer.ts'
 import { eitherWay } from './policies/conditional.ts'
 import { cors } from './policies/cors.ts'
 import { csrf } from './policies/csrf.ts'
+import { delay } from './policies/delay.ts'
 import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
@@ -315,7 +316,7 @@ function oneBackend(
   return { name: shown, policies, weight, mcp: undefined, tiers }
 }
 
-/** The route phase, in upstream's order: cors, who it is, authorization, limits, transformations, csrf, header modifiers, rewrite, redirect, direct response. */
+/** The route phase, in upstream's order: cors, who it is, authorization, limits, transformations, csrf, header modifiers, rewrite, redirect, delay, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -334,6 +335,7 @@ function routePolicies(
     compiled.push(responseHeaderModifier(config.responseHeaderModifier))
   if (config?.urlRewrite !== undefined) compiled.push(urlRewrite(config.urlRewrite))
   if (config?.requestRedirect !== undefined) compiled.push(requestRedirect(config.requestRedirect))
+  if (config?.delay !== undefined) compiled.push(delay(config.delay))
   if (config?.directResponse !== undefined) compiled.push(eitherWay(config.directResponse, directResponse))
   return compiled
 }

@@ -19,6 +19,7 @@ import { bufferSchema } from '../policies/buffer.ts'
 import { CONDITION, conditionalSchema } from '../policies/conditional.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { csrfSchema } from '../policies/csrf.ts'
+import { delaySchema } from '../policies/delay.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
 import { extAuthzSchema } from '../policies/ext-authz.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
@@ -49,6 +50,7 @@ const routePoliciesSchema = z.strictObject({
   buffer: bufferSchema.optional(),
   cors: corsSchema.optional(),
   csrf: orEmpty(csrfSchema).optional(),
+  delay: delaySchema.optional(),
   extAuthz: z.union([extAuthzSchema, conditionalSchema(extAuthzSchema.safeExtend(CONDITION))]).optional(),
   jwtAuth: jwtAuthSchema.optional(),
   localRateLimit: z

@@ -106,7 +106,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     close: '}}]}]}]',
     keys: [
       ...['requestMirror', 'oidc', 'mcpGuardrails', 'extProc', 'remoteRateLimit'],
-      ...['delay', 'backendTunnel', 'a2a'],
+      ...['backendTunnel', 'a2a'],
     ],
   },
   ...['request', 'response'].flatMap((phase) => [

@@ -95,16 +95,7 @@ const REFUSALS: readonly Refusal[] = [
 
   {
     at: at(ROUTE_POLICIES),
-    keys: [
-      'requestMirror',
-      'oidc',
-      'mcpGuardrails',
-      'extProc',
-      'remoteRateLimit',
-      'delay',
-      'backendTunnel',
-      'a2a',
-    ],
+    keys: ['requestMirror', 'oidc', 'mcpGuardrails', 'extProc', 'remoteRateLimit', 'backendTunnel', 'a2a'],
   },
   {
     at: at(`${ROUTE_POLICIES}\\.(?:(?:apiKey|jwtAuth)\\.location|basicAuth\\.authorizationLocation)`),
