@@ -7,6 +7,7 @@ import { type KeySource, keySetOf } from './core/key-set.ts'
 import { type ApiKeyConfig, apiKey } from './policies/api-key.ts'
 import { authorization } from './policies/authorization.ts'
 import { type BasicAuthConfig, basicAuth } from './policies/basic-auth.ts'
+import { eitherWay } from './policies/conditional.ts'
 import { type ExtAuthzConfig, extAuthz } from './policies/ext-authz.ts'
 import { type JwtAuthConfig, jwtAuth } from './policies/jwt-auth.ts'
 import type { Policy } from './policies/policy.ts'
@@ -18,7 +19,8 @@ export function callerPolicies(context: Context, config: RoutePolicies | undefin
   if (config?.basicAuth !== undefined)
     compiled.push(basicAuthAt(context, config.basicAuth, [...path, 'basicAuth']))
   if (config?.apiKey !== undefined) compiled.push(apiKeyAt(context, config.apiKey, [...path, 'apiKey']))
-  if (config?.extAuthz !== undefined) compiled.push(extAuthzAt(context, config.extAuthz))
+  if (config?.extAuthz !== undefined)
+    compiled.push(eitherWay(config.extAuthz, (form: ExtAuthzConfig) => extAuthzAt(context, form)))
   if (config?.authorization !== undefined) compiled.push(authorization(config.authorization))
   return compiled
 }

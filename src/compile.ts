@@ -40,12 +40,14 @@ import type { BackendAuth } from './policies/backend-auth.ts'
 import type { Budget } from './policies/budget-book.ts'
 import { type BudgetConfig, budget, limitOf } from './policies/budgets.ts'
 import type { BufferConfig } from './policies/buffer.ts'
+import { eitherWay } from './policies/conditional.ts'
 import { cors } from './policies/cors.ts'
 import { csrf } from './policies/csrf.ts'
+import { delay } from './policies/delay.ts'
 import { directResponse } from './policies/direct-response.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
-import { rateLimit } from './policies/rate-limit.ts'
+import { localRateLimit } from './policies/rate-limit.ts'
 import { requestRedirect } from './policies/request-redirect.ts'
 import { type Retry, retry } from './policies/retry.ts'
 import { type Timeouts, timeouts } from './policies/timeout.ts'
@@ -223,7 +225,7 @@ function oneBudget(context: Context, config: BudgetConfig): Policy {
   return budget(config, shared, Date.now)
 }
 
-/** The route phase, in upstream's order: cors, who it is, authorization, limits, budgets, transformations, csrf, header modifiers, rewrite, redirect, direct response. */
+/** The route phase, in upstream's order: cors, who it is, authorization, limits, budgets, transformations, csrf, header modifiers, rewrite, redirect, delay, direct response. */
 function routePolicies(
   context: Context,
   config: RoutePolicies | undefined,
@@ -232,10 +234,10 @@ function routePolicies(
   const compiled: Policy[] = []
   if (config?.cors !== undefined) compiled.push(cors(config.cors))
   compiled.push(...callerPolicies(context, config, path))
-  for (const [index, limit] of config?.localRateLimit?.entries() ?? [])
-    compiled.push(rateLimit(limit, context.lasting.limits.at(`${place} ${index}`, limit)))
+  if (config?.localRateLimit !== undefined)
+    compiled.push(...localRateLimit(config.localRateLimit, context.lasting.limits, place))
   for (const one of config?.budgets ?? []) compiled.push(oneBudget(context, one))
-  if (config?.transformations !== undefined) compiled.push(transformations(config.transformations))
+  if (config?.transformations !== undefined) compiled.push(eitherWay(config.transformations, transformations))
   if (config?.csrf !== undefined) compiled.push(csrf(config.csrf))
   if (config?.requestHeaderModifier !== undefined)
     compiled.push(requestHeaderModifier(config.requestHeaderModifier))
@@ -243,7 +245,8 @@ function routePolicies(
     compiled.push(responseHeaderModifier(config.responseHeaderModifier))
   if (config?.urlRewrite !== undefined) compiled.push(urlRewrite(config.urlRewrite))
   if (config?.requestRedirect !== undefined) compiled.push(requestRedirect(config.requestRedirect))
-  if (config?.directResponse !== undefined) compiled.push(directResponse(config.directResponse))
+  if (config?.delay !== undefined) compiled.push(delay(config.delay))
+  if (config?.directResponse !== undefined) compiled.push(eitherWay(config.directResponse, directResponse))
   return compiled
 }
 

@@ -92,6 +92,8 @@ const CANONICAL: readonly (readonly [RegExp, string])[] = [
   [/^llm\.(?:models\[\]|policies)\.guardrails\./, 'policies.ai.promptGuard.'],
   [/^llm\.policies\.(?!guardrails)/, 'policies.'],
   [/^binds\[\]\.listeners\[\]\.routes\[\]\.policies/, 'policies'],
+  [/^(policies\.\w+)\.conditional\[\]\.(?!condition$)/, '$1.'],
+  [/^policies\.localRateLimit\.(?!conditional\b)/, 'policies.localRateLimit[].'],
   [/^binds\[\]\.listeners\[\]\.routes\[\]/, 'routes[]'],
   [/^binds\[\]\.listeners\[\]/, 'listeners[]'],
 ]

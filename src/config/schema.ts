@@ -17,13 +17,15 @@ import { backendAuthSchema } from '../policies/backend-auth.ts'
 import { basicAuthSchema } from '../policies/basic-auth.ts'
 import { budgetsSchema } from '../policies/budgets.ts'
 import { bufferSchema } from '../policies/buffer.ts'
+import { CONDITION, conditionalSchema } from '../policies/conditional.ts'
 import { corsSchema } from '../policies/cors.ts'
 import { csrfSchema } from '../policies/csrf.ts'
+import { delaySchema } from '../policies/delay.ts'
 import { directResponseSchema } from '../policies/direct-response.ts'
 import { extAuthzSchema } from '../policies/ext-authz.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
 import { jwtAuthSchema } from '../policies/jwt-auth.ts'
-import { localRateLimitSchema } from '../policies/rate-limit.ts'
+import { limitSchema, localRateLimitSchema } from '../policies/rate-limit.ts'
 import { requestRedirectSchema } from '../policies/request-redirect.ts'
 import { retrySchema } from '../policies/retry.ts'
 import { timeoutSchema } from '../policies/timeout.ts'
@@ -50,18 +52,25 @@ const routePoliciesSchema = z.strictObject({
   buffer: bufferSchema.optional(),
   cors: corsSchema.optional(),
   csrf: orEmpty(csrfSchema).optional(),
-  extAuthz: extAuthzSchema.optional(),
+  delay: delaySchema.optional(),
+  extAuthz: z.union([extAuthzSchema, conditionalSchema(extAuthzSchema.safeExtend(CONDITION))]).optional(),
   jwtAuth: jwtAuthSchema.optional(),
-  localRateLimit: localRateLimitSchema.optional(),
+  localRateLimit: z
+    .union([localRateLimitSchema, conditionalSchema(limitSchema.safeExtend(CONDITION))])
+    .optional(),
   budgets: budgetsSchema.optional(),
   retry: orEmpty(retrySchema).optional(),
   timeout: timeoutSchema.optional(),
   requestHeaderModifier: headerModifierSchema.optional(),
   responseHeaderModifier: headerModifierSchema.optional(),
-  transformations: transformationsSchema.optional(),
+  transformations: z
+    .union([transformationsSchema, conditionalSchema(transformationsSchema.safeExtend(CONDITION))])
+    .optional(),
   urlRewrite: urlRewriteSchema.optional(),
   requestRedirect: orEmpty(requestRedirectSchema).optional(),
-  directResponse: directResponseSchema.optional(),
+  directResponse: z
+    .union([directResponseSchema, conditionalSchema(directResponseSchema.safeExtend(CONDITION))])
+    .optional(),
   ai: aiPolicySchema.optional(),
   mcpAuthorization: mcpAuthorizationSchema.optional(),
   mcpAuthentication: mcpAuthenticationSchema.optional(),

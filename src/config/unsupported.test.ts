@@ -144,7 +144,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     close: '}}]}]}]',
     keys: [
       ...['requestMirror', 'oidc', 'mcpGuardrails', 'extProc', 'remoteRateLimit'],
-      ...['delay', 'backendTunnel', 'a2a'],
+      ...['backendTunnel', 'a2a'],
     ],
   },
   ...['request', 'response'].flatMap((phase) => [
@@ -165,7 +165,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: `${ROUTE}.policies.extAuthz`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {extAuthz: {',
     close: '}}}]}]}]',
-    keys: ['service', 'backend', 'includeRequestBody', 'policies', 'conditional'],
+    keys: ['service', 'backend', 'includeRequestBody', 'policies'],
   },
   {
     place: `${ROUTE}.policies.extAuthz.protocol`,
@@ -186,10 +186,10 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: ['response'],
   },
   {
-    place: `${ROUTE}.policies.directResponse`,
-    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {directResponse: {',
-    close: '}}}]}]}]',
-    keys: ['conditional'],
+    place: `${ROUTE}.policies.extAuthz.conditional[0]`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {extAuthz: {conditional: [{',
+    close: '}]}}}]}]}]',
+    keys: ['service', 'backend', 'includeRequestBody', 'policies'],
   },
   {
     place: `${ROUTE}.policies.ai`,

@@ -27,6 +27,8 @@ const ROUTE_POLICIES = `(?:${ROUTE}|mcp|llm)\\.policies`
 const MODEL_SETTINGS = `(?:${MODEL}|${LLM_PROVIDER}\\.defaults)`
 const POLICIES = `(?:${ROUTE_POLICIES}|${BACKEND_POLICIES})`
 const BACKEND_AUTH = `(?:${POLICIES}\\.backendAuth|${MODEL_SETTINGS}\\.auth)`
+/** A policy of routes, with conditions or without. */
+const formOf = (policy: string) => `${ROUTE_POLICIES}\\.${policy}(?:\\.conditional\\[\\])?`
 const at = (pattern: string) => new RegExp(`^${pattern}$`)
 
 const REFUSALS: readonly Refusal[] = [
@@ -128,41 +130,30 @@ const REFUSALS: readonly Refusal[] = [
 
   {
     at: at(ROUTE_POLICIES),
-    keys: [
-      'requestMirror',
-      'oidc',
-      'mcpGuardrails',
-      'extProc',
-      'remoteRateLimit',
-      'delay',
-      'backendTunnel',
-      'a2a',
-    ],
+    keys: ['requestMirror', 'oidc', 'mcpGuardrails', 'extProc', 'remoteRateLimit', 'backendTunnel', 'a2a'],
   },
   {
     at: at(`${ROUTE_POLICIES}\\.(?:(?:apiKey|jwtAuth)\\.location|basicAuth\\.authorizationLocation)`),
     keys: ['queryParameter', 'cookie', 'expression'],
   },
   {
-    at: at(`${ROUTE_POLICIES}\\.transformations\\.(?:request|response)`),
+    at: at(`${formOf('transformations')}\\.(?:request|response)`),
     keys: ['replace', 'body', 'metadata'],
   },
   {
-    at: at(`${ROUTE_POLICIES}\\.transformations\\.(?:request|response)\\.(?:add|set)`),
+    at: at(`${formOf('transformations')}\\.(?:request|response)\\.(?:add|set)`),
     keys: [':method', ':scheme', ':status'],
   },
-  { at: at(`${ROUTE_POLICIES}\\.transformations`), keys: ['conditional'] },
   {
-    at: at(`${ROUTE_POLICIES}\\.extAuthz`),
+    at: at(formOf('extAuthz')),
     keys: ['service', 'backend'],
     hint: 'use `host`',
   },
-  { at: at(`${ROUTE_POLICIES}\\.extAuthz`), keys: ['includeRequestBody', 'policies', 'conditional'] },
-  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.protocol`), keys: ['grpc'], hint: 'use `http`' },
-  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.protocol\\.http`), keys: ['body', 'metadata'] },
-  { at: at(`${ROUTE_POLICIES}\\.extAuthz\\.host`), values: /^unix:/ },
+  { at: at(formOf('extAuthz')), keys: ['includeRequestBody', 'policies'] },
+  { at: at(`${formOf('extAuthz')}\\.protocol`), keys: ['grpc'], hint: 'use `http`' },
+  { at: at(`${formOf('extAuthz')}\\.protocol\\.http`), keys: ['body', 'metadata'] },
+  { at: at(`${formOf('extAuthz')}\\.host`), values: /^unix:/ },
   { at: at(`${ROUTE_POLICIES}\\.buffer`), keys: ['response'] },
-  { at: at(`${ROUTE_POLICIES}\\.directResponse`), keys: ['conditional'] },
   {
     at: at(BACKEND_POLICIES),
     keys: [

@@ -44,7 +44,8 @@ export function compileRules(
   }
 }
 
-function isTrue(condition: CelExpression, variables: Variables, onError: boolean): boolean {
+/** `onError`: what an expression counts for that cannot be evaluated. */
+export function isTrue(condition: CelExpression, variables: Variables, onError: boolean): boolean {
   try {
     return condition.evaluate(variables) === true
   } catch {

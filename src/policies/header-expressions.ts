@@ -16,7 +16,7 @@ const MAX_VALUE_LENGTH = 16 * 1024
 const isGateways = (name: string) => isHopByHop(name) || name === 'host' || name === 'content-length'
 
 export const freeHeaderName = headerName.refine((name) => !isGateways(name.toLowerCase()), {
-  error: 'this header is the gateway’s own to say',
+  error: 'only the gateway itself can say this header',
 })
 
 export const headerExpressions = (names: Names) => z.record(freeHeaderName, celExpression(names))

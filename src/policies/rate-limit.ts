@@ -11,11 +11,12 @@ import type { Exchange } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import { durationMs } from '../core/schema.ts'
 import { type Bucket, type Buckets, createBuckets } from './buckets.ts'
+import { type Conditional, conditional } from './conditional.ts'
 import type { Policy } from './policy.ts'
 import { requestKey } from './request-key.ts'
 import { REQUEST_NAMES } from './request-variables.ts'
 
-const limitSchema = z.strictObject({
+export const limitSchema = z.strictObject({
   maxTokens: z.int().positive(),
   tokensPerFill: z.int().positive(),
   fillInterval: durationMs.refine((interval) => interval > 0, { error: 'expected a duration above 0s' }),
@@ -73,6 +74,16 @@ function tokensOf({ llm }: Exchange): number {
   const usage = llm?.usage
   // Input includes what was read from and written to the cache.
   return usage === undefined ? 0 : usage.inputTokens + usage.outputTokens
+}
+
+export function localRateLimit(
+  config: RateLimitConfig[] | Conditional<RateLimitConfig>,
+  limits: Limits,
+  place: string,
+): Policy[] {
+  const build = (limit: RateLimitConfig, index: number) =>
+    rateLimit(limit, limits.at(`${place} ${index}`, limit))
+  return Array.isArray(config) ? config.map(build) : [conditional(config, build)]
 }
 
 export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
