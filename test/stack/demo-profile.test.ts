@@ -48,13 +48,16 @@ const ZERO = new Set([
   'Trace collector B',
   'Trace collector D',
 ])
-/** Not drawn, or told in words, as long as there is nothing of the kind: other classes of status, missing prices, budgets. */
+/** Not drawn, or told in words, as long as there is nothing of the kind: other classes of status, missing prices, budgets, groups, guards. */
 const NONE = new Set([
   'Requests by status code D',
   'Unpriced requests A',
   'Budgets A',
   'Taken from budgets A',
   'Requests beyond budgets A',
+  'Providers of groups A',
+  'Provider evictions A',
+  'Prompt guard checks A',
 ])
 /** Sampled too seldom to be caught above 0. */
 const MAYBE = new Set(['Trace collector E'])
@@ -124,6 +127,8 @@ describe.runIf(has.prometheus)('the rules', () => {
     'AgentGatewayInternalErrors',
     'AgentGatewayUnpricedTraffic',
     'AgentGatewayBudgetNearlySpent',
+    'AgentGatewayGroupDown',
+    'AgentGatewayBackendEvicted',
     'AgentGatewayCollectorCannotExport',
     'AgentGatewaySeriesOverflow',
   ])
