@@ -5,6 +5,7 @@
  * with those of the schema.
  */
 
+import { gatewayChecks } from './gateway-checks.ts'
 import { llmSection } from './llm-checks.ts'
 import { levelFault } from './log-level.ts'
 import { child, children, descend, duplicates, isData, missing, type Placed } from './places.ts'
@@ -15,15 +16,15 @@ export function crossCheck(data: unknown): Finding[] {
   if (!isData(data)) return []
   const file: Placed = { path: [], value: data }
   const binds = children(file, 'binds')
-  const routes = binds
-    .flatMap((bind) => children(bind, 'listeners'))
-    .flatMap((listener) => children(listener, 'routes'))
+  const routes = [file, ...binds.flatMap((bind) => children(bind, 'listeners'))].flatMap((place) =>
+    children(place, 'routes'),
+  )
   const named = children(file, 'backends')
   const used = routes.flatMap((route) => children(route, 'backends'))
   return [
     ...tracingTwice(file),
     ...logLevels(file),
-    ...duplicates([...binds, ...sections(file)], 'port', 'port', (port) => port === 0),
+    ...gatewayChecks(file),
     ...llmSection(file),
     ...binds.flatMap((bind) => duplicates(children(bind, 'listeners'), 'name', 'listener name')),
     ...duplicates(named, 'name', 'backend name'),
@@ -37,16 +38,6 @@ export function crossCheck(data: unknown): Finding[] {
     ...named.flatMap(guardedBackend),
     ...routes.flatMap(regexes),
   ]
-}
-
-const SECTION_PORTS = { mcp: 3000, llm: 4000 }
-
-/** The top-level `mcp:` and `llm:` have a port, whether they say so or not. */
-function sections(file: Placed): Placed[] {
-  return Object.entries(SECTION_PORTS).flatMap(([key, port]) => {
-    const section = child(file, key)
-    return section === undefined ? [] : [{ ...section, value: { port, ...section.value } }]
-  })
 }
 
 function tracingTwice(file: Placed): Finding[] {
@@ -251,7 +242,7 @@ export function warningsOf(data: unknown): string[] {
     warnings.push(
       `${unheeded.map((path) => path.join('.')).join(', ')}: accepted without effect, the operating system decides`,
     )
-  if (children(file, 'binds').length === 0 && sections(file).length === 0)
-    warnings.push('nothing listens for requests: there are no `binds`, no `llm` and no `mcp`')
+  if (['binds', 'gateways', 'llm', 'mcp'].every((key) => data[key] === undefined))
+    warnings.push('nothing listens for requests: there are no `gateways`, no `llm` and no `mcp`')
   return warnings
 }
