@@ -19,13 +19,12 @@ import {
   type ReadText,
   readAt,
 } from './compile-upstream.ts'
+import { type AttachedRoute, type AttachedSection, type ListenerPlan, listening } from './config/listening.ts'
 import type {
   Config,
-  ListenerConfig,
   McpSectionConfig,
   NamedBackendConfig,
   RouteBackendConfig,
-  RouteConfig,
   RoutePolicies,
 } from './config/schema.ts'
 import { ConfigProblem } from './core/config-problem.ts'
@@ -250,13 +249,12 @@ function routePolicies(
   return compiled
 }
 
-function oneRoute(
-  context: Context,
-  config: RouteConfig,
-  index: number,
-  path: KeyPath,
-  listener: ListenerConfig,
-): RouteSource<Route> {
+interface CompiledRoute {
+  readonly source: RouteSource<Route>
+  readonly outline: RouteOutline
+}
+
+function oneRoute(context: Context, { config, index, path, place, hostnames }: AttachedRoute): CompiledRoute {
   const policiesPath = [...path, 'policies']
   const layers = outermost(config.policies, policiesPath)
   // The route's header modifiers run with the route, not once more with each backend.
@@ -267,7 +265,7 @@ function oneRoute(
   const surroundings: Surroundings = {
     layers: inherited,
     name: config.name,
-    hostnames: [...(config.hostnames ?? []), ...(listener.hostname === undefined ? [] : [listener.hostname])],
+    hostnames: [...(config.hostnames ?? []), ...hostnames],
   }
   const backends = (config.backends ?? []).map((backend, position) =>
     oneBackend(context, backend, surroundings, [...path, 'backends', position]),
@@ -276,7 +274,7 @@ function oneRoute(
   const target: Route = {
     name,
     policies: routePolicies(context, config.policies, {
-      place: [...path.slice(0, -2), name].join(' '),
+      place: `${place} ${name}`,
       path: policiesPath,
     }),
     backends,
@@ -285,25 +283,9 @@ function oneRoute(
     buffer: config.policies?.buffer?.request,
     timeouts: timeouts(config.policies?.timeout),
   }
-  return { hostnames: config.hostnames, matches: mcpRouteMatches(config), target, path }
-}
-
-function oneListener(context: Context, config: ListenerConfig, index: number, path: KeyPath): Listener {
-  const routes = (config.routes ?? []).map((route, position) =>
-    oneRoute(context, route, position, [...path, 'routes', position], config),
-  )
-  const tls = config.tls && {
-    cert: readAt(context, [...path, 'tls', 'cert'], config.tls.cert),
-    key: readAt(context, [...path, 'tls', 'key'], config.tls.key),
-    hostname: config.hostname,
-  }
-  if (tls !== undefined) checkPem([...path, 'tls', 'cert'], tls)
   return {
-    name: config.name ?? `listener${index}`,
-    host: hostTest(config.hostname),
-    tls,
-    match: compileRoutes(routes),
-    outlines: routes.map(({ target: route }, position) => outlineOf(config.routes?.[position], route)),
+    source: { hostnames: config.hostnames, matches: mcpRouteMatches(config), target, path },
+    outline: outlineOf(config, target),
   }
 }
 
@@ -330,31 +312,8 @@ function readCatalogs(context: Context): Catalog[] {
   })
 }
 
-interface Section {
-  readonly name: 'llm' | 'mcp'
-  readonly policies: RoutePolicies | undefined
-  readonly backend: Backend
-}
-
-/** The port of a section at the top level: one route for all paths. */
-function sectionBind(context: Context, port: number, { name: section, policies, backend }: Section): Bind {
-  // As it was when `mcp` was the only one.
-  const name = section === 'mcp' ? 'internal/default' : `internal/${section}`
-  const path = [section, 'policies']
-  const target: Route = {
-    name,
-    policies: routePolicies(context, policies, { place: name, path }),
-    backends: [backend],
-    totalWeight: 1,
-    retry: retry(policies?.retry),
-    buffer: policies?.buffer?.request,
-    timeouts: timeouts(policies?.timeout),
-  }
-  const match = compileRoutes([{ hostnames: undefined, matches: undefined, target, path: [section] }])
-  const outlines = [outlineOf(undefined, target)]
-  const listener = { name: section, host: hostTest(undefined), tls: undefined, match, outlines }
-  return { name: `bind/${port}`, port, listeners: [listener] }
-}
+/** What MCP's clients ask for, where the port is not for them alone. */
+const MCP_PATHS = ['/mcp', '/sse', '/.well-known'].map((pathPrefix) => ({ path: { pathPrefix } }))
 
 function mcpBackend(context: Context, config: McpSectionConfig): Backend {
   const layers = outermost(config.policies, ['mcp', 'policies'])
@@ -362,25 +321,78 @@ function mcpBackend(context: Context, config: McpSectionConfig): Backend {
   return { name: mcp.name, mcp, policies: [], weight: 1 }
 }
 
+function sectionRoute(context: Context, { key, isShared }: AttachedSection): CompiledRoute {
+  const { mcp, llm } = context.config
+  const policies: RoutePolicies | undefined = context.config[key]?.policies
+  const backends = [
+    ...(key === 'mcp' && mcp !== undefined ? [mcpBackend(context, mcp)] : []),
+    ...(key === 'llm' && llm !== undefined ? [modelBackend(context, llm)] : []),
+  ]
+  // As it was when `mcp` was the only one.
+  const name = key === 'mcp' ? 'internal/default' : `internal/${key}`
+  const target: Route = {
+    name,
+    policies: routePolicies(context, policies, { place: name, path: [key, 'policies'] }),
+    backends,
+    totalWeight: 1,
+    retry: retry(policies?.retry),
+    buffer: policies?.buffer?.request,
+    timeouts: timeouts(policies?.timeout),
+  }
+  const matches = key === 'mcp' && isShared ? MCP_PATHS : undefined
+  return {
+    source: { hostnames: undefined, matches, target, path: [key] },
+    outline: outlineOf(matches && { matches }, target),
+  }
+}
+
+/** Each route and section once, however many listeners it has. */
+function compiledRoutes(context: Context) {
+  const routes = new Map<AttachedRoute, CompiledRoute>()
+  const sections = new Map<AttachedSection['key'], CompiledRoute>()
+  return ({ routes: attached, sections: ofSections }: ListenerPlan): CompiledRoute[] => [
+    ...attached.map((route) => kept(routes, route, () => oneRoute(context, route))),
+    ...ofSections.map((section) => kept(sections, section.key, () => sectionRoute(context, section))),
+  ]
+}
+
+function kept<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  map.set(key, made)
+  return made
+}
+
+function oneListener(
+  context: Context,
+  { name, hostname, tls: files, path }: ListenerPlan,
+  routes: readonly CompiledRoute[],
+): Listener {
+  const tls = files && {
+    cert: readAt(context, [...path, 'tls', 'cert'], files.cert),
+    key: readAt(context, [...path, 'tls', 'key'], files.key),
+    hostname,
+  }
+  if (tls !== undefined) checkPem([...path, 'tls', 'cert'], tls)
+  return {
+    name,
+    host: hostTest(hostname),
+    tls,
+    match: compileRoutes(routes.map(({ source }) => source)),
+    outlines: routes.map(({ outline }) => outline),
+  }
+}
+
 /** Throws `ConfigProblem`. */
 export function compile(config: Config, readText: ReadText, lasting: Lasting = createLasting()): Snapshot {
   const context: Context = { config, readText, targets: [], mcp: [], watched: [], budgets: [], lasting }
-  const binds = (config.binds ?? []).map((bind, index): Bind => {
-    const listeners = bind.listeners.map((listener, position) =>
-      oneListener(context, listener, position, ['binds', index, 'listeners', position]),
-    )
-    listeners.sort((a, b) => b.host.rank[0] - a.host.rank[0] || b.host.rank[1] - a.host.rank[1])
-    return { name: `bind/${bind.port}`, port: bind.port, listeners }
+  const routesOf = compiledRoutes(context)
+  const binds = listening(config).map(({ port, listeners }): Bind => {
+    const compiled = listeners.map((listener) => oneListener(context, listener, routesOf(listener)))
+    compiled.sort((a, b) => b.host.rank[0] - a.host.rank[0] || b.host.rank[1] - a.host.rank[1])
+    return { name: `bind/${port}`, port, listeners: compiled }
   })
-  const { mcp, llm } = config
-  if (mcp !== undefined) {
-    const backend = mcpBackend(context, mcp)
-    binds.push(sectionBind(context, mcp.port ?? 3000, { name: 'mcp', policies: mcp.policies, backend }))
-  }
-  if (llm !== undefined) {
-    const backend = modelBackend(context, llm)
-    binds.push(sectionBind(context, llm.port ?? 4000, { name: 'llm', policies: llm.policies, backend }))
-  }
   return {
     binds,
     targets: context.targets,

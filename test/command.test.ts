@@ -1,6 +1,6 @@
 /** The `agentgateway` command as a user meets it: what it prints, what it listens on, with which status it ends. */
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -64,6 +64,40 @@ describe('it complains on stderr and ends with 2:', () => {
     expect(exit).toMatchObject({ code: 2, stdout: '' })
     expect(exit.stderr).toMatch(stderr)
   })
+})
+
+test.concurrent('migrate writes the newer form of a file, and nothing of a wrong one', async () => {
+  const source = fileWith('binds.yaml', answering('x', 1))
+  const migrated = await startCommand(['migrate', '-f', source]).exited
+  expect(migrated).toMatchObject({ code: 0, stderr: '' })
+  expect(migrated.stdout).toContain('gateways')
+  const output = join(directory, 'gateways.yaml')
+  expect(await startCommand(['migrate', '-f', source, '-o', output]).exited).toMatchObject({
+    code: 0,
+    stdout: '',
+  })
+  expect(readFileSync(output, 'utf8')).toBe(migrated.stdout)
+  const wrong = await startCommand(['migrate', '-f', fileWith('wrong-binds.yaml', WRONG)]).exited
+  expect(wrong).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: expect.stringContaining('wrong-binds.yaml:3:5'),
+  })
+})
+
+test.concurrent('import makes a configuration of LiteLLM’s, and tells what is left', async () => {
+  const file = fileWith(
+    'litellm.yaml',
+    'model_list: [{model_name: a, litellm_params: {model: openai/b, api_key: os.environ/NOBODY, rpm: 1}}]',
+  )
+  const { code, stdout, stderr } = await startCommand(['import', '--from', 'litellm', '-f', file]).exited
+  expect([code, stderr]).toEqual([
+    0,
+    'not carried over: model_list[0].litellm_params.rpm: it has no counterpart here\n',
+  ])
+  expect(stdout).toContain('apiKey: $NOBODY')
+  const empty = await startCommand(['import', '--from', 'litellm', '-f', fileWith('empty.yaml', '{}')]).exited
+  expect(empty).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('llm.models') })
 })
 
 test.concurrent.each([{ args: [] }, { args: ['--validate-only'] }])(

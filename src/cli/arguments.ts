@@ -15,6 +15,8 @@ export type Command =
   | { readonly name: 'demo-mcp-server'; readonly server: string }
   | { readonly name: 'demo-traffic'; readonly gatewayUrl: string; readonly rate: number }
   | ({ readonly name: 'doctor' } & DoctorChoice)
+  | { readonly name: 'migrate'; readonly file: string; readonly output: string | undefined }
+  | { readonly name: 'import'; readonly file: string; readonly output: string | undefined }
   | { readonly name: 'help' }
   | { readonly name: 'version'; readonly short: boolean }
   | { readonly name: 'usage'; readonly message: string }
@@ -56,6 +58,8 @@ const COMMANDS: Readonly<Record<string, Syntax>> = {
     ],
     read: readDoctor,
   },
+  migrate: { options: ['file', 'output'], read: readMigrate },
+  import: { options: ['from', 'file', 'output'], read: readImport },
 }
 
 const usage = (message: string): Command => ({ name: 'usage', message })
@@ -86,7 +90,9 @@ export function parseCommand(argv: readonly string[]): Command {
   )
   if (foreign !== undefined) {
     const owners = Object.keys(COMMANDS).filter((owner) => COMMANDS[owner]?.options.includes(foreign))
-    return usage(`--${foreign} is an option of ${owners.join(' and ')}, not of ${name}`)
+    return usage(
+      `--${foreign} is an option of ${new Intl.ListFormat('en-GB').format(owners)}, not of ${name}`,
+    )
   }
   return command.read(values)
 }
@@ -138,6 +144,15 @@ function readDemoTraffic(values: Values): Command {
   if (!(rate > 0 && rate <= 1000))
     return usage(`--rate ${values.rate}: expected a number above 0, at most 1000`)
   return { name: 'demo-traffic', gatewayUrl: gateway.href.replace(/\/$/, ''), rate }
+}
+
+function readMigrate({ file, output }: Values): Command {
+  return file === undefined ? usage('migrate needs -f FILE') : { name: 'migrate', file, output }
+}
+
+function readImport({ from, file, output }: Values): Command {
+  if (from !== 'litellm') return usage('import needs --from litellm')
+  return file === undefined ? usage('import needs -f FILE') : { name: 'import', file, output }
 }
 
 const PLACES = ['gateway', 'metrics', 'console', 'prometheus', 'jaeger', 'grafana'] as const
@@ -199,6 +214,8 @@ function parse(argv: readonly string[]) {
       model: { type: 'string' },
       timeout: { type: 'string' },
       json: { type: 'boolean' },
+      from: { type: 'string' },
+      output: { type: 'string', short: 'o' },
       help: { type: 'boolean', short: 'h' },
       V: { type: 'boolean', short: 'V' },
       version: { type: 'boolean' },

@@ -11,6 +11,8 @@ Usage
   agentgateway demo mcp-server [--name NAME]
   agentgateway demo traffic [--gateway URL] [--rate N]
   agentgateway doctor [--gateway URL] [--skip HOP[,HOP]] [--model NAME] [--timeout SECONDS] [--json] ...
+  agentgateway migrate -f FILE [-o FILE]
+  agentgateway import --from litellm -f FILE [-o FILE]
 
 Commands
   run                  run the gateway (the default)
@@ -20,6 +22,8 @@ Commands
   demo traffic         only the traffic, for a gateway with the demo's routes
   doctor               send one request through a running gateway, follow it to Prometheus, Jaeger and Grafana,
                        and say where it breaks
+  migrate              write a configuration with \`binds\` anew, with \`gateways\`: it runs as before
+  import               make a configuration out of LiteLLM's, and say what could not be carried over
 
 Options of run
   -f, --file FILE      configuration file; - reads standard input. A file is watched: a change takes
@@ -60,6 +64,11 @@ Options of doctor
                        OPENAI_API_KEY, ANTHROPIC_API_KEY: sent with the request. GF_SECURITY_ADMIN_USER,
                        GF_SECURITY_ADMIN_PASSWORD: Grafana's login (default admin, admin). PROMETHEUS_PASSWORD,
                        ADMIN_TOKEN: of Prometheus and of the console, where they ask
+
+Options of migrate and import
+  -f, --file FILE      what is read; - reads standard input
+  -o, --output FILE    where the result goes (default standard output)
+      --from litellm   whose configuration it is
 
   -h, --help           this text
   -V                   version

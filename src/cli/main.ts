@@ -51,6 +51,14 @@ async function main(): Promise<number> {
       const { doctor } = await import('./doctor.ts')
       return doctor({ ...command, version, environment, stdout, stderr })
     }
+    case 'migrate': {
+      const { migrate } = await import('./convert.ts')
+      return migrate({ ...command, environment, stdout, stderr })
+    }
+    case 'import': {
+      const { importFrom } = await import('./convert.ts')
+      return importFrom({ ...command, environment, stdout, stderr })
+    }
     default:
       command satisfies never
       return 2

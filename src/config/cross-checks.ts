@@ -6,6 +6,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
+import { gatewayChecks, SECTIONS } from './gateway-checks.ts'
 import { llmSection } from './llm-checks.ts'
 import { levelFault } from './log-level.ts'
 import { child, children, descend, duplicates, isData, missing, type Placed } from './places.ts'
@@ -15,15 +16,15 @@ export function crossCheck(data: unknown): Finding[] {
   if (!isData(data)) return []
   const file: Placed = { path: [], value: data }
   const binds = children(file, 'binds')
-  const routes = binds
-    .flatMap((bind) => children(bind, 'listeners'))
-    .flatMap((listener) => children(listener, 'routes'))
+  const routes = [file, ...binds.flatMap((bind) => children(bind, 'listeners'))].flatMap((place) =>
+    children(place, 'routes'),
+  )
   const named = children(file, 'backends')
   const used = routes.flatMap((route) => children(route, 'backends'))
   return [
     ...tracingTwice(file),
     ...logLevels(file),
-    ...duplicates([...binds, ...sections(file)], 'port', 'port', (port) => port === 0),
+    ...gatewayChecks(file),
     ...llmSection(file),
     ...binds.flatMap((bind) => duplicates(children(bind, 'listeners'), 'name', 'listener name')),
     ...duplicates(named, 'name', 'backend name'),
@@ -34,20 +35,10 @@ export function crossCheck(data: unknown): Finding[] {
     ...routes.flatMap((route) => mcpRoute(route, named)),
     ...routes.flatMap((route) => modelPolicies(route, named)),
     ...unknownModels(descend(file, 'mcp', 'policies')),
-    ...differentBudgets([...routes, ...sections(file)]),
+    ...differentBudgets([...routes, ...SECTIONS.flatMap((key) => child(file, key) ?? [])]),
     ...named.flatMap(guardedBackend),
     ...routes.flatMap(regexes),
   ]
-}
-
-const SECTION_PORTS = { mcp: 3000, llm: 4000 }
-
-/** The top-level `mcp:` and `llm:` have a port, whether they say so or not. */
-export function sections(file: Placed): Placed[] {
-  return Object.entries(SECTION_PORTS).flatMap(([key, port]) => {
-    const section = child(file, key)
-    return section === undefined ? [] : [{ ...section, value: { port, ...section.value } }]
-  })
 }
 
 function tracingTwice(file: Placed): Finding[] {

@@ -77,7 +77,9 @@ function needsReference(schema: JsonSchema): boolean {
 }
 
 const CANONICAL: readonly (readonly [RegExp, string])[] = [
-  [/^binds\[\]\.listeners\[\]\.routes\[\]\.backends\[\]/, 'backends[]'],
+  [/^gateways\.\*\.tls\./, 'listeners[].tls.'],
+  [/^gateways\.\*\.listeners\[\]/, 'listeners[]'],
+  [/^(?:binds\[\]\.listeners\[\]\.)?routes\[\]\.backends\[\]/, 'backends[]'],
   [/^backends\[\]\.ai\.groups\[\]\.providers\[\]/, 'backends[].ai'],
   [/^backends\[\]\.mcp/, 'mcp'],
   [/^mcp\.(?:targets\[\]\.)?policies/, 'policies'],
@@ -91,7 +93,7 @@ const CANONICAL: readonly (readonly [RegExp, string])[] = [
   [/^llm\.models\[\]\.responseHeaders\./, 'policies.responseHeaderModifier.'],
   [/^llm\.(?:models\[\]|policies)\.guardrails\./, 'policies.ai.promptGuard.'],
   [/^llm\.policies\.(?!guardrails)/, 'policies.'],
-  [/^binds\[\]\.listeners\[\]\.routes\[\]\.policies/, 'policies'],
+  [/^(?:binds\[\]\.listeners\[\]\.)?routes\[\]\.policies/, 'policies'],
   [/^(policies\.\w+)\.conditional\[\]\.(?!condition$)/, '$1.'],
   [/^policies\.localRateLimit\.(?!conditional\b)/, 'policies.localRateLimit[].'],
   [/^binds\[\]\.listeners\[\]\.routes\[\]/, 'routes[]'],

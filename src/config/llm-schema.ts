@@ -91,8 +91,6 @@ const virtualModelSchema = z.strictObject({
 export type VirtualModelConfig = z.output<typeof virtualModelSchema>
 
 export const llmSectionShape = {
-  /** 0 takes a free port. */
-  port: z.int().min(0).max(65535).optional(),
   providers: z.array(providerSchema).optional(),
   models: z.array(modelSchema).min(1),
   virtualModels: z.array(virtualModelSchema).optional(),

@@ -228,23 +228,23 @@ describe('the environment', () => {
 })
 
 describe('YAML', () => {
-  const object = 'the smallest useful one has `binds:`'
+  const object = 'the smallest useful one has `llm:`'
   test.each([
     {
       text: '',
-      expected: [`1:1 : expected an object with keys such as \`binds\`: the file is empty (${object})`],
+      expected: [`1:1 : expected an object with keys such as \`llm\`: the file is empty (${object})`],
     },
     {
       text: '# $X\n',
-      expected: [`1:1 : expected an object with keys such as \`binds\`: the file is empty (${object})`],
+      expected: [`1:1 : expected an object with keys such as \`llm\`: the file is empty (${object})`],
     },
     {
       text: '- a',
-      expected: [`1:1 : expected an object with keys such as \`binds\`: found a list (${object})`],
+      expected: [`1:1 : expected an object with keys such as \`llm\`: found a list (${object})`],
     },
     {
       text: 'hello',
-      expected: [`1:1 : expected an object with keys such as \`binds\`: found a single value (${object})`],
+      expected: [`1:1 : expected an object with keys such as \`llm\`: found a single value (${object})`],
     },
     {
       text: 'binds:\n\t- port: 1',

@@ -67,11 +67,11 @@ function check(document: SourceDocument): { config?: Config; findings: readonly 
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const found =
       value === null ? 'the file is empty' : Array.isArray(value) ? 'found a list' : 'found a single value'
-    const hint = 'the smallest useful one has `binds:`'
+    const hint = 'the smallest useful one has `llm:`'
     return {
       findings: [
         ...findings,
-        { path: [], message: `expected an object with keys such as \`binds\`: ${found}`, hint },
+        { path: [], message: `expected an object with keys such as \`llm\`: ${found}`, hint },
       ],
     }
   }

@@ -25,6 +25,15 @@ export const children = ({ value, path }: Placed, key: string): Placed[] => {
   )
 }
 
+/** Of a map whose keys are names. */
+export const members = (from: Placed, key: string): { readonly key: string; readonly place: Placed }[] => {
+  const map = child(from, key)
+  return Object.keys(map?.value ?? {}).flatMap((name) => {
+    const place = map && child(map, name)
+    return place === undefined ? [] : [{ key: name, place }]
+  })
+}
+
 export const descend = (from: Placed, ...keys: readonly string[]): Placed | undefined =>
   keys.reduce<Placed | undefined>((place, key) => place && child(place, key), from)
 

@@ -43,6 +43,9 @@ import { healthSchema } from '../upstream/health.ts'
 import { backendTlsSchema, upstreamDefaultsSchema } from '../upstream/schema.ts'
 import { llmSectionShape } from './llm-schema.ts'
 
+/** 0 takes a free one. */
+const port = z.int().min(0).max(65535)
+
 const routePoliciesSchema = z.strictObject({
   apiKey: apiKeySchema.optional(),
   authorization: authorizationSchema.optional(),
@@ -138,6 +141,11 @@ const aiBackendSchema = z
   })
 export type AiBackendConfig = z.output<typeof aiBackendSchema>
 
+/** `gateway` or `gateway/listener`, one or several. */
+const gatewayReferences = z
+  .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+  .transform((references) => [references].flat())
+
 const oneTarget = (keys: readonly string[]) => (value: object) =>
   keys.filter((key) => (value as Record<string, unknown>)[key] !== undefined).length === 1
 
@@ -160,9 +168,10 @@ const mcpTargets = z.array(mcpTargetSchema).min(1, { error: 'expected at least o
 const mcpBackendSchema = z.strictObject({ ...mcpBackendShape, targets: mcpTargets })
 export type McpBackendConfig = z.output<typeof mcpBackendSchema>
 
-/** The top-level `mcp:`, a port of its own. */
+/** The top-level `mcp:`, on gateways or on a port of its own. */
 const mcpSectionSchema = z.strictObject({
-  port: z.int().min(0).max(65535).optional(),
+  port: port.optional(),
+  gateways: gatewayReferences.optional(),
   ...mcpBackendShape,
   targets: mcpTargets,
   policies: orEmpty(routePoliciesSchema).optional(),
@@ -187,8 +196,10 @@ const llmPoliciesSchema = z.strictObject({
   guardrails: aiPolicySchema.shape.promptGuard,
 })
 
-/** The top-level `llm:`, a port of its own. */
+/** The top-level `llm:`, on gateways or on a port of its own. */
 const llmSectionSchema = z.strictObject({
+  port: port.optional(),
+  gateways: gatewayReferences.optional(),
   ...llmSectionShape,
   policies: orEmpty(llmPoliciesSchema).optional(),
 })
@@ -229,25 +240,48 @@ const routeSchema = z.strictObject({
 })
 export type RouteConfig = z.output<typeof routeSchema>
 
+const listenerShape = {
+  name: z.string().min(1).optional(),
+  hostname: z.string().min(1).optional(),
+  protocol: z.enum(['HTTP', 'HTTPS']).optional(),
+  tls: listenerTlsSchema.optional(),
+}
+
 const listenerSchema = z
-  .strictObject({
-    name: z.string().min(1).optional(),
-    hostname: z.string().min(1).optional(),
-    protocol: z.enum(['HTTP', 'HTTPS']).optional(),
-    tls: listenerTlsSchema.optional(),
-    routes: z.array(routeSchema).optional(),
-  })
+  .strictObject({ ...listenerShape, routes: z.array(routeSchema).optional() })
   .refine((listener) => (listener.protocol === 'HTTPS') === (listener.tls !== undefined), {
     error: 'protocol HTTPS and tls go together',
   })
 export type ListenerConfig = z.output<typeof listenerSchema>
 
 const bindSchema = z.strictObject({
-  /** 0 takes a free port. */
-  port: z.int().min(0).max(65535),
+  port,
   listeners: z.array(listenerSchema).min(1),
 })
 export type BindConfig = z.output<typeof bindSchema>
+
+const protocolAndTls = { protocol: listenerShape.protocol, tls: listenerShape.tls }
+/** Of gateways: TLS alone says that it is HTTPS. */
+const isProtocolRight = ({ protocol, tls }: { protocol?: string | undefined; tls?: unknown }) =>
+  protocol === undefined || (protocol === 'HTTPS') === (tls !== undefined)
+
+const gatewayListenerSchema = z
+  .strictObject({ name: listenerShape.name, hostname: listenerShape.hostname, ...protocolAndTls })
+  .refine(isProtocolRight, { error: 'protocol HTTPS and tls go together' })
+
+const gatewaySchema = z
+  .strictObject({ port, ...protocolAndTls, listeners: z.array(gatewayListenerSchema).min(1).optional() })
+  .refine(isProtocolRight, { error: 'protocol HTTPS and tls go together' })
+  .refine(({ listeners, protocol, tls }) => listeners === undefined || (protocol ?? tls) === undefined, {
+    error: 'beside `listeners` only `port` has a place: they have `protocol` and `tls` of their own',
+  })
+export type GatewayConfig = z.output<typeof gatewaySchema>
+
+const gatewayName = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]+$/, { error: 'a name is made of letters, digits, `-` and `_`' })
+
+const topRouteSchema = routeSchema.extend({ gateways: gatewayReferences.optional() })
 
 const modelCatalogEntry = z.union([
   z.strictObject({ file: z.string().min(1) }),
@@ -318,6 +352,8 @@ const staticSchema = z.strictObject({
 export const configSchema = z.strictObject({
   config: orEmpty(staticSchema).optional(),
   binds: z.array(bindSchema).optional(),
+  gateways: z.record(gatewayName, gatewaySchema).optional(),
+  routes: z.array(topRouteSchema).optional(),
   backends: z.array(namedBackendSchema).optional(),
   mcp: mcpSectionSchema.optional(),
   llm: llmSectionSchema.optional(),

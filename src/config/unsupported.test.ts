@@ -12,7 +12,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: '',
     open: '',
     close: '',
-    keys: ['gateways', 'routes', 'tcpRoutes', 'ui', 'policies', 'routeGroups', 'workloads', 'services'],
+    keys: ['tcpRoutes', 'ui', 'policies', 'routeGroups', 'workloads', 'services'],
   },
   {
     place: 'config',
@@ -20,12 +20,29 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     close: '}',
     keys: ['session', 'standardAttributes', 'customFunctions'],
   },
-  { place: 'mcp', open: 'mcp: {targets: [{name: a, stdio: {cmd: a}}], ', close: '}', keys: ['gateways'] },
   {
     place: 'llm',
     open: 'llm: {models: [{name: a, provider: openAI}], ',
     close: '}',
-    keys: ['gateways', 'tls'],
+    keys: ['tls'],
+  },
+  {
+    place: 'gateways.a',
+    open: 'gateways: {a: {port: 1, ',
+    close: '}}',
+    keys: ['tunnelProtocol', 'apiKey', 'jwtAuth', 'cors', 'extAuthz'],
+  },
+  {
+    place: 'gateways.a.listeners[0]',
+    open: 'gateways: {a: {port: 1, listeners: [{',
+    close: '}]}}',
+    keys: ['policies', 'tcpRoutes', 'namespace'],
+  },
+  {
+    place: 'routes[0].policies',
+    open: 'routes: [{policies: {',
+    close: '}}]\ngateways: {default: {port: 1}}',
+    keys: ['requestMirror', 'extProc'],
   },
   {
     place: 'llm.policies',

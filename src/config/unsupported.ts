@@ -16,7 +16,9 @@ interface Refusal {
   readonly message?: string
 }
 
-const ROUTE = 'binds\\[\\]\\.listeners\\[\\]\\.routes\\[\\]'
+const GATEWAY = 'gateways\\.[^.]+'
+const LISTENER = `(?:binds\\[\\]|${GATEWAY})\\.listeners\\[\\]`
+const ROUTE = '(?:binds\\[\\]\\.listeners\\[\\]\\.)?routes\\[\\]'
 const BACKEND = `(?:${ROUTE}\\.)?backends\\[\\]`
 const PROVIDER = `${BACKEND}\\.ai(?:\\.groups\\[\\]\\.providers\\[\\])?`
 const TARGET = `(?:${BACKEND}\\.)?mcp\\.targets\\[\\]`
@@ -32,17 +34,23 @@ const formOf = (policy: string) => `${ROUTE_POLICIES}\\.${policy}(?:\\.condition
 const at = (pattern: string) => new RegExp(`^${pattern}$`)
 
 const REFUSALS: readonly Refusal[] = [
-  { at: at(''), keys: ['gateways'], hint: 'listen with `binds`' },
-  { at: at(''), keys: ['routes'], hint: 'routes belong to `binds[].listeners[].routes`' },
   {
     at: at(''),
     keys: ['policies'],
-    hint: 'policies belong to a route or a backend: `binds[].listeners[].routes[].policies`',
+    hint: 'policies belong to a route or a backend: `routes[].policies`',
   },
   { at: at(''), keys: ['tcpRoutes', 'ui', 'routeGroups', 'workloads', 'services'] },
 
-  { at: at('(?:mcp|llm)'), keys: ['gateways'], hint: 'listen with `port`' },
-  { at: at('llm'), keys: ['tls'] },
+  { at: at('llm'), keys: ['tls'], hint: 'put it on a gateway with `tls`: `llm.gateways`' },
+  { at: at(GATEWAY), keys: ['tunnelProtocol', 'mode'] },
+  {
+    at: at(GATEWAY),
+    keys: [
+      ...['oidc', 'jwtAuth', 'authorization', 'extAuthz', 'extProc'],
+      ...['cors', 'transformations', 'basicAuth', 'apiKey'],
+    ],
+    hint: 'put the policies on the routes: `routes[].policies`',
+  },
   {
     at: at(MODEL),
     keys: ['id', 'passthrough', 'authorization', 'matches'],
@@ -116,15 +124,15 @@ const REFUSALS: readonly Refusal[] = [
   { at: at('frontendPolicies\\.tracing'), keys: ['policies', 'filter'] },
 
   { at: at('binds\\[\\]'), keys: ['tunnelProtocol', 'mode'] },
-  { at: at('binds\\[\\]\\.listeners\\[\\]'), keys: ['namespace', 'tcpRoutes'] },
+  { at: at(LISTENER), keys: ['namespace', 'tcpRoutes'] },
   {
-    at: at('binds\\[\\]\\.listeners\\[\\]'),
+    at: at(LISTENER),
     keys: ['policies'],
     hint: 'put the policies on the routes: `routes[].policies`',
   },
-  { at: at('binds\\[\\]\\.listeners\\[\\]\\.protocol'), values: /^(?:TCP|TLS|HBONE)$/ },
+  { at: at(`(?:${LISTENER}|${GATEWAY})\\.protocol`), values: /^(?:TCP|TLS|HBONE)$/ },
   {
-    at: at('binds\\[\\]\\.listeners\\[\\]\\.tls'),
+    at: at(`(?:${LISTENER}|${GATEWAY})\\.tls`),
     keys: ['mode', 'root', 'spiffe', 'cipherSuites', 'minTLSVersion', 'maxTLSVersion', 'keyExchangeGroups'],
   },
 

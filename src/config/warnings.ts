@@ -1,5 +1,4 @@
 /** What is allowed and most likely not what was meant. */
-import { sections } from './cross-checks.ts'
 import { child, children, descend, isData, type Placed } from './places.ts'
 import type { Path } from './problem.ts'
 import { IGNORED_CONFIG_KEYS } from './schema.ts'
@@ -9,9 +8,9 @@ const inWords = (path: Path) =>
 
 /** Policies in places where they are allowed, and nothing comes of them. */
 function withoutEffect(file: Placed): string[] {
-  const routes = children(file, 'binds')
-    .flatMap((bind) => children(bind, 'listeners'))
-    .flatMap((listener) => children(listener, 'routes'))
+  const routes = [file, ...children(file, 'binds').flatMap((bind) => children(bind, 'listeners'))].flatMap(
+    (place) => children(place, 'routes'),
+  )
   const healthless = [
     ...children(file, 'backends'),
     ...routes.flatMap((route) => children(route, 'backends')),
@@ -60,7 +59,7 @@ export function warningsOf(data: unknown): string[] {
       `${unheeded.map((path) => path.join('.')).join(', ')}: accepted without effect, the operating system decides`,
     )
   warnings.push(...withoutEffect(file))
-  if (children(file, 'binds').length === 0 && sections(file).length === 0)
-    warnings.push('nothing listens for requests: there are no `binds`, no `llm` and no `mcp`')
+  if (['binds', 'gateways', 'llm', 'mcp'].every((key) => data[key] === undefined))
+    warnings.push('nothing listens for requests: there are no `gateways`, no `llm` and no `mcp`')
   return warnings
 }
