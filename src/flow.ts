@@ -208,7 +208,7 @@ class Flow {
       const llm = backend?.models ?? backend?.tiers[0]?.[0]?.llm
       if (llm !== undefined) {
         exchange.protocol = 'llm'
-        this.#errorFormat = clientFormatOf(llm, head.path)
+        this.#errorFormat = clientFormatOf(llm, head)
       }
     }
     this.#apply(route.policies, head, () => {

@@ -277,5 +277,9 @@ describe('the list of models', () => {
 
   test('is not for those without a key', async () => {
     expect(await send(`${gateway.url}/v1/models`)).toMatchObject({ status: 401 })
+    await expect(anthropic('wrong').models.list()).rejects.toMatchObject({
+      status: 401,
+      error: { type: 'error', error: { type: 'authentication_error' } },
+    })
   })
 })

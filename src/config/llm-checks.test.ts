@@ -79,6 +79,10 @@ test.each([
     expected: [expect.stringContaining('targets[0].when: not a usable CEL expression')],
   },
   {
+    llm: virtual('{name: v, routing: {weighted: {targets: [{model: a, weight: 0}]}}}'),
+    expected: ['llm.virtualModels[0].routing.weighted: expected a target with a weight above 0'],
+  },
+  {
     llm: virtual('{name: v, routing: {}}'),
     expected: ['llm.virtualModels[0].routing: expected exactly one of weighted, failover, conditional'],
   },

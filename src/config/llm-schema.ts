@@ -72,9 +72,11 @@ const someTargets = <T extends z.ZodType>(target: T) => z.strictObject({ targets
 
 const routingSchema = z
   .strictObject({
-    weighted: someTargets(
-      z.strictObject({ model: name, weight: z.int().nonnegative().optional() }),
-    ).optional(),
+    weighted: someTargets(z.strictObject({ model: name, weight: z.int().nonnegative().optional() }))
+      .refine(({ targets }) => targets.some(({ weight }) => weight !== 0), {
+        error: 'expected a target with a weight above 0',
+      })
+      .optional(),
     failover: someTargets(z.strictObject({ model: name, priority: z.int().nonnegative() })).optional(),
     conditional: someTargets(
       z.strictObject({ when: celExpression(MODEL_NAMES).optional(), model: name }),

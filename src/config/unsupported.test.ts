@@ -347,6 +347,7 @@ describe('refuses by name, and says nothing else', () => {
       'copilot',
       '}}]',
     ] as const,
+    ['gateways.a.protocol', 'gateways: {a: {port: 1, protocol: ', 'TCP', '}}'] as const,
     ...['gemini', 'vertex', 'bedrock', 'azure', 'copilot'].map(
       (word) => ['llm.models[0].provider', 'llm: {models: [{name: a, provider: ', word, '}]}'] as const,
     ),

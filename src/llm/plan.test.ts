@@ -202,7 +202,7 @@ describe('the format', () => {
     { path: '/other/v1/messages', format: 'messages' },
     { path: '/v1/files', format: 'completions' },
   ])('it tells errors on $path as $format', ({ path, format }) => {
-    expect(clientFormatOf(backendOf(), path)).toBe(format)
+    expect(clientFormatOf(backendOf(), { path, headers: {} })).toBe(format)
   })
 })
 

@@ -447,10 +447,14 @@ export function planLlm(backend: LlmBackend, request: LlmRequest, note: NoteFact
   }
 }
 
-/** The format in which an error is told to the client of this path, before anything else is known. */
-export function clientFormatOf(backend: Pick<LlmBackend, 'routeType'>, path: string): WireFormat {
+/** The format in which an error is told to the client, before anything else is known. */
+export function clientFormatOf(
+  backend: Pick<LlmBackend, 'routeType'>,
+  { path, headers }: Pick<LlmRequest, 'path' | 'headers'>,
+): WireFormat {
   const routeType = backend.routeType(path)
   if (routeType === 'anthropicTokenCount') return 'messages'
+  if (routeType === 'models' && headers['anthropic-version'] !== undefined) return 'messages'
   return FORMATS[routeType] ?? formatOfPath(path) ?? 'completions'
 }
 
