@@ -17,24 +17,24 @@ import type {
 } from './compile.ts'
 import { credentialKey } from './core/credential-key.ts'
 import { type ErrorType, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
-import { type Attempt, beginExchange, type Exchange, type WireFormat } from './core/exchange.ts'
+import { beginAttempt, beginExchange, type Exchange, type WireFormat } from './core/exchange.ts'
 import { type Headers, withoutHopByHop } from './core/headers.ts'
-import { formatTraceparent, newSpanId, type TraceContext } from './core/trace-context.ts'
+import { formatTraceparent, type TraceContext } from './core/trace-context.ts'
 import type { Upstreams } from './core/upstream.ts'
+import { explain, faultReply } from './fault-reply.ts'
 import { readBody } from './listen/body.ts'
 import { ClientResponse } from './listen/client-response.ts'
 import { holdBody } from './listen/hold-body.ts'
 import { addressOf, hasBody, hostnameOf, serverNameOf, splitTarget } from './listen/incoming.ts'
-import { errorBody } from './llm/error-body.ts'
 import { keptJson, keptText } from './llm/payload.ts'
 import { type Body, clientFormatOf, clientModelOf, type LlmPlan, planLlm } from './llm/plan.ts'
 import type { RelayOptions } from './llm/relay.ts'
 import { endUserOf } from './llm/request-facts.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
-import { isObject } from './mcp/json-rpc.ts'
-import type { McpRequest, TraceOfCaller } from './mcp/request.ts'
+import type { McpRequest } from './mcp/request.ts'
 import type { McpSource } from './mcp/source.ts'
-import { McpAnswer, rpcFaultBody } from './mcp-answer.ts'
+import type { McpAnswer } from './mcp-answer.ts'
+import { mcpStep } from './mcp-step.ts'
 import { askedOf } from './model-choice.ts'
 import { onRequest } from './policies/chain.ts'
 import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
@@ -294,57 +294,24 @@ class Flow {
       this.#guard(() => {
         if (error !== undefined) throw error
         this.#exchange.requestBytes = body.length
-        this.#deps.serveMcp(mcp, this.#mcpRequest(head, body, waitedMs)).catch((reason) => this.#fail(reason))
+        const step = mcpStep({
+          exchange: this.#exchange,
+          client: this.#client,
+          request: this.#request,
+          head,
+          body,
+          waitedMs,
+          traceContextFor: this.#deps.traceContextFor,
+          decorate: (headers, status) => this.#decorate(headers, status),
+          onHead: () => clearTimeout(this.#requestTimer),
+        })
+        this.#mcp = step.answer
+        this.#deps.serveMcp(mcp, step.request).catch((reason) => this.#fail(reason))
       })
     }
     if (hasBody(this.#request))
       readBody(this.#request, this.#readLimit, done, 'failed to process MCP request')
     else done(undefined, Buffer.alloc(0))
-  }
-
-  #mcpRequest(head: RequestHead, body: Buffer, waitedMs: number): McpRequest {
-    const exchange = this.#exchange
-    const answer = new McpAnswer({
-      exchange,
-      client: this.#client,
-      decorate: (headers, status) => this.#decorate(headers, status),
-      onHead: () => clearTimeout(this.#requestTimer),
-    })
-    this.#mcp = answer
-    const facts = { sessionId: undefined, protocolVersion: undefined, operations: [], calls: [] }
-    exchange.mcp = facts
-    return {
-      method: exchange.method,
-      path: exchange.path,
-      query: exchange.query,
-      headers: head.headers,
-      caller: head.caller,
-      jwt: head.jwt,
-      body,
-      scheme: exchange.scheme,
-      host: exchange.host,
-      localAddress: this.#request.socket.localAddress ?? '',
-      clientAddress: exchange.clientAddress,
-      facts,
-      port: answer,
-      traceOf: (meta) => this.#traceOfCaller(isObject(meta) ? meta : {}),
-      onCalling: () => {
-        exchange.requestProcessingMs ??= performance.now() - exchange.startedAt - waitedMs
-      },
-      holdRecord: (until) => answer.hold(until),
-    }
-  }
-
-  /** A client may say to which trace a message belongs where HTTP has nothing to say. */
-  #traceOfCaller(meta: Readonly<Record<string, unknown>>): TraceOfCaller {
-    const exchange = this.#exchange
-    const isFromHead = exchange.trace.parentSpanId !== undefined
-    if (!isFromHead && meta.traceparent !== undefined)
-      exchange.trace = this.#deps.traceContextFor(meta.traceparent, meta.tracestate)
-    const { sampled, traceId, parentSpanId, traceState } = exchange.trace
-    const said = isFromHead ? this.#request.headers.traceparent : meta.traceparent
-    const received = parentSpanId !== undefined && typeof said === 'string' ? said : undefined
-    return { sampled, traceId, received, state: traceState }
   }
 
   /** What is asked of a model is read before it goes on; what may have to be sent again is held, where it is small. */
@@ -496,7 +463,7 @@ class Flow {
     const { path, headers, body } = request
     headers.host = head.authority ?? backend.authority
     const now = performance.now()
-    const attempt = newAttempt(backend.endpoint, now)
+    const attempt = beginAttempt(backend.endpoint, now)
     exchange.attempts.push(attempt)
     if (exchange.attempts.length > 1) headers['x-retry-attempt'] = String(exchange.attempts.length - 1)
     if (trace.sampled) headers.traceparent = formatTraceparent(trace.traceId, attempt.spanId, true)
@@ -721,43 +688,6 @@ class Flow {
       .price(llm.provider, llm.responseModel, llm.requestModel, llm.usage)
     llm.cost = cost
     llm.costStatus = status
-  }
-}
-
-/** As this client wants to hear of it; what the configuration says instead is sent as it is. */
-function faultReply(
-  fault: GatewayError,
-  format: WireFormat | 'mcp' | undefined,
-): { readonly headers: Headers; readonly body: string | Buffer } {
-  const { status, message, code, reply } = fault
-  const headers: Headers = { ...fault.headers }
-  if (reply?.body !== undefined) return { headers, body: reply.body }
-  headers['content-type'] = format === undefined ? 'text/plain; charset=utf-8' : 'application/json'
-  if (format === undefined) return { headers, body: message }
-  const body =
-    format === 'mcp' ? rpcFaultBody(fault) : JSON.stringify(errorBody(format, status, message, code))
-  return { headers, body }
-}
-
-/** For the log: with what the system said. Causes on the caller's side may quote its body and are left out. */
-function explain({ code, message, cause }: GatewayError): string {
-  const isUpstreams =
-    code.startsWith('upstream') || code.startsWith('connect') || code.endsWith('_unavailable')
-  if (!isUpstreams || !(cause instanceof Error) || message.includes(cause.message)) return message
-  return `${message}: ${cause.message}`
-}
-
-function newAttempt(endpoint: string, startedAt: number): Attempt {
-  return {
-    spanId: newSpanId(),
-    endpoint,
-    startedAt,
-    connectMs: undefined,
-    headAt: undefined,
-    endedAt: undefined,
-    status: undefined,
-    errorType: undefined,
-    errorMessage: undefined,
   }
 }
 

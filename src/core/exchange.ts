@@ -7,7 +7,7 @@
  * jumps bends no duration; `startedAtEpochMs` is the one anchor to the calendar.
  */
 import type { ErrorType, Outcome, Reason } from './errors.ts'
-import type { TraceContext } from './trace-context.ts'
+import { newSpanId, type TraceContext } from './trace-context.ts'
 import type { Cost, CostStatus, Usage, UsageSource } from './usage.ts'
 
 export type Protocol = 'http' | 'llm' | 'mcp' | 'tcp'
@@ -253,6 +253,18 @@ export interface Exchange {
   /** Time for which the upstream read was stopped because the client read slowly. */
   stalledMs: number
 }
+
+export const beginAttempt = (endpoint: string, startedAt: number): Attempt => ({
+  spanId: newSpanId(),
+  endpoint,
+  startedAt,
+  connectMs: undefined,
+  headAt: undefined,
+  endedAt: undefined,
+  status: undefined,
+  errorType: undefined,
+  errorMessage: undefined,
+})
 
 /** All that `listen/` knows when a request's head has arrived. */
 export interface ExchangeStart {
