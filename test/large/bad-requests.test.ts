@@ -2,6 +2,7 @@
  * Ten thousand requests as nobody should send them, at a gateway that does all it can: none of them is an error of the
  * gateway's own, each has one record, and good ones are served all the while.
  */
+import { connect } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -18,10 +19,10 @@ import {
   under,
 } from '../support/configuration.ts'
 import { type RunningGateway, runGateway } from '../support/gateway.ts'
-import { type Reply, send, sendBytes, sendJson } from '../support/wire.ts'
+import { type Reply, send, sendJson } from '../support/wire.ts'
 
-/** Of each kind. */
-const RUNS = 2500
+/** Of each kind; the same ones each time, so that a failure repeats. */
+const RUNS = { numRuns: 2500, seed: 20 }
 
 let openAI: SimulatedProvider
 let anthropic: SimulatedProvider
@@ -174,6 +175,19 @@ const GOOD_ONES = [
   ['/plain/v1/chat/completions', chatBody()],
 ] as const
 
+/** Says that this was all: whoever waits for the rest of a request need not. Resolves with what came back. */
+function sendAll(bytes: string): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(gateway.url).port), allowHalfOpen: true })
+  let answer = ''
+  socket.setEncoding('utf8').on('data', (piece: string) => {
+    answer += piece
+  })
+  socket.on('error', () => {})
+  socket.on('end', () => socket.destroy())
+  socket.end(bytes)
+  return new Promise((resolve) => socket.once('close', () => resolve(answer)))
+}
+
 describe('requests as nobody should send them', () => {
   test('bodies that are nearly right', async () => {
     await fc.assert(
@@ -182,7 +196,7 @@ describe('requests as nobody should send them', () => {
           await send(gateway.url + path, { headers: { 'content-type': 'application/json' }, body }),
         )
       }),
-      { numRuns: RUNS },
+      RUNS,
     )
   })
 
@@ -199,7 +213,7 @@ describe('requests as nobody should send them', () => {
           }),
         )
       }),
-      { numRuns: RUNS },
+      RUNS,
     )
   })
 
@@ -214,7 +228,7 @@ describe('requests as nobody should send them', () => {
         const { expect: _, upgrade: __, ...sendable } = more
         isNobodysFault(await send(gateway.url + (target || '/'), { method: verb, headers: sendable }))
       }),
-      { numRuns: RUNS },
+      RUNS,
     )
   })
 
@@ -250,10 +264,10 @@ describe('requests as nobody should send them', () => {
       )
     await fc.assert(
       fc.asyncProperty(request, async (bytes) => {
-        const answer = await sendBytes(gateway.url, bytes)
+        const answer = await sendAll(bytes)
         expect(answer).not.toContain('internal error')
       }),
-      { numRuns: RUNS },
+      RUNS,
     )
   })
 
