@@ -17,11 +17,13 @@ export interface Clockwork {
 export const mostAttempts = ({ tiers }: Pick<PooledBackend, 'tiers'>, { attempts }: Retry) =>
   1 + (attempts ?? tiers.reduce((sum, tier) => sum + tier.length, -1))
 
+const NOBODY: ReadonlySet<ForwardingBackend> = new Set()
+
 export class Tries {
   readonly #tiers: PooledBackend['tiers']
   readonly #retry: Retry
   readonly #clockwork: Clockwork
-  readonly #asked = new Set<ForwardingBackend>()
+  #asked: Set<ForwardingBackend> | undefined
   /** Where nobody else can be asked. */
   readonly #sole: ForwardingBackend | undefined
   readonly #most: number
@@ -41,11 +43,11 @@ export class Tries {
   /** The one whose turn it is first. */
   first(): ForwardingBackend | undefined {
     if (this.#sole !== undefined) return this.#count === 0 ? this.#sole : undefined
-    return choose(this.#tiers, this.#asked, { ...this.#clockwork, now: this.#clockwork.now() })
+    return choose(this.#tiers, this.#asked ?? NOBODY, { ...this.#clockwork, now: this.#clockwork.now() })
   }
 
   begin(backend: ForwardingBackend): void {
-    this.#asked.add(backend)
+    if (this.#sole === undefined) this.#asked = (this.#asked ?? new Set()).add(backend)
     this.#count += 1
     this.#current = backend
     this.#begunAt = this.#clockwork.now()
@@ -84,7 +86,7 @@ export class Tries {
     if (other !== undefined) return { backend: other, delayMs: 0 }
     const delayMs = waitMs(this.#retry, { attempt: this.#count, retryAfter }, this.#clockwork.random)
     if (delayMs === undefined) return undefined
-    this.#asked.clear()
+    this.#asked = undefined
     const again = this.#sole ?? this.first()
     return again && { backend: again, delayMs }
   }

@@ -1,9 +1,8 @@
 /** One HTTP request to a target: its headers, its credential, its answer read as JSON or as events. */
 
 import { FAULTS, type GatewayError } from '../core/errors.ts'
-import type { Attempt, McpCall } from '../core/exchange.ts'
+import { beginAttempt, type McpCall } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
-import { newSpanId } from '../core/trace-context.ts'
 import type { UpstreamCall, Upstreams, UpstreamTarget } from '../core/upstream.ts'
 import { type Delivery, TargetError } from './transport.ts'
 
@@ -73,20 +72,6 @@ export function setTrace(headers: Headers, { traceparent, tracestate }: Delivery
   if (tracestate !== undefined) headers.tracestate = tracestate
 }
 
-function attemptAt(endpoint: string): Attempt {
-  return {
-    spanId: newSpanId(),
-    endpoint,
-    startedAt: performance.now(),
-    connectMs: undefined,
-    headAt: undefined,
-    endedAt: undefined,
-    status: undefined,
-    errorType: undefined,
-    errorMessage: undefined,
-  }
-}
-
 /** The message says which target's; what the system said goes with it, for it names ports and not secrets. */
 function asTargetError(error: GatewayError, endpoint: HttpEndpoint): TargetError {
   const isLate = FAULTS[error.code].outcome === 'timeout'
@@ -115,7 +100,7 @@ export function sendHttp(
     headers[endpoint.auth.header] = endpoint.auth.value
   }
   endpoint.modifyHeaders?.(headers)
-  const attempt = attemptAt(endpoint.address)
+  const attempt = beginAttempt(endpoint.address, performance.now())
   let body: BodyReader | undefined
   let isOver = false
   function fail(error: TargetError): void {

@@ -1,5 +1,16 @@
 /** Tools and the servers that have them. */
-import { bars, counted, graph, lastLevels, percentiles, type Row, rate, ratesBy, stat } from './panel.ts'
+import {
+  bars,
+  counted,
+  graph,
+  lastLevels,
+  percentiles,
+  type Row,
+  rate,
+  ratesBy,
+  standings,
+  stat,
+} from './panel.ts'
 import { is, isNot, total, totalsBy } from './view.ts'
 
 const COUNTERS = {
@@ -93,12 +104,11 @@ export const mcpServers: Row = {
         unit: 'text',
       },
       ({ hour }) =>
-        lastLevels(hour, 'agentgateway_mcp_target_up', ({ backend, server }) => `${backend} ${server}`).map(
-          ({ label, value }) => ({
-            label,
-            value: value >= 1 ? 'up' : 'down',
-            tone: value >= 1 ? ('good' as const) : ('bad' as const),
-          }),
+        standings(
+          hour,
+          'agentgateway_mcp_target_up',
+          ({ backend, server }) => `${backend} ${server}`,
+          'down',
         ),
     ),
     stat(

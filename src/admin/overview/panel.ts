@@ -113,6 +113,14 @@ export function lastLevels(
   })
 }
 
+/** Of gauges that are 1 as long as all is well; `down` is the word for 0. */
+export const standings = (view: View, name: string, labelOf: (labels: Labels) => string, down: string) =>
+  lastLevels(view, name, labelOf).map(({ label, value }) => ({
+    label,
+    value: value >= 1 ? 'up' : down,
+    tone: value >= 1 ? ('good' as const) : ('bad' as const),
+  }))
+
 export const counted = (view: View, label: string, name: string, where?: Where): Value => ({
   label,
   value: total(view, name, where),

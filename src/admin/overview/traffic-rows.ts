@@ -1,6 +1,18 @@
 /** Requests, tokens, cost, latency and how it ends: the rows of the Grafana dashboard, with its names. */
 import type { Labels } from '../../core/labels.ts'
-import { bars, graph, lastLevels, level, percentiles, type Row, rate, ratesBy, share, stat } from './panel.ts'
+import {
+  bars,
+  graph,
+  lastLevels,
+  level,
+  percentiles,
+  type Row,
+  rate,
+  ratesBy,
+  share,
+  standings,
+  stat,
+} from './panel.ts'
 import { is, isNot, sums, total, totalsBy, type View } from './view.ts'
 
 const REQUESTS = 'agentgateway_requests_total'
@@ -325,13 +337,7 @@ export const outcomes: Row = {
         unit: 'text',
       },
       ({ hour }) =>
-        lastLevels(hour, 'agentgateway_backend_up', ({ group, backend }) => `${group} ${backend}`).map(
-          ({ label, value }) => ({
-            label,
-            value: value >= 1 ? 'up' : 'evicted',
-            tone: value >= 1 ? ('good' as const) : ('bad' as const),
-          }),
-        ),
+        standings(hour, 'agentgateway_backend_up', ({ group, backend }) => `${group} ${backend}`, 'evicted'),
     ),
     graph(
       {
