@@ -1,6 +1,6 @@
 /**
  * The composition root: everything is made here and handed to whom it concerns, in the order in which a request
- * flows. No stage knows another; they meet in this file, in `compile.ts` and in `flow.ts`.
+ * flows. No stage knows another; they meet in this file, in `compile.ts`, `flow.ts` and `forwarding.ts`.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -14,7 +14,8 @@ import { staticChanges } from './config/static-changes.ts'
 import { FAULTS, type GatewayError } from './core/errors.ts'
 import { beginExchange, type Exchange } from './core/exchange.ts'
 import { newTraceId } from './core/trace-context.ts'
-import { createFlows, type Payload } from './flow.ts'
+import { createFlows } from './flow.ts'
+import type { Payload } from './forwarding.ts'
 import { startKeeping } from './keeping.ts'
 import { createLasting } from './lasting.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'

@@ -43,7 +43,7 @@ async function run(onRequest: Answer = hello, change: Partial<ServerOptions> = {
     idleMs: 60_000,
     onRequest(request, response) {
       onRequest(request, response)
-      return { end: (fault) => void broken.push(fault) }
+      return { fail: (fault) => void broken.push(fault) }
     },
     onBadRequest: (fault) => refused.push(fault),
     onConnection: (socket) => connections.push(socket),

@@ -22,7 +22,7 @@ export interface TlsListener {
 /** A request that was handed over. */
 export interface Handled {
   /** It turns out to be broken, and its response is not begun. */
-  end(fault: GatewayError): void
+  fail(fault: GatewayError): void
 }
 
 /** What a connection is busy with. Kept per connection: a Map of requests would keep dead ones alive for the collector. */
@@ -169,7 +169,7 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
       writeRaw(socket, fault)
       options.onBadRequest(fault, socket)
     } else if (!response.headersSent) {
-      busy?.handled?.end(fault)
+      busy?.handled?.fail(fault)
     } else if (fault.code !== 'client_timeout') {
       // Nothing can be said inside a running response. A next request that is slow to come is no reason to end it.
       socket.destroy()

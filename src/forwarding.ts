@@ -1,0 +1,353 @@
+/** A request's way to an upstream, and on to the next while the client has seen nothing of this one's answer. */
+import type { IncomingMessage } from 'node:http'
+import { Answer } from './answer.ts'
+import type { ForwardingBackend, ModelBackend, PooledBackend, Route } from './compile.ts'
+import { type ErrorType, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
+import { beginAttempt, type Exchange } from './core/exchange.ts'
+import type { Headers } from './core/headers.ts'
+import { formatTraceparent } from './core/trace-context.ts'
+import type { Upstreams } from './core/upstream.ts'
+import { explain } from './fault-reply.ts'
+import type { ClientResponse } from './listen/client-response.ts'
+import { type RequestBody, receiveBody } from './listen/receive.ts'
+import { keptJson, keptText } from './llm/payload.ts'
+import { type Body, clientModelOf, type LlmBackend, type LlmPlan, planLlm } from './llm/plan.ts'
+import type { RelayOptions } from './llm/relay.ts'
+import { endUserOf } from './llm/request-facts.ts'
+import { type CountTokens, countInput } from './llm/settle.ts'
+import { askedOf } from './model-choice.ts'
+import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
+import { isPassing, retryAfterMs } from './policies/retry.ts'
+import { mostAttempts, type Next, Tries } from './tries.ts'
+import type { Pricing } from './usage/price.ts'
+
+/** Of a request's text, roughly: what is reserved is settled by what was used. */
+const BYTES_PER_TOKEN = 4
+
+const EMPTY = Buffer.alloc(0)
+
+export interface ForwardingDependencies {
+  readonly upstreams: Upstreams
+  readonly pricing: () => Pricing
+  readonly countTokens: CountTokens
+  /** Largest request body that is held in memory. */
+  readonly maxBodyBytes: () => number
+  readonly relay: RelayOptions
+  /** What models were asked and what they answered is wanted too. */
+  readonly keepsPayloads: () => boolean
+  readonly debug: (message: string, fields: Readonly<Record<string, string>>) => void
+  readonly random: () => number
+}
+
+export interface Payload {
+  readonly request: string | undefined
+  readonly response: string | undefined
+}
+
+/** What is lent of the request that is on its way. */
+export interface Forwarded {
+  readonly deps: ForwardingDependencies
+  readonly request: IncomingMessage
+  readonly client: ClientResponse
+  readonly exchange: Exchange
+  readonly isOver: boolean
+  /** What a step throws ends the request. */
+  guard(step: () => void): void
+  /** Goes on with `next` unless one of the policies answers the request itself. */
+  apply(policies: readonly Policy[], head: RequestHead, next: () => void): void
+  reply(status: number, headers: Headers, body: Buffer): void
+  replyDirectly(reply: DirectReply): void
+  /** Response policies, on the headers for the client. */
+  decorate(headers: Headers, status: number): void
+  /** The response begins. */
+  onHead(): void
+  fail(error: unknown): void
+}
+
+export class Forwarding {
+  readonly #lent: Forwarded
+  readonly #route: Route
+  readonly #head: RequestHead
+  #tries: Tries | undefined
+  /** Whose attempt is the latest. */
+  #asking: ForwardingBackend | undefined
+  /** The request's body, where it had to be read to know whom to ask. */
+  #json: Body | undefined
+  /** The client's request, where it is to be kept. */
+  #asked: Readonly<Record<string, unknown>> | undefined
+  #answer: Answer | undefined
+  /** One more attempt; undefined when there is none, or the client has seen something of this one. */
+  #again: ((backend: ForwardingBackend) => void) | undefined
+  /** The next attempt is waited for. */
+  #backoff: NodeJS.Timeout | undefined
+
+  constructor(lent: Forwarded, route: Route, head: RequestHead) {
+    this.#lent = lent
+    this.#route = route
+    this.#head = head
+  }
+
+  begin(backend: ModelBackend | PooledBackend): void {
+    const { deps, request, exchange } = this.#lent
+    const route = this.#route
+    const begun = performance.now()
+    const wanted = {
+      isRead: backend.models !== undefined || backend.tiers[0]?.[0]?.llm !== undefined,
+      isRepeated: backend.models === undefined && mostAttempts(backend, route.retry) > 1,
+      buffer: route.buffer,
+      maxBytes: deps.maxBodyBytes(),
+    }
+    receiveBody(request, wanted, (error, body, bytes) => {
+      if (this.#lent.isOver) return
+      this.#lent.guard(() => {
+        if (error !== undefined) throw error
+        exchange.requestBytes = bytes
+        const waitedMs = performance.now() - begun
+        const pool = backend.models === undefined ? backend : this.#choose(backend, body)
+        if (pool === undefined) return
+        const tries = new Tries(pool, route.retry, { now: () => performance.now(), random: deps.random })
+        this.#tries = tries
+        const first = tries.first()
+        if (first === undefined) throw new GatewayError('no_backend', 'no valid backends')
+        this.#attempt(tries, first, this.#head, body, waitedMs)
+      })
+    })
+  }
+
+  /** Undefined where that was an answer already. */
+  #choose(backend: ModelBackend, body: RequestBody): Pick<PooledBackend, 'tiers'> | undefined {
+    const { random } = this.#lent.deps
+    const asked = askedOf(backend, this.#head, Buffer.isBuffer(body) ? body : EMPTY, random)
+    if ('reply' in asked) {
+      this.#lent.replyDirectly(asked.reply)
+      return undefined
+    }
+    this.#json = asked.json
+    return asked
+  }
+
+  /** `waitedMs`: for the client, until its request was there. */
+  #attempt(
+    tries: Tries,
+    backend: ForwardingBackend,
+    head: RequestHead,
+    body: RequestBody,
+    waitedMs: number,
+  ): void {
+    tries.begin(backend)
+    this.#asking = backend
+    this.#lent.exchange.backend = backend.name
+    // Another attempt begins with the client's own headers.
+    const own = tries.mayGoOn ? { ...head, headers: { ...head.headers } } : head
+    const isRepeatable = tries.mayGoOn && (body === null || Buffer.isBuffer(body))
+    this.#again = isRepeatable ? (next) => this.#attempt(tries, next, head, body, waitedMs) : undefined
+    this.#lent.apply(backend.policies, own, () => {
+      if (backend.llm === undefined) this.#sendPlain(backend, own, body, waitedMs)
+      else this.#sendToModel(backend.llm, backend, own, Buffer.isBuffer(body) ? body : EMPTY, waitedMs)
+    })
+  }
+
+  #sendPlain(backend: ForwardingBackend, head: RequestHead, body: RequestBody, waitedMs: number): void {
+    const { headers } = head
+    delete headers.expect
+    if (backend.auth !== undefined) headers[backend.auth.header] = backend.auth.value
+    const path = head.query === '' ? head.path : `${head.path}?${head.query}`
+    this.#send(backend, head, { path, headers, body }, undefined, Buffer.isBuffer(body) ? waitedMs : 0)
+  }
+
+  #sendToModel(
+    llm: LlmBackend,
+    backend: ForwardingBackend,
+    head: RequestHead,
+    body: Buffer,
+    waitedMs: number,
+  ): void {
+    const { deps, exchange } = this.#lent
+    const { method, path, query, headers } = head
+    const isFirst = exchange.llm === undefined
+    const plan = planLlm(llm, { method, path, query, headers, body, json: this.#json }, (facts) => {
+      exchange.llm = facts
+    })
+    exchange.llm = plan.facts
+    exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
+    if (deps.keepsPayloads()) this.#asked = plan.clientBody
+    if (isFirst) this.#announce(head, plan, body.length)
+    this.#noteDropped(plan)
+    if (plan.countLocally) this.#countLocally(plan)
+    else this.#send(backend, head, plan, plan, waitedMs)
+  }
+
+  /** Tells the policies what a model is asked, where one is. */
+  #announce(head: RequestHead, plan: LlmPlan, bytes: number): void {
+    const { deps } = this.#lent
+    const { policies } = this.#route
+    const { operation, parameters, provider, requestModel } = plan.facts
+    if (operation === 'list_models') return
+    if (policies.every(({ onModelRequest }) => onModelRequest === undefined)) return
+    const inputTokens = Math.ceil(bytes / BYTES_PER_TOKEN)
+    const outputTokens = parameters.maxTokens ?? 0
+    const usage = { inputTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
+    const request = {
+      model: clientModelOf(plan),
+      tokens: inputTokens + outputTokens,
+      usd: () => deps.pricing().price(provider, undefined, requestModel, usage).cost?.total ?? 0,
+    }
+    for (const policy of policies) policy.onModelRequest?.(head, request)
+  }
+
+  #noteDropped(plan: LlmPlan): void {
+    if (plan.dropped.length === 0) return
+    this.#lent.deps.debug('the translation dropped fields of the request', {
+      'trace.id': this.#lent.exchange.trace.traceId,
+      fields: plan.dropped.join(' '),
+    })
+  }
+
+  #countLocally(plan: LlmPlan): void {
+    const lent = this.#lent
+    countInput(plan, lent.deps.countTokens).then(
+      (tokens) =>
+        lent.guard(() => {
+          const body = Buffer.from(JSON.stringify({ input_tokens: tokens }))
+          lent.reply(200, { 'content-type': 'application/json' }, body)
+        }),
+      (error: unknown) => lent.fail(error),
+    )
+  }
+
+  #send(
+    backend: ForwardingBackend,
+    head: RequestHead,
+    request: { readonly path: string; readonly headers: Headers; readonly body: RequestBody },
+    plan: LlmPlan | undefined,
+    waitedMs: number,
+  ): void {
+    const { deps, exchange, client } = this.#lent
+    const { trace } = exchange
+    const { path, headers, body } = request
+    headers.host = head.authority ?? backend.authority
+    const now = performance.now()
+    const attempt = beginAttempt(backend.endpoint, now)
+    exchange.attempts.push(attempt)
+    if (exchange.attempts.length > 1) headers['x-retry-attempt'] = String(exchange.attempts.length - 1)
+    if (trace.sampled) headers.traceparent = formatTraceparent(trace.traceId, attempt.spanId, true)
+    exchange.requestProcessingMs ??= now - exchange.startedAt - waitedMs
+    const answer = new Answer({
+      exchange,
+      client,
+      plan,
+      relay: deps.relay,
+      decorate: (answerHeaders, status) => this.#lent.decorate(answerHeaders, status),
+      accepts: (status, answered) => this.#accepts(status, answered),
+      isReplaceable: () => this.#mayGoOn,
+      onHead: () => {
+        this.#lent.onHead()
+        // An answer before the upload is over: what is left of it makes the connection useless for another request.
+        if (!this.#lent.request.complete) client.closeAfterwards()
+      },
+      onFault: (error) => this.#failUpstream(error),
+      keepsText: this.#asked !== undefined,
+    })
+    this.#answer = answer
+    const upstreamRequest = { method: head.method, path, headers, body }
+    answer.call = deps.upstreams.send(backend.target, upstreamRequest, backend.timeouts, attempt, answer)
+    // The upstream may have failed before there was a call to abandon.
+    if (this.#lent.isOver) answer.close()
+  }
+
+  get #mayGoOn(): boolean {
+    return this.#again !== undefined
+  }
+
+  /** False when another attempt takes the place of this one. */
+  #accepts(status: number, headers: Headers): boolean {
+    const tries = this.#tries
+    if (tries === undefined) return true
+    if (status < 500 && !tries.isRetried(status)) {
+      tries.succeeded()
+      return true
+    }
+    const retryAfter = retryAfterMs(headers, Date.now())
+    tries.failed(retryAfter)
+    const next = this.#mayGoOn && tries.isRetried(status) ? tries.next(retryAfter) : undefined
+    if (next !== undefined) this.#goOn(next)
+    return next === undefined
+  }
+
+  #failUpstream(error: unknown): void {
+    const { request } = this.#lent
+    // An upload that the client broke off reaches us as the upstream's failure.
+    if (request.destroyed && !request.complete) return
+    const isUpstreams = error instanceof GatewayError && isPassing(error.code)
+    // What has as much to do as it may have has not failed.
+    if (isUpstreams && error.code === 'overloaded') this.#tries?.abandoned()
+    else if (isUpstreams) this.#tries?.failed()
+    const next = isUpstreams && !this.#lent.isOver && this.#mayGoOn ? this.#tries?.next() : undefined
+    if (next === undefined) {
+      this.#lent.fail(error)
+      return
+    }
+    if (isUpstreams) this.#explainAttempt(error)
+    this.#goOn(next)
+  }
+
+  /** A whole answer may have arrived, and be none. */
+  #explainAttempt(error: GatewayError): void {
+    const attempt = this.#lent.exchange.attempts.at(-1)
+    if (attempt === undefined) return
+    attempt.errorType ??= FAULTS[error.code].errorType
+    attempt.errorMessage ??= explain(error)
+  }
+
+  #goOn({ backend, delayMs }: Next): void {
+    this.#answer?.discard()
+    this.#answer = undefined
+    const again = this.#again
+    // Not within the callback of the attempt that has just failed.
+    this.#backoff = setTimeout(() => this.#lent.guard(() => again?.(backend)), delayMs)
+  }
+
+  /** The response begins: from here on this is the client's answer. Gives the policies of whoever was asked last. */
+  settledOn(): readonly Policy[] | undefined {
+    this.#again = undefined
+    return this.#asking?.policies
+  }
+
+  /** What ends the exchange from outside ends the attempt that is under way, too. */
+  endAttempt(errorType: ErrorType, message: string): void {
+    clearTimeout(this.#backoff)
+    const attempt = this.#lent.exchange.attempts.at(-1)
+    if (attempt === undefined || attempt.endedAt !== undefined) return
+    attempt.errorType = errorType
+    attempt.errorMessage = message
+  }
+
+  /** Of a response that has begun. */
+  cutShort(fault: GatewayError): void {
+    if (this.#answer === undefined) this.#lent.client.destroy()
+    else this.#answer.cutShort(fault)
+  }
+
+  /** Nothing that arrives from here on counts. */
+  close(): void {
+    clearTimeout(this.#backoff)
+    this.#answer?.close()
+    this.#tries?.abandoned()
+  }
+
+  get outcome(): Outcome | undefined {
+    return this.#answer?.outcome
+  }
+
+  /** The last word on the tokens. Undefined when nothing has to be waited for. */
+  settle(): Promise<void> | undefined {
+    return this.#answer?.settle(this.#lent.deps.countTokens)
+  }
+
+  payload(): Payload | undefined {
+    const asked = this.#asked
+    if (asked === undefined) return undefined
+    const answered = this.#answer?.text()
+    return { request: keptJson(asked), response: answered === undefined ? undefined : keptText(answered) }
+  }
+}
