@@ -24,6 +24,7 @@ import type { Store } from './store/types.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
 import type { Logger } from './telemetry/logger.ts'
 import type { Registry } from './telemetry/registry.ts'
+import type { Share } from './telemetry/sampling.ts'
 import { spansOf } from './telemetry/spans.ts'
 import type { TracingSettings } from './telemetry/tracing-settings.ts'
 import type { Pricing } from './usage/price.ts'
@@ -44,7 +45,7 @@ export interface AdminPortOptions {
   readonly registry: Registry
   readonly keeping: Keeping
   readonly mcp: Mcp
-  readonly tracing: TracingSettings | undefined
+  readonly tracing: () => TracingSettings | undefined
   readonly pricing: () => Pricing
   readonly config: () => Config
   readonly warnings: () => readonly string[]
@@ -152,8 +153,12 @@ function boundsOf(registry: Registry, name: string): readonly number[] {
   return series === undefined ? [] : [...series.bounds]
 }
 
+const sampledInWords = (share: Share) =>
+  typeof share === 'number' ? `${share * 100} % of new traces` : 'new traces by an expression'
+
 async function runtimeOf(options: AdminPortOptions): Promise<Runtime> {
-  const { keeping, tracing, settings } = options
+  const { keeping, settings } = options
+  const tracing = options.tracing()
   const status = await keeping.store?.status().catch(() => undefined)
   return {
     version: options.version,
@@ -167,7 +172,7 @@ async function runtimeOf(options: AdminPortOptions): Promise<Runtime> {
       tracing: {
         endpoint: tracing.url,
         protocol: tracing.protocol,
-        sampled: `${tracing.sampling.random * 100} % of new traces`,
+        sampled: sampledInWords(tracing.sampling.random),
       },
     }),
     ...(status && {

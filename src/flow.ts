@@ -25,14 +25,19 @@ import { mcpStep } from './mcp-step.ts'
 import { onRequest } from './policies/chain.ts'
 import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
 import type { Matched } from './route/match.ts'
+import type { Seen } from './telemetry/variables.ts'
 
 export interface FlowDependencies extends ForwardingDependencies {
   readonly serveMcp: (source: McpSource, request: McpRequest) => Promise<void>
-  readonly traceContextFor: (traceparent: unknown, tracestate: unknown) => TraceContext
+  readonly traceContextFor: (
+    traceparent: unknown,
+    tracestate: unknown,
+    request: IncomingMessage,
+  ) => TraceContext
   /** True once the process is told to end: responses close their connections. */
   readonly draining: () => boolean
   readonly started: () => void
-  readonly finished: (exchange: Exchange, payload: Payload | undefined) => void
+  readonly finished: (exchange: Exchange, payload: Payload | undefined, flow: { readonly seen: Seen }) => void
   /** An error that should not have happened, with its stack. */
   readonly unexpected: (error: unknown) => void
 }
@@ -71,6 +76,7 @@ class Flow implements Forwarded {
   #requestTimer: NodeJS.Timeout | undefined
   #totalTimer: NodeJS.Timeout | undefined
   #outcome: Outcome | undefined
+  #responseHeaders: Headers | undefined
   isOver = false
 
   constructor(deps: FlowDependencies, request: IncomingMessage, response: ServerResponse, entry: FlowEntry) {
@@ -78,7 +84,7 @@ class Flow implements Forwarded {
     this.request = request
     const { path, query } = splitTarget(request.url ?? '/')
     this.exchange = beginExchange({
-      trace: deps.traceContextFor(request.headers.traceparent, request.headers.tracestate),
+      trace: deps.traceContextFor(request.headers.traceparent, request.headers.tracestate, request),
       clientAddress: addressOf(request),
       method: request.method ?? 'GET',
       host: request.headers.host ?? '',
@@ -243,6 +249,7 @@ class Flow implements Forwarded {
   decorate(headers: Headers, status: number): void {
     const asked = this.#forwarding?.settledOn() ?? []
     const head = this.#head
+    this.#responseHeaders = headers
     if (head === undefined) return
     for (const policy of this.#matched?.target.policies ?? []) policy.onResponse?.(headers, head, status)
     for (const policy of this.#backend?.policies ?? []) policy.onResponse?.(headers, head, status)
@@ -345,7 +352,18 @@ class Flow implements Forwarded {
     } catch (error) {
       this.deps.unexpected(error)
     } finally {
-      this.deps.finished(this.exchange, this.#forwarding?.payload())
+      this.deps.finished(this.exchange, this.#forwarding?.payload(), this)
+    }
+  }
+
+  /** What of the request its record does not tell. */
+  get seen(): Seen {
+    return {
+      requestHeaders: this.request.headers,
+      responseHeaders: this.#responseHeaders,
+      apiKey: this.#head?.apiKey,
+      basicAuth: this.#head?.basicAuth,
+      jwt: this.#head?.jwt,
     }
   }
 

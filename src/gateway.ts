@@ -21,6 +21,7 @@ import { createLasting } from './lasting.ts'
 import { type ListeningServer, listen, type TlsListener } from './listen/server.ts'
 import { askingOver, fetchingOver } from './mcp/fetch-url.ts'
 import { createMcp } from './mcp/runtime.ts'
+import { accessLogOf, arrivingOf, createObserving, labelsOf } from './observing.ts'
 import { accessLogLine } from './telemetry/access-log.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -29,7 +30,8 @@ import { createTracer } from './telemetry/otlp.ts'
 import { startProcessMetrics } from './telemetry/process-metrics.ts'
 import { createRegistry } from './telemetry/registry.ts'
 import { neverSample, traceContextFor } from './telemetry/sampling.ts'
-import { tracingSettings } from './telemetry/tracing-settings.ts'
+import { type TracingSettings, tracingSettings } from './telemetry/tracing-settings.ts'
+import type { Seen } from './telemetry/variables.ts'
 import { createUpstreams } from './upstream/client.ts'
 import { createEstimator } from './usage/estimate.ts'
 import { createPricing } from './usage/price.ts'
@@ -111,7 +113,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   let { config } = options
   // 7 telemetry first: every stage below reports to it.
   const registry = createRegistry()
-  const metrics = createMetrics({ registry, version, removed: config.config?.metrics?.remove })
+  let labels = labelsOf(config)
+  const metrics = createMetrics({
+    registry,
+    version,
+    removed: config.config?.metrics?.remove,
+    addedLabels: Object.keys(labels),
+    onLabelOverflow: (label, maxValues) =>
+      logger.warn('metrics', 'a label has more values than it may: further ones read _overflow', {
+        label,
+        maxValues,
+      }),
+  })
   const lasting = createLasting(
     { fetch: (...args) => fetch(...args), ask: (...args) => ask(...args), now: Date.now },
     (group, backend) => ({
@@ -142,7 +155,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const adminToken = adminTokenFor(settings, options.readText)
 
   const processMetrics = startProcessMetrics(registry)
-  const tracing = tracingSettings(config.config?.tracing, config.frontendPolicies?.tracing, environment)
+  const tracingOf = ({ config: own, frontendPolicies }: Config) =>
+    tracingSettings(own?.tracing, frontendPolicies?.tracing, environment)
+  let tracing = tracingOf(config)
+  const observingOf = (next: Config, nextTracing: TracingSettings | undefined) =>
+    createObserving(next, nextTracing, {
+      labels,
+      onFailed: (place, problem) =>
+        logger.debug('telemetry', 'an expression has no value', { place, problem }),
+    })
+  let observing = observingOf(config, tracing)
   const tracer =
     tracing &&
     createTracer(tracing, {
@@ -150,7 +172,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onDropped: (count) => metrics.telemetryDropped('traces', count),
       log: (message) => logger.warn('tracing', message),
     })
-  const sampler = tracer?.sample ?? neverSample
   const keeping = await startKeeping({
     url: settings.database.url ?? options.databaseUrl,
     from: options.databaseFrom,
@@ -218,13 +239,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const retired = new Set<OpenBind>()
 
   /** Prompts and completions are kept with their requests: as the configuration says now, not as it did at the start. */
-  const keepsPayloads = () =>
-    keeping.store !== undefined && config.frontendPolicies?.accessLog?.database?.llm === 'full'
+  const keepsPayloads = () => keeping.store !== undefined && accessLogOf(config).database?.llm === 'full'
 
-  function finished(exchange: Exchange, payload?: Payload): void {
-    metrics.finished(exchange)
-    if (logger.isEnabled('request', 'info')) options.accessLog.write(line(exchange))
-    if (exchange.trace.sampled) tracer?.export(exchange)
+  function finished(exchange: Exchange, payload?: Payload, flow?: { readonly seen: Seen }): void {
+    const view = observing.view?.(exchange, () => flow?.seen)
+    view?.identify()
+    metrics.finished(exchange, view?.labels())
+    if (logger.isEnabled('request', 'info') && view?.isLogged() !== false)
+      options.accessLog.write(line(exchange, view?.line()))
+    if (exchange.trace.sampled && view?.isTraced() !== false) tracer?.export(exchange, view?.span)
     keeping.finished(exchange, keepsPayloads() ? payload : undefined)
     inFlight--
     for (const { server } of retired) server.closeIdle()
@@ -247,11 +270,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const flows = createFlows({
     upstreams,
     serveMcp: mcp.serve,
-    traceContextFor: (traceparent, tracestate) =>
+    traceContextFor: (traceparent, tracestate, request) =>
       traceContextFor(
         typeof traceparent === 'string' ? traceparent : undefined,
         typeof tracestate === 'string' ? tracestate : undefined,
-        sampler,
+        observing.sample,
+        () => arrivingOf(request, observing.isHidden),
       ),
     pricing: () => pricing,
     countTokens: estimator.count,
@@ -420,7 +444,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       registry,
       keeping,
       mcp,
-      tracing,
+      tracing: () => tracing,
       pricing: () => pricing,
       config: () => config,
       warnings: () => warnings,
@@ -466,9 +490,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
   metrics.configLoaded()
 
-  function adopt(next: Snapshot, nextConfig: Config): void {
+  function adopt(next: Snapshot, nextConfig: Config, nextTracing: TracingSettings | undefined): void {
     snapshot = next
     config = nextConfig
+    // Where they go is settled at the start, and whether they go anywhere.
+    if (tracing !== undefined && nextTracing !== undefined) {
+      const { sampling, attributes, remove, filter } = nextTracing
+      tracing = { ...tracing, sampling, attributes, remove, filter }
+    }
+    const nextLabels = labelsOf(config)
+    labels = Object.fromEntries(Object.entries(labels).map(([name, old]) => [name, nextLabels[name] ?? old]))
+    observing = observingOf(config, tracing)
     pricing = createPricing(next.catalogs)
     upstreams.retain(next.targets)
     lasting.healths.retain(next.healths)
@@ -484,10 +516,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
     async reload(nextConfig) {
       const next = compile(nextConfig, options.readText, lasting)
+      const nextTracing = tracingOf(nextConfig)
       const prepared = mcp.prepare(next.mcp)
       await lasting.budgets.keep()
       await applyBinds(next.binds)
-      adopt(next, nextConfig)
+      adopt(next, nextConfig, nextTracing)
       mcp.adopt(prepared)
       reloaded('success', afterRestart(nextConfig))
     },

@@ -7,7 +7,7 @@ import type { McpRequest, TraceOfCaller } from './mcp/request.ts'
 import { McpAnswer, type McpAnswerOptions } from './mcp-answer.ts'
 import type { RequestHead } from './policies/policy.ts'
 
-type TraceContextFor = (traceparent: unknown, tracestate: unknown) => TraceContext
+type TraceContextFor = (traceparent: unknown, tracestate: unknown, request: IncomingMessage) => TraceContext
 
 export interface McpStepOptions extends McpAnswerOptions {
   readonly request: IncomingMessage
@@ -42,8 +42,7 @@ export function mcpStep(options: McpStepOptions): {
       clientAddress: exchange.clientAddress,
       facts,
       port: answer,
-      traceOf: (meta) =>
-        traceOfCaller(exchange, request.headers.traceparent, isObject(meta) ? meta : {}, traceContextFor),
+      traceOf: (meta) => traceOfCaller(exchange, request, isObject(meta) ? meta : {}, traceContextFor),
       onCalling: () => {
         exchange.requestProcessingMs ??= performance.now() - exchange.startedAt - waitedMs
       },
@@ -55,15 +54,15 @@ export function mcpStep(options: McpStepOptions): {
 /** A client may say to which trace a message belongs where HTTP has nothing to say. */
 function traceOfCaller(
   exchange: Exchange,
-  ofHead: unknown,
+  request: IncomingMessage,
   meta: Readonly<Record<string, unknown>>,
   traceContextFor: TraceContextFor,
 ): TraceOfCaller {
   const isFromHead = exchange.trace.parentSpanId !== undefined
   if (!isFromHead && meta.traceparent !== undefined)
-    exchange.trace = traceContextFor(meta.traceparent, meta.tracestate)
+    exchange.trace = traceContextFor(meta.traceparent, meta.tracestate, request)
   const { sampled, traceId, parentSpanId, traceState } = exchange.trace
-  const said = isFromHead ? ofHead : meta.traceparent
+  const said = isFromHead ? request.headers.traceparent : meta.traceparent
   const received = parentSpanId !== undefined && typeof said === 'string' ? said : undefined
   return { sampled, traceId, received, state: traceState }
 }

@@ -45,6 +45,22 @@ const CANARY = {
   passwordHash: hash('sha1', 'canary-3Tn6password', 'base64'),
 }
 
+/** Expressions that ask for all that there is, and by name. */
+const EVERYTHING = {
+  bearer: 'request.headers["authorization"]',
+  api_key: 'request.headers["x-api-key"]',
+  cookie: 'request.headers.cookie',
+  proxy: 'request.headers["proxy-authorization"]',
+  all_headers: 'request.headers.map(name, name + "=" + string(request.headers[name])).join(" ")',
+  all_request: 'request',
+  all_response: 'response',
+  all_proxy: '[proxy, backend, source]',
+  key: 'apiKey',
+  claims: 'jwt',
+  login: 'basicAuth',
+  all_llm: 'llm',
+}
+
 const directory = mkdtempSync(join(tmpdir(), 'agentgateway-secrets-'))
 let openAI: SimulatedProvider
 let anthropic: SimulatedProvider
@@ -99,8 +115,13 @@ beforeAll(async () => {
       ],
       {
         config: {
-          logging: { level: 'trace' },
+          logging: { level: 'trace', fields: { add: EVERYTHING } },
+          metrics: { fields: { add: EVERYTHING } },
+          // What the provider is to say of a key: no credential by its name.
+          sensitiveHeaders: ['X-Simulate'],
+          standardAttributes: { user: EVERYTHING.all_headers, group: EVERYTHING.bearer },
           tracing: {
+            fields: { add: EVERYTHING },
             otlpEndpoint: collector.url,
             otlpProtocol: 'http',
             randomSampling: true,
@@ -225,6 +246,9 @@ test('it lets none of them out: log, metrics, dump, replies, spans', async () =>
   const everything = { ...emitted, log: gateway.log(), spans: collector.payloads() }
   expect(everything.spans).toContain('gpt-4o-mini')
   expect(everything.log).toContain('"scope":"request"')
+  expect(everything.log).toContain('"all_headers":"')
+  expect(everything.log).toContain('"key":{"user":"ann"}')
+  expect(everything.metrics).toContain('content-type=application/json')
 
   const leaks = Object.entries(everything).flatMap(([where, text]) =>
     Object.entries(CANARY)

@@ -23,6 +23,7 @@ export function crossCheck(data: unknown): Finding[] {
   const used = routes.flatMap((route) => children(route, 'backends'))
   return [
     ...tracingTwice(file),
+    ...accessLogTwice(file),
     ...logLevels(file),
     ...gatewayChecks(file),
     ...llmSection(file),
@@ -46,6 +47,28 @@ function tracingTwice(file: Placed): Finding[] {
   if (descend(file, 'frontendPolicies', 'tracing') === undefined) return []
   const message = '`frontendPolicies.tracing` and `config.tracing` exclude each other: keep one'
   return [{ path: ['frontendPolicies', 'tracing'], message, atKey: true }]
+}
+
+/** Of the three places one may say what the lines are; whether payloads are kept is another matter. */
+function accessLogTwice(file: Placed): Finding[] {
+  const policies = child(file, 'frontendPolicies')
+  const [policy, alias] = (['accessLog', 'logging'] as const).map((key) => policies && child(policies, key))
+  if (policy !== undefined && alias !== undefined) {
+    const message = '`frontendPolicies.logging` is another name of `frontendPolicies.accessLog`: keep one'
+    return [{ path: alias.path, message, atKey: true }]
+  }
+  const newer = policy ?? alias
+  const older = descend(file, 'config', 'logging')
+  if (newer === undefined || older === undefined) return []
+  const { filter, add, remove } = newer.value
+  if ([filter, add, remove].every((value) => value === undefined)) return []
+  return (['filter', 'fields'] as const)
+    .filter((key) => older.value[key] !== undefined)
+    .map((key) => ({
+      path: [...older.path, key],
+      message: `\`config.logging.${key}\` is the older form of \`frontendPolicies.accessLog\`: keep one`,
+      atKey: true,
+    }))
 }
 
 function logLevels(file: Placed): Finding[] {

@@ -451,8 +451,66 @@ describe('the schema', () => {
       name: 'sampling that is neither',
       text: 'config: {tracing: {randomSampling: often}}',
       expected: [
-        '1:36 config.tracing.randomSampling: expected true, false or a number from 0 to 1 (expressions are not supported yet), found the string "often"',
+        '1:36 config.tracing.randomSampling: expected true, false, a number from 0 to 1 or a CEL expression: line 1, column 1: there is no often, only request, source',
       ],
+    },
+    ...[
+      { path: 'config.logging.filter', text: 'config: {logging: {filter: "a b"}}' },
+      { path: 'config.logging.fields.add.a', text: 'config: {logging: {fields: {add: {a: "a b"}}}}' },
+      { path: 'config.metrics.fields.add.a', text: 'config: {metrics: {fields: {add: {a: "a b"}}}}' },
+      { path: 'config.tracing.fields.add.a', text: 'config: {tracing: {fields: {add: {a: "a b"}}}}' },
+      { path: 'config.standardAttributes.user', text: 'config: {standardAttributes: {user: "a b"}}' },
+      { path: 'frontendPolicies.accessLog.filter', text: 'frontendPolicies: {accessLog: {filter: "a b"}}' },
+      { path: 'frontendPolicies.accessLog.add.a', text: 'frontendPolicies: {accessLog: {add: {a: "a b"}}}' },
+      { path: 'frontendPolicies.logging.add.a', text: 'frontendPolicies: {logging: {add: {a: "a b"}}}' },
+      ...['filter', 'attributes.a', 'resources.a'].map((key) => {
+        const [name, inner] = key.split('.')
+        const value = inner === undefined ? '"a b"' : `{${inner}: "a b"}`
+        return {
+          path: `frontendPolicies.tracing.${key}`,
+          text: `frontendPolicies: {tracing: {host: "h:1", ${name}: ${value}}}`,
+        }
+      }),
+    ].map(({ path, text }) => ({
+      name: `an expression that is none, at ${path}`,
+      text,
+      expected: [
+        `1:${text.indexOf('"a b"') + 1} ${path}: not a usable CEL expression: line 1, column 3: not understood from "b" on`,
+      ],
+    })),
+    {
+      name: 'a variable that there is not when a request is finished',
+      text: `config: {logging: {filter: 'request.body == ""'}}`,
+      expected: [
+        expect.stringMatching(
+          /^1:28 config\.logging\.filter: .* there is no request\.body, only method, host/,
+        ),
+      ],
+    },
+    {
+      name: 'a caller, who is not known when sampling is decided',
+      text: `config: {tracing: {randomSampling: 'jwt.sub == "a"'}}`,
+      expected: [expect.stringMatching(/: there is no jwt, only request, source/)],
+    },
+    {
+      name: 'a variable in an attribute of the resource, which belongs to no request',
+      text: `frontendPolicies: {tracing: {host: "h:1", resources: {a: jwt.sub}}}`,
+      expected: [expect.stringMatching(/: there is no jwt, only nothing/)],
+    },
+    ...['le', 'route', 'model', 'job', 'error_type'].map((label) => ({
+      name: `the label ${label}, which is there already`,
+      text: `config: {metrics: {fields: {add: {${label}: '"a"'}}}}`,
+      expected: [expect.stringMatching(/there is a label of this name already/)],
+    })),
+    ...['team-a', '__team', '1', 'tëam'].map((label) => ({
+      name: `the label ${label}, which is no name`,
+      text: `config: {metrics: {fields: {add: {"${label}": '"a"'}}}}`,
+      expected: [expect.stringMatching(/a label is made of letters, digits and `_`/)],
+    })),
+    {
+      name: 'a field that each line has',
+      text: `config: {logging: {fields: {add: {time: '"a"'}}}}`,
+      expected: [expect.stringMatching(/`level`, `time`, `scope` are there in each line/)],
     },
     {
       name: 'a key that is no header',
@@ -543,6 +601,26 @@ describe('cross checks', () => {
       expected: [
         '3:3 frontendPolicies.tracing: `frontendPolicies.tracing` and `config.tracing` exclude each other: keep one',
       ],
+    },
+    {
+      name: 'both forms of what the access log is',
+      text: 'config:\n  logging:\n    filter: "true"\n    fields: {remove: [a]}\nfrontendPolicies: {accessLog: {add: {b: "1"}}}',
+      expected: [
+        '3:5 config.logging.filter: `config.logging.filter` is the older form of `frontendPolicies.accessLog`: keep one',
+        '4:5 config.logging.fields: `config.logging.fields` is the older form of `frontendPolicies.accessLog`: keep one',
+      ],
+    },
+    {
+      name: 'both names of the access log',
+      text: 'frontendPolicies: {accessLog: {}, logging: {}}',
+      expected: [
+        '1:35 frontendPolicies.logging: `frontendPolicies.logging` is another name of `frontendPolicies.accessLog`: keep one',
+      ],
+    },
+    {
+      name: 'nothing in the older form of fields beside the newer form of what is kept',
+      text: 'config: {logging: {filter: "true"}}\nfrontendPolicies: {accessLog: {database: {llm: full}}}',
+      expected: [],
     },
     {
       name: 'duplicate listener names',

@@ -37,6 +37,7 @@ import {
   frontendTracingSchema,
   loggingSchema,
   metricsSchema,
+  standardAttributesSchema,
   tracingSchema,
 } from '../telemetry/schema.ts'
 import { healthSchema } from '../upstream/health.ts'
@@ -344,6 +345,7 @@ const staticSchema = z.strictObject({
   tracing: tracingSchema.optional(),
   logging: loggingSchema.optional(),
   metrics: metricsSchema.optional(),
+  standardAttributes: standardAttributesSchema.optional(),
   backend: upstreamDefaultsSchema.optional(),
   mcp: mcpSettingsSchema.optional(),
   ...ignored,
@@ -362,6 +364,8 @@ export const configSchema = z.strictObject({
       http: frontendHttpSchema.optional(),
       tracing: frontendTracingSchema.optional(),
       accessLog: accessLogSchema.optional(),
+      /** The same by upstream's other name. */
+      logging: accessLogSchema.optional(),
     })
     .optional(),
 })

@@ -45,6 +45,32 @@ test.each<{ name: string; running: string; next: string; changed: string[] }>([
     changed: ['config.metrics.remove'],
   },
   {
+    name: 'expressions, which are exchanged',
+    running:
+      'config: {tracing: {otlpEndpoint: "h:1", randomSampling: 1}, metrics: {fields: {add: {team: "jwt.a"}}}}',
+    next: `
+config:
+  tracing: {otlpEndpoint: "h:1", randomSampling: 'true || false', clientSampling: 0, fields: {add: {a: '1'}, remove: [b]}}
+  metrics: {fields: {add: {team: jwt.b}}}
+  logging: {filter: 'true', fields: {add: {a: '1'}, remove: [b]}}
+  standardAttributes: {user: jwt.a}`,
+    changed: [],
+  },
+  {
+    name: 'labels that come and go',
+    running: 'config: {metrics: {fields: {add: {a: "jwt.a", b: "jwt.b"}}}}',
+    next: 'config: {metrics: {fields: {add: {b: "jwt.x", c: "jwt.c"}}}}',
+    changed: ['config.metrics.fields.add.a', 'config.metrics.fields.add.c'],
+  },
+  {
+    name: 'of tracing’s newer form what is not exchanged',
+    running: 'frontendPolicies: {tracing: {host: "h:1"}}',
+    next: `
+frontendPolicies:
+  tracing: {host: "h:1", attributes: {a: '1'}, remove: [b], filter: 'true', randomSampling: 1, resources: {a: '"1"'}}`,
+    changed: ['frontendPolicies.tracing.resources.a'],
+  },
+  {
     name: 'of the policies for every port',
     running: 'frontendPolicies: {http: {maxBufferSize: 1}}',
     next: 'frontendPolicies: {http: {maxBufferSize: 2}, tracing: {host: "h:1"}}',

@@ -8,6 +8,7 @@ const OTHERS = new Set<string>([
   'sensitiveHeaders',
   'histograms',
   'storage',
+  'standardAttributes',
   ...IGNORED_CONFIG_KEYS,
 ])
 
@@ -15,13 +16,35 @@ const OTHERS = new Set<string>([
 export function staticChanges(running: Config, next: Config): readonly string[] {
   const changed = (path: string, of: (config: Config) => unknown) => differences(of(running), of(next), path)
   return [
-    ...changed('config', ({ config = {} }) =>
-      Object.fromEntries(Object.entries(config).filter(([key]) => !OTHERS.has(key))),
-    ),
+    ...changed('config', ({ config = {} }) => ofStart(config)),
     ...changed('frontendPolicies.http', ({ frontendPolicies }) => frontendPolicies?.http),
-    ...changed('frontendPolicies.tracing', ({ frontendPolicies }) => frontendPolicies?.tracing),
+    ...changed('frontendPolicies.tracing', ({ frontendPolicies }) =>
+      without(frontendPolicies?.tracing, ['attributes', 'remove', 'filter', ...SAMPLING]),
+    ),
   ]
 }
+
+const SAMPLING = ['randomSampling', 'clientSampling'] as const
+
+/** Of labels the names alone: other expressions for them are put to use. */
+function ofStart(config: NonNullable<Config['config']>): Section {
+  const { tracing, logging, metrics } = config
+  const labels = Object.keys(metrics?.fields?.add ?? {})
+  const read = {
+    ...config,
+    tracing: without(tracing, ['fields', ...SAMPLING]),
+    logging: without(logging, ['filter', 'fields']),
+    metrics: metrics && {
+      remove: metrics.remove,
+      fields: { add: Object.fromEntries(labels.map((name) => [name, true])) },
+    },
+  }
+  return Object.fromEntries(Object.entries(read).filter(([key]) => !OTHERS.has(key)))
+}
+
+/** Without what is exchanged after all. */
+const without = (section: object | undefined, keys: readonly string[]): Section | undefined =>
+  section && Object.fromEntries(Object.entries(section).filter(([key]) => !keys.includes(key)))
 
 type Section = Readonly<Record<string, unknown>>
 

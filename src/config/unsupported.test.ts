@@ -18,7 +18,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: 'config',
     open: 'config: {',
     close: '}',
-    keys: ['session', 'standardAttributes', 'customFunctions'],
+    keys: ['session', 'customFunctions'],
   },
   {
     place: 'llm',
@@ -98,19 +98,17 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     close: '}}]}',
     keys: ['transformations', 'backendTunnel', 'mcpGuardrails'],
   },
-  { place: 'config.tracing.fields', open: 'config: {tracing: {fields: {', close: '}}}', keys: ['add'] },
   {
     place: 'config.logging',
     open: 'config: {logging: {',
     close: '}}',
-    keys: ['filter', 'fields', 'database'],
+    keys: ['database'],
   },
-  { place: 'config.metrics', open: 'config: {metrics: {', close: '}}', keys: ['fields'] },
   {
     place: 'frontendPolicies',
     open: 'frontendPolicies: {',
     close: '}',
-    keys: ['tls', 'tcp', 'logging', 'networkAuthorization', 'networkExtAuthz', 'proxyProtocol', 'connect'],
+    keys: ['tls', 'tcp', 'networkAuthorization', 'networkExtAuthz', 'proxyProtocol', 'connect'],
   },
   {
     place: 'frontendPolicies.http',
@@ -124,23 +122,25 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
       'maxConnectionDuration',
     ],
   },
-  {
-    place: 'frontendPolicies.accessLog',
-    open: 'frontendPolicies: {accessLog: {',
-    close: '}}',
-    keys: ['filter', 'add', 'remove', 'fields', 'otlp'],
-  },
-  {
-    place: 'frontendPolicies.accessLog.database',
-    open: 'frontendPolicies: {accessLog: {database: {',
-    close: '}}}',
-    keys: ['add'],
-  },
+  ...['accessLog', 'logging'].flatMap((key) => [
+    {
+      place: `frontendPolicies.${key}`,
+      open: `frontendPolicies: {${key}: {`,
+      close: '}}',
+      keys: ['otlp'],
+    },
+    {
+      place: `frontendPolicies.${key}.database`,
+      open: `frontendPolicies: {${key}: {database: {`,
+      close: '}}}',
+      keys: ['add'],
+    },
+  ]),
   {
     place: 'frontendPolicies.tracing',
     open: 'frontendPolicies: {tracing: {',
     close: '}}',
-    keys: ['service', 'backend', 'policies', 'filter'],
+    keys: ['service', 'backend', 'policies'],
   },
   { place: 'binds[0]', open: 'binds: [{listeners: [{}], ', close: '}]', keys: ['tunnelProtocol', 'mode'] },
   {

@@ -83,7 +83,7 @@ const REFUSALS: readonly Refusal[] = [
     hint: 'the model belongs to `params`',
   },
 
-  { at: at('config'), keys: ['session', 'standardAttributes', 'customFunctions'] },
+  { at: at('config'), keys: ['session', 'customFunctions'] },
   {
     at: at('config'),
     keys: ['listener'],
@@ -93,13 +93,11 @@ const REFUSALS: readonly Refusal[] = [
   { at: at('config\\.storage\\.mode'), values: /^(?:hybrid|readOnly)$/ },
   { at: at('config\\.histograms'), values: /^(?:native|both)$/, hint: 'use `classic`' },
   { at: at('config\\.(?:adminAddr|statsAddr|readinessAddr)'), values: /^unix:/ },
-  { at: at('config\\.tracing\\.fields'), keys: ['add'] },
-  { at: at('config\\.logging'), keys: ['filter', 'fields', 'database'] },
-  { at: at('config\\.metrics'), keys: ['fields'] },
+  { at: at('config\\.logging'), keys: ['database'] },
 
   {
     at: at('frontendPolicies'),
-    keys: ['tls', 'tcp', 'logging', 'networkAuthorization', 'networkExtAuthz', 'proxyProtocol', 'connect'],
+    keys: ['tls', 'tcp', 'networkAuthorization', 'networkExtAuthz', 'proxyProtocol', 'connect'],
   },
   {
     at: at('frontendPolicies\\.http'),
@@ -116,12 +114,12 @@ const REFUSALS: readonly Refusal[] = [
     ],
   },
   {
-    at: at('frontendPolicies\\.accessLog'),
-    keys: ['filter', 'add', 'remove', 'fields', 'otlp'],
+    at: at('frontendPolicies\\.(?:accessLog|logging)'),
+    keys: ['otlp'],
   },
-  { at: at('frontendPolicies\\.accessLog\\.database'), keys: ['add'] },
+  { at: at('frontendPolicies\\.(?:accessLog|logging)\\.database'), keys: ['add'] },
   { at: at('frontendPolicies\\.tracing'), keys: ['service', 'backend'], hint: 'use `host`' },
-  { at: at('frontendPolicies\\.tracing'), keys: ['policies', 'filter'] },
+  { at: at('frontendPolicies\\.tracing'), keys: ['policies'] },
 
   { at: at('binds\\[\\]'), keys: ['tunnelProtocol', 'mode'] },
   { at: at(LISTENER), keys: ['namespace', 'tcpRoutes'] },

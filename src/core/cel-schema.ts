@@ -2,13 +2,20 @@
 import { z } from 'zod'
 import { compileCel, type Names } from './cel.ts'
 
+/** Undefined for an expression that can be used, and reads nothing but these names. */
+export function celProblem(source: string, names: Names): string | undefined {
+  try {
+    compileCel(source, names)
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
 /** An expression that reads nothing but these names. */
 export const celExpression = (names: Names) =>
   z.string().superRefine((source, context) => {
-    try {
-      compileCel(source, names)
-    } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error)
-      context.addIssue({ code: 'custom', message: `not a usable CEL expression: ${problem}` })
-    }
+    const problem = celProblem(source, names)
+    if (problem === undefined) return
+    context.addIssue({ code: 'custom', message: `not a usable CEL expression: ${problem}` })
   })

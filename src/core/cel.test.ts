@@ -208,6 +208,23 @@ test.each([
   expect(compileCel(source).mentions(path)).toBe(expected)
 })
 
+test.each([
+  ['request.headers["a"]', 'request.headers', true],
+  ['request', 'request.headers', true],
+  ['request[jwt.part]', 'request.headers', true],
+  ['request.method', 'request.headers', false],
+  ['jwt.request.headers', 'request.headers', false],
+  ['1', 'request', false],
+])('%s reads %s or a part of it: %j', (source, path, expected) => {
+  expect(compileCel(source).reads(path)).toBe(expected)
+})
+
+test('a date is a timestamp, and one that is none is null', () => {
+  const at = (source: string, t: Date) => compileCel(source).evaluate({ a: { t } })
+  expect(at('a.t == timestamp("2026-01-01T00:00:00.250Z")', new Date('2026-01-01T00:00:00.250Z'))).toBe(true)
+  expect(at('has(a.t)', new Date(Number.NaN))).toBe(false)
+})
+
 test('it evaluates again and again, with other variables', () => {
   const expression = compileCel('n + 1')
   expect([1, 2].map((n) => expression.evaluate({ n }))).toEqual([2, 3])

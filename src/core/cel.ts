@@ -28,6 +28,8 @@ export interface CelExpression {
   readonly evaluate: (variables: Readonly<Record<string, unknown>>) => unknown
   /** Whether the expression reads this path, such as `mcp.tool`, or something below it. */
   readonly mentions: (path: string) => boolean
+  /** The same, or something that this path is a part of: `request` reads `request.headers`, too. */
+  readonly reads: (path: string) => boolean
 }
 
 /** `id` is where: of the variable that the path begins with. */
@@ -68,7 +70,9 @@ function load() {
   const extensions: typeof import('@bufbuild/cel/ext') = require('@bufbuild/cel/ext')
   const list = cel.listType(cel.CelScalar.DYN)
   const append = cel.celFunc('_+_', [list, list], list, appender(cel))
-  return { cel, env: cel.celEnv({ funcs: [...extensions.strings, append] }) }
+  const env = cel.celEnv({ funcs: [...extensions.strings, append] })
+  const timestamp = cel.plan(env, cel.parse('timestamp(text)'))
+  return { cel, env, timestamp }
 }
 
 /** The library's own nests one list per element, and runs out of stack on reading some thousands of them. */
@@ -133,11 +137,24 @@ export function compileCel(source: string, names: Names = true): CelExpression {
       const wanted = path.split('.')
       return findings.paths.some((found) => wanted.every((part, index) => found.path[index] === part))
     },
+    reads(path) {
+      const wanted = path.split('.')
+      return findings.paths.some((found) =>
+        found.path.every((part, index) => part === (wanted[index] ?? part)),
+      )
+    },
   }
 }
 
+/** What is no date becomes null. */
+function timestampOf(date: Date): CelInput {
+  engine ??= load()
+  const made = Number.isNaN(date.getTime()) ? null : engine.timestamp({ text: date.toISOString() })
+  return engine.cel.isCelError(made) ? null : made
+}
+
 /**
- * A JSON value as expressions see it. Done by `evaluate`; worth doing beforehand for what many evaluations share.
+ * A JSON value as expressions see it; a `Date` is a timestamp. Done by `evaluate`; worth doing beforehand for what many evaluations share.
  * Members that are undefined are absent. An own `__proto__` or `constructor` is a member like any other.
  */
 export function celValue(value: unknown, depth = 0): CelInput {
@@ -157,6 +174,7 @@ export function celValue(value: unknown, depth = 0): CelInput {
   }
   if (value === null || depth > MAX_DEPTH) return null
   if (cel.isCelMap(value) || cel.isCelList(value)) return value
+  if (value instanceof Date) return timestampOf(value)
   if (Array.isArray(value)) return cel.celList(value.map((item) => celValue(item, depth + 1)))
   const members = new Map<string, CelInput>()
   for (const [name, member] of Object.entries(value))

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { FAULTS, type FaultCode, OUTCOMES } from '../core/errors.ts'
 import { beginExchange, type Exchange, type ExchangeStart, type LlmFacts } from '../core/exchange.ts'
-import { accessLogLine } from './access-log.ts'
+import { accessLogLine, type LineChange } from './access-log.ts'
+import { compileFields } from './fields.ts'
 import { neverSample, traceContextFor } from './sampling.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
@@ -242,5 +243,58 @@ describe('the access log', () => {
     expect(fields['http.status']).toBe(200)
     if (value.length < 4000) expect(fields['http.path']).toBe(value)
     expect(JSON.stringify(Object.keys(fields))).not.toContain('"x"')
+  })
+})
+
+describe('what the configuration makes of the fields', () => {
+  const change = (add: Readonly<Record<string, string>>, remove: readonly string[] = []): LineChange => ({
+    removed: new Set([...remove, ...Object.keys(add)]),
+    added: compileFields(add, 'access log', () => {}),
+    variables: { request: { method: 'POST' }, jwt: { sub: 'ann', note: 'a "b"\n\u202e' } },
+  })
+  const ADDED = {
+    who: 'jwt.sub',
+    'x y': 'jwt.note',
+    count: '1.5',
+    yes: 'true',
+    list: '["a b", 1]',
+    map: '{"k": jwt.note}',
+    absent: 'jwt.absent',
+    'http.method': 'request.method + "!"',
+    duration: 'jwt.absent',
+  }
+
+  test('adds at the end, replaces and removes in text', () => {
+    const line = accessLogLine('text')(finish(begin()), change(ADDED, ['bind', 'trace.id', 'error_type']))
+    expect(line).not.toMatch(/ (?:bind|trace\.id|http\.method=POST |duration|absent)/)
+    expect(line).toContain(' http.host=localhost:3000 ')
+    expect(line).toMatch(
+      / outcome=completed who=ann "x y"="a \\"b\\"\\n\\u202e" count=1.5 yes=true list="\[\\"a b\\",1\]" map=".*" http.method=POST!\n$/,
+    )
+    expect(line.split('\n')).toHaveLength(2)
+  })
+
+  test('adds values of all kinds in JSON', () => {
+    const line = accessLogLine('json')(finish(begin()), change(ADDED, ['bind']))
+    const parsed: unknown = JSON.parse(line)
+    expect(parsed).toMatchObject({
+      who: 'ann',
+      'x y': 'a "b"\n\u202e',
+      count: 1.5,
+      yes: true,
+      list: ['a b', 1],
+      map: { k: 'a "b"\n\u202e' },
+      'http.method': 'POST!',
+    })
+    for (const name of ['absent', 'bind', 'duration']) expect(parsed).not.toHaveProperty([name])
+    expect(line).not.toContain('\u202e')
+    // One member of each name: which of two counts depends on who reads.
+    expect(line.match(/"http\.method":/g)).toHaveLength(1)
+  })
+
+  test('cuts a list that is too long, and is JSON still', () => {
+    const long = change({ list: `[${Array.from({ length: 900 }, () => '"abcdef"').join(', ')}]` })
+    const parsed = JSON.parse(accessLogLine('json')(finish(begin()), long))
+    expect(parsed.list).toMatch(/^\["abcdef",.*…$/)
   })
 })

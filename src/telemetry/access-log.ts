@@ -9,7 +9,9 @@
  */
 import { type Exchange, guardActionOf, type LlmFacts, type McpFacts } from '../core/exchange.ts'
 import { redact } from '../core/redact.ts'
-import { bareOrQuoted, jsonString, type LogFormat, timestamp } from './logger-text.ts'
+import { type Field, type FieldValue, textOfField } from './fields.ts'
+import { bareOrQuoted, jsonString, jsonValue, type LogFormat, timestamp } from './logger-text.ts'
+import type { Variables } from './variables.ts'
 
 /** Undefined values are left out. */
 interface Line {
@@ -20,13 +22,28 @@ interface Line {
   /** An id or a member of a closed set: cannot need quoting. */
   readonly word: (key: string, value: string | undefined) => void
   readonly number: (key: string, value: number | undefined) => void
+  /** By a key of the configuration's. */
+  readonly added: (key: string, value: FieldValue) => void
   readonly end: () => string
 }
 
+/** What the configuration makes of the fields. */
+export interface LineChange {
+  /** Of the line's own fields. */
+  readonly removed: ReadonlySet<string>
+  /** At its end. */
+  readonly added: readonly Field[]
+  readonly variables: Variables
+}
+
+/** Members of each line in JSON, whatever else is in it. */
+export const LINE_KEYS = ['level', 'time', 'scope'] as const
+
 /** The line, with its newline, for the finished exchange. */
-export function accessLogLine(format: LogFormat): (exchange: Exchange) => string {
-  const line = format === 'json' ? jsonLine() : textLine()
-  return (exchange) => {
+export function accessLogLine(format: LogFormat): (exchange: Exchange, change?: LineChange) => string {
+  const whole = format === 'json' ? jsonLine() : textLine()
+  return (exchange, change) => {
+    const line = change === undefined || change.removed.size === 0 ? whole : without(change.removed, whole)
     const durationMs = (exchange.endedAt ?? exchange.startedAt) - exchange.startedAt
     line.begin(timestamp(exchange.startedAtEpochMs + durationMs))
     describeRequest(line, exchange)
@@ -34,7 +51,30 @@ export function accessLogLine(format: LogFormat): (exchange: Exchange) => string
     if (exchange.llm !== undefined) describeLlm(line, exchange, exchange.llm)
     describeOutcome(line, exchange)
     line.word('duration', milliseconds(durationMs))
+    if (change !== undefined) addFields(line, change)
     return line.end()
+  }
+}
+
+function addFields(line: Line, { added, variables }: LineChange): void {
+  for (const { name, evaluate } of added) {
+    const value = evaluate(variables)
+    if (value !== undefined) line.added(name, value)
+  }
+}
+
+function without(removed: ReadonlySet<string>, line: Line): Line {
+  const unless =
+    <T>(write: (key: string, value: T) => void) =>
+    (key: string, value: T) => {
+      if (!removed.has(key)) write(key, value)
+    }
+  return {
+    ...line,
+    text: unless(line.text),
+    quoted: unless(line.quoted),
+    word: unless(line.word),
+    number: unless(line.number),
   }
 }
 
@@ -154,6 +194,9 @@ function textLine(): Line {
     number(key, value) {
       if (value !== undefined) line += ` ${key}=${value}`
     },
+    added(key, value) {
+      line += ` ${bareOrQuoted(key)}=${bareOrQuoted(textOfField(value))}`
+    },
     end: () => `${line}\n`,
   }
 }
@@ -175,6 +218,9 @@ function jsonLine(): Line {
     },
     number(key, value) {
       if (value !== undefined) line += `,"${key}":${Number.isFinite(value) ? value : null}`
+    },
+    added(key, value) {
+      line += `,${jsonString(key)}:${jsonValue(value)}`
     },
     end: () => `${line}}\n`,
   }

@@ -14,10 +14,17 @@ const UNSEEN = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206
 export function jsonString(text: string): string {
   if (text.length > MAX_LENGTH) return jsonString(`${text.slice(0, MAX_LENGTH - 1)}…`)
   if (isPlain(text)) return `"${text}"`
-  return JSON.stringify(text).replace(
-    UNSEEN,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  return withoutUnseen(JSON.stringify(text))
+}
+
+const withoutUnseen = (json: string) =>
+  json.replace(UNSEEN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+/** A value that JSON can say; a list or map that is too long becomes a text, cut. */
+export function jsonValue(value: unknown): string {
+  if (typeof value === 'string') return jsonString(value)
+  const json = JSON.stringify(value)
+  return json.length > MAX_LENGTH ? jsonString(json) : withoutUnseen(json)
 }
 
 /** As it is where that is unambiguous, otherwise as a JSON string. */

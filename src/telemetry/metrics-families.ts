@@ -28,6 +28,24 @@ const MCP = ['method', 'resource_type', 'server'] as const
 const CONNECTION = ['bind', 'listener', 'protocol'] as const
 const CONNECTION_CONSTANTS = { gateway: CONSTANTS.gateway } as const
 
+/** Of which the configuration may add no other: they are there already, or Prometheus sets them itself. */
+export const TAKEN_LABELS: ReadonlySet<string> = new Set([
+  ...Object.keys(CONSTANTS),
+  ...HTTP,
+  ...TOKEN,
+  ...MCP,
+  ...['outcome', 'error_type', 'resource', 'le', 'quantile', 'job', 'instance'],
+])
+
+/** The bound of families whose label sets the configuration multiplies. */
+const MORE_SERIES = 5000
+
+/** What families that tell of requests get beside their own labels. */
+interface More {
+  readonly moreLabels: readonly string[]
+  readonly maxSeries?: number
+}
+
 /** URIs are labels of `read_resource_calls_total`, of which a server may have any number. */
 const MAX_URI_SERIES = 200
 
@@ -53,28 +71,31 @@ const PROCESSING_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.0
 
 export type Families = ReturnType<typeof registerFamilies>
 
-export function registerFamilies(registry: Registry, version: string) {
+/** `added`: names of labels, for every family that tells of requests by their route. */
+export function registerFamilies(registry: Registry, version: string, added: readonly string[] = []) {
+  const more: More = { moreLabels: added, ...(added.length > 0 && { maxSeries: MORE_SERIES }) }
   registry.info({
     name: 'agentgateway_build_info',
     help: 'The running version.',
     values: { tag: version, version },
   })
   return {
-    ...registerRequestFamilies(registry),
-    ...registerLlmFamilies(registry),
-    ...registerTimingFamilies(registry),
+    ...registerRequestFamilies(registry, more),
+    ...registerLlmFamilies(registry, more),
+    ...registerTimingFamilies(registry, more),
     ...registerBudgetFamilies(registry),
     ...registerGatewayFamilies(registry),
-    ...registerMcpFamilies(registry),
+    ...registerMcpFamilies(registry, more),
   }
 }
 
-function registerRequestFamilies(registry: Registry) {
+function registerRequestFamilies(registry: Registry, more: More) {
   return {
     requests: registry.counter({
       name: 'agentgateway_requests_total',
       help: 'Requests, answered or not, counted when they end.',
       labels: [...HTTP, 'outcome', 'error_type'],
+      ...more,
       constants: CONSTANTS,
     }),
     requestsInFlight: registry.gauge({
@@ -86,6 +107,7 @@ function registerRequestFamilies(registry: Registry) {
       help: 'Time from the head of the request to the last byte of the response.',
       unit: 'seconds',
       labels: [...HTTP, 'outcome'],
+      ...more,
       constants: CONSTANTS,
       buckets: REQUEST_BUCKETS,
     }),
@@ -94,24 +116,27 @@ function registerRequestFamilies(registry: Registry) {
       help: 'Bytes of response bodies sent to clients.',
       unit: 'bytes',
       labels: HTTP,
+      ...more,
       constants: CONSTANTS,
     }),
     retries: registry.counter({
       name: 'agentgateway_retries_total',
       help: 'Attempts at the upstream beyond the first of each request.',
       labels: HTTP,
+      ...more,
       constants: CONSTANTS,
     }),
   }
 }
 
-function registerLlmFamilies(registry: Registry) {
+function registerLlmFamilies(registry: Registry, more: More) {
   return {
     tokenUsage: registry.histogram({
       name: 'agentgateway_gen_ai_client_token_usage',
       help: 'Tokens per request, all that were read as input and all that were written as output.',
       unit: 'tokens',
       labels: TOKEN,
+      ...more,
       constants: CONSTANTS,
       buckets: TOKEN_BUCKETS,
     }),
@@ -120,12 +145,14 @@ function registerLlmFamilies(registry: Registry) {
       help: 'Tokens that were read from a cache, written to it or spent on reasoning: parts of the usage, not more of it.',
       unit: 'tokens',
       labels: TOKEN,
+      ...more,
       constants: CONSTANTS,
     }),
     usageSource: registry.counter({
       name: 'agentgateway_gen_ai_client_usage_source_total',
       help: 'Requests to models by where their token counts come from.',
       labels: [...GEN_AI, 'usage_source'],
+      ...more,
       constants: CONSTANTS,
     }),
     cost: registry.counter({
@@ -133,12 +160,14 @@ function registerLlmFamilies(registry: Registry) {
       help: 'Cost of requests to models whose price is known.',
       unit: 'usd',
       labels: GEN_AI,
+      ...more,
       constants: CONSTANTS,
     }),
     costLookups: registry.counter({
       name: 'agentgateway_cost_catalog_lookups_total',
       help: 'Searches for a price by what was found.',
       labels: ['status', ...GEN_AI],
+      ...more,
       constants: CONSTANTS,
     }),
     guardChecks: registry.counter({
@@ -151,6 +180,7 @@ function registerLlmFamilies(registry: Registry) {
       help: 'Duration of requests to models, failures included.',
       unit: 'seconds',
       labels: [...GEN_AI, 'error_type'],
+      ...more,
       constants: CONSTANTS,
       buckets: GEN_AI_DURATION_BUCKETS,
     }),
@@ -159,6 +189,7 @@ function registerLlmFamilies(registry: Registry) {
       help: 'Streams: time from the head of the request to the first content.',
       unit: 'seconds',
       labels: GEN_AI,
+      ...more,
       constants: CONSTANTS,
       buckets: FIRST_TOKEN_BUCKETS,
     }),
@@ -167,14 +198,21 @@ function registerLlmFamilies(registry: Registry) {
       help: 'Streams: time per output token after the first content.',
       unit: 'seconds',
       labels: GEN_AI,
+      ...more,
       constants: CONSTANTS,
       buckets: PER_TOKEN_BUCKETS,
     }),
   }
 }
 
-function registerTimingFamilies(registry: Registry) {
-  const processing = { unit: 'seconds', labels: ROUTED, constants: CONSTANTS, buckets: PROCESSING_BUCKETS }
+function registerTimingFamilies(registry: Registry, more: More) {
+  const processing = {
+    unit: 'seconds',
+    labels: ROUTED,
+    ...more,
+    constants: CONSTANTS,
+    buckets: PROCESSING_BUCKETS,
+  }
   return {
     overhead: registry.histogram({
       ...processing,
@@ -196,6 +234,7 @@ function registerTimingFamilies(registry: Registry) {
       help: "Streams: time from a chunk's arrival to its hand-over to the client's socket.",
       unit: 'seconds',
       labels: ROUTED,
+      ...more,
       constants: CONSTANTS,
       buckets: CHUNK_DELAY_BUCKETS,
     }),
@@ -204,6 +243,7 @@ function registerTimingFamilies(registry: Registry) {
       help: 'Streams: time for which the upstream was not read because the client read slowly.',
       unit: 'seconds',
       labels: ROUTED,
+      ...more,
       constants: CONSTANTS,
     }),
     upstreamConnect: registry.histogram({
@@ -250,6 +290,11 @@ function registerBudgetFamilies(registry: Registry) {
 
 function registerGatewayFamilies(registry: Registry) {
   return {
+    labelOverflow: registry.counter({
+      name: 'agentgateway_metric_label_overflow_total',
+      help: 'Requests whose value of an added label became _overflow because the label had too many.',
+      labels: ['label'],
+    }),
     connections: registry.counter({
       name: 'agentgateway_downstream_connections_total',
       help: 'Connections accepted from clients.',
@@ -280,12 +325,13 @@ function registerGatewayFamilies(registry: Registry) {
 }
 
 /** The tutorial's five have no prefix and the labels of the versions that had them. */
-function registerMcpFamilies(registry: Registry) {
+function registerMcpFamilies(registry: Registry, more: More) {
   return {
     mcpRequests: registry.counter({
       name: 'agentgateway_mcp_requests_total',
       help: 'MCP messages of clients by what became of them.',
       labels: [...MCP, 'resource', 'status', 'error_type', ...ROUTED],
+      ...more,
       constants: CONSTANTS,
     }),
     mcpDuration: registry.histogram({
@@ -293,6 +339,7 @@ function registerMcpFamilies(registry: Registry) {
       help: 'Time from an MCP request to its answer.',
       unit: 'seconds',
       labels: [...MCP, 'status', ...ROUTED],
+      ...more,
       constants: CONSTANTS,
       buckets: REQUEST_BUCKETS,
     }),

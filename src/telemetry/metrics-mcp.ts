@@ -56,9 +56,10 @@ const statusOf = ({ errorType }: McpOperation) =>
 const resourceOf = ({ resource, resourceConfirmed, resourceType }: McpOperation) =>
   resource !== undefined && resourceConfirmed && resourceType !== 'task' ? redact(resource) : UNKNOWN
 
-export function observeMcp(families: Families, exchange: Exchange): void {
+/** `added`: values of the labels that the configuration adds. */
+export function observeMcp(families: Families, exchange: Exchange, added: readonly string[]): void {
   for (const operation of exchange.mcp?.operations ?? []) {
-    observeOperation(families, exchange, operation)
+    observeOperation(families, exchange, operation, added)
     observeLegacy(families, operation)
   }
   for (const { startedAt, endedAt } of exchange.mcp?.calls ?? []) {
@@ -67,7 +68,12 @@ export function observeMcp(families: Families, exchange: Exchange): void {
   }
 }
 
-function observeOperation(families: Families, exchange: Exchange, operation: McpOperation): void {
+function observeOperation(
+  families: Families,
+  exchange: Exchange,
+  operation: McpOperation,
+  added: readonly string[],
+): void {
   const { backend = UNKNOWN, bind, listener = UNKNOWN, route = UNKNOWN } = exchange
   const method = METHODS.has(operation.method) ? operation.method : '_other'
   const type = operation.resourceType ?? UNKNOWN
@@ -85,6 +91,7 @@ function observeOperation(families: Families, exchange: Exchange, operation: Mcp
       bind,
       listener,
       route,
+      ...added,
     )
     .inc()
   // A notification has no answer that could be waited for, and who gives a request up does not wait for it.
@@ -94,7 +101,7 @@ function observeOperation(families: Families, exchange: Exchange, operation: Mcp
   const at = exchange.startedAtEpochMs + (operation.endedAt - exchange.startedAt)
   const traceId = exchange.trace.sampled ? exchange.trace.traceId : undefined
   families.mcpDuration
-    .child(method, type, server, status, backend, bind, listener, route)
+    .child(method, type, server, status, backend, bind, listener, route, ...added)
     .observe(ms / 1000, traceId, at)
 }
 

@@ -45,8 +45,11 @@ export interface LlmSeries {
   timePerOutputToken: Histogram | undefined
 }
 
-type RequestLabels = ReturnType<typeof requestLabels>
-type LlmLabels = ReturnType<typeof llmLabels>
+/** Names and values of the labels that the configuration adds. */
+type AddedLabels = Readonly<Record<string, string>>
+
+type RequestLabels = ReturnType<typeof requestLabels> & AddedLabels
+type LlmLabels = ReturnType<typeof llmLabels> & AddedLabels
 
 const requestValues = (exchange: Exchange) =>
   [
@@ -100,7 +103,11 @@ function llmLabels(request: RequestLabels, values: ReturnType<typeof llmValues>)
   }
 }
 
-export function requestSeries(families: Families): (exchange: Exchange) => RequestSeries {
+/** `added`: names of labels; their values come with each request, in the same order. */
+export function requestSeries(
+  families: Families,
+  added: readonly string[],
+): (exchange: Exchange, values: readonly string[]) => RequestSeries {
   let count = 0
 
   function keep<T>(tree: LabelTree<T>, path: readonly string[], value: T): T {
@@ -111,19 +118,23 @@ export function requestSeries(families: Families): (exchange: Exchange) => Reque
     return value
   }
 
-  function bindAll(values: ReturnType<typeof requestValues>): RequestSeries {
-    const labels = requestLabels(values)
+  function bindAll(values: ReturnType<typeof requestValues>, addedValues: readonly string[]): RequestSeries {
+    const more: AddedLabels = Object.fromEntries(
+      added.map((name, index) => [name, addedValues[index] ?? UNKNOWN]),
+    )
+    const labels = { ...requestLabels(values), ...more }
     const known = new LabelTree<LlmSeries>()
     return bindRequest(families, labels, (llm) => {
       const path = llmValues(llm)
-      return known.get(path) ?? keep(known, path, bindLlm(families, llmLabels(labels, path)))
+      return known.get(path) ?? keep(known, path, bindLlm(families, { ...llmLabels(labels, path), ...more }))
     })
   }
 
   const known = new LabelTree<RequestSeries>()
-  return (exchange) => {
+  return (exchange, addedValues) => {
     const values = requestValues(exchange)
-    return known.get(values) ?? keep(known, values, bindAll(values))
+    const path = addedValues.length === 0 ? values : [...values, ...addedValues]
+    return known.get(path) ?? keep(known, path, bindAll(values, addedValues))
   }
 }
 

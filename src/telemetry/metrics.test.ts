@@ -534,3 +534,106 @@ test('a flood of label sets keeps every count', () => {
   })
   expect(Math.max(...registry.families().map((family) => family.series().length))).toBe(1001)
 })
+
+describe('labels that the configuration adds', () => {
+  const all = (labels: readonly string[], onLabelOverflow?: (label: string, maxValues: number) => void) => {
+    const registry = createRegistry()
+    const metrics = createMetrics({
+      registry,
+      version: '1',
+      addedLabels: labels,
+      ...(onLabelOverflow && { onLabelOverflow }),
+    })
+    const lines = () => [...renderMetrics(registry, 'text')].join('').split('\n')
+    return { registry, metrics, lines }
+  }
+  const finish = (metrics: ReturnType<typeof createMetrics>, values?: readonly (string | undefined)[]) => {
+    metrics.started()
+    metrics.finished(newExchange({ llm: llmFacts() }), values)
+  }
+  const sum = (lines: readonly string[], name: string, ...parts: readonly string[]) =>
+    lines
+      .filter((line) => line.startsWith(`${name}{`) && parts.every((part) => line.includes(part)))
+      .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
+
+  test('are labels of every family that tells of requests by their route, and of no other', () => {
+    const { registry } = all(['team'])
+    const ofRoutes = registry.families().filter(({ labelNames }) => labelNames.includes('route'))
+    expect(ofRoutes.length).toBeGreaterThan(15)
+    expect(ofRoutes.filter(({ labelNames }) => !labelNames.includes('team'))).toEqual([])
+    const others = registry.families().filter(({ labelNames }) => !labelNames.includes('route'))
+    expect(others.filter(({ labelNames }) => labelNames.includes('team'))).toEqual([])
+  })
+
+  test('tell requests apart, and leave the sums as they are', () => {
+    const { metrics, lines } = all(['team', 'tier'])
+    finish(metrics, ['red', '1'])
+    finish(metrics, ['red', '2'])
+    finish(metrics, ['blue', '1'])
+    const text = lines()
+    for (const name of [
+      'agentgateway_requests_total',
+      'agentgateway_request_duration_seconds_count',
+      'agentgateway_overhead_seconds_count',
+      'agentgateway_gen_ai_server_request_duration_count',
+    ]) {
+      expect([name, sum(text, name)]).toEqual([name, 3])
+      expect([name, sum(text, name, 'team="red"')]).toEqual([name, 2])
+      expect([name, sum(text, name, 'team="red"', 'tier="2"')]).toEqual([name, 1])
+    }
+    expect(sum(text, 'agentgateway_gen_ai_client_token_usage_sum', 'team="red"', 'token_type="input"')).toBe(
+      200,
+    )
+  })
+
+  test('tell MCP’s messages apart', () => {
+    const { metrics, lines } = all(['team'])
+    const operation = {
+      ...{ method: 'ping', isInterim: false, requestId: 1, startedAt: 1000, endedAt: 1001 },
+      ...{ resourceType: undefined, resource: undefined, resourceConfirmed: false, target: 'a' },
+      ...{ errorType: undefined, errorCode: undefined, errorMessage: undefined },
+    }
+    const mcp = { sessionId: undefined, protocolVersion: undefined, operations: [operation], calls: [] }
+    metrics.finished(newExchange({ protocol: 'mcp', mcp }), ['red'])
+    for (const name of ['agentgateway_mcp_requests_total', 'agentgateway_mcp_request_duration_seconds_count'])
+      expect([name, sum(lines(), name, 'team="red"', 'server="a"')]).toEqual([name, 1])
+  })
+
+  test.each([
+    { name: 'no value', values: [undefined] },
+    { name: 'an empty value', values: [''] },
+    { name: 'nobody who could know one', values: undefined },
+  ])('read unknown with $name', ({ values }) => {
+    const { metrics, lines } = all(['team'])
+    finish(metrics, values)
+    expect(sum(lines(), 'agentgateway_requests_total', 'team="unknown"')).toBe(1)
+  })
+
+  test('have a hundred values; requests with others are told together, counted, and warned of once', () => {
+    const warned: unknown[] = []
+    const { metrics, lines } = all(['team', 'tier'], (...what) => warned.push(what))
+    for (let index = 0; index < 103; index++) finish(metrics, [`team-${index}`, 'one'])
+    finish(metrics, ['team-0', 'one'])
+    finish(metrics, [undefined, 'one'])
+    const text = lines()
+    const count = (...parts: readonly string[]) => sum(text, 'agentgateway_requests_total', ...parts)
+    expect(count()).toBe(105)
+    expect(count('team="team-0"')).toBe(2)
+    expect(count('team="team-99"')).toBe(1)
+    expect(count('team="team-100"')).toBe(0)
+    expect(count('team="_overflow"', 'tier="one"', 'backend="openai"')).toBe(3)
+    expect(count('team="unknown"')).toBe(1)
+    expect(sum(text, 'agentgateway_metric_label_overflow_total', 'label="team"')).toBe(3)
+    expect(sum(text, 'agentgateway_metric_label_overflow_total', 'label="tier"')).toBe(0)
+    expect(warned).toEqual([['team', 100]])
+  })
+
+  test('cannot break a line, and are cut', () => {
+    const { metrics, lines } = all(['team'])
+    finish(metrics, ['a"\n\\b'])
+    finish(metrics, [`${'x'.repeat(300)}1`])
+    finish(metrics, [`${'x'.repeat(300)}2`])
+    expect(sum(lines(), 'agentgateway_requests_total', 'team="a\\"\\n\\\\b"')).toBe(1)
+    expect(sum(lines(), 'agentgateway_requests_total', `team="${'x'.repeat(256)}"`)).toBe(2)
+  })
+})

@@ -8,7 +8,7 @@ import type { Usage } from '../core/usage.ts'
 import { type Families, registerFamilies } from './metrics-families.ts'
 import { observeMcp } from './metrics-mcp.ts'
 import { type LlmSeries, type RequestSeries, requestSeries, UNKNOWN } from './metrics-series.ts'
-import type { Registry } from './registry.ts'
+import { OVERFLOW, type Registry, toLabelValue } from './registry.ts'
 
 const CALL_SUBTYPES = { http: 'Http', llm: 'Llm', mcp: 'Mcp', tcp: 'Tcp' } as const satisfies Record<
   Protocol,
@@ -29,14 +29,29 @@ export interface MetricsOptions {
   readonly version: string
   /** `config.metrics.remove`. */
   readonly removed?: readonly string[]
+  /** Names of labels that the configuration adds to what is told of requests. */
+  readonly addedLabels?: readonly string[]
+  /** Told once for each of them that has more values than it may. */
+  readonly onLabelOverflow?: (label: string, maxValues: number) => void
 }
+
+/** Of one added label, for the life of the process; further ones read `_overflow`. */
+const MAX_LABEL_VALUES = 100
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-export function createMetrics({ registry, version, removed = [] }: MetricsOptions) {
+export function createMetrics(options: MetricsOptions) {
+  const { registry, version, removed = [], addedLabels = [], onLabelOverflow = () => {} } = options
   registry.hide(removed)
-  const families = registerFamilies(registry, version)
-  const requests = requestSeries(families)
+  const families = registerFamilies(registry, version, addedLabels)
+  const requests = requestSeries(families, addedLabels)
+  const unknownLabels = addedLabels.map(() => UNKNOWN)
+  const bounded = addedLabels.map((label) =>
+    boundedValues(MAX_LABEL_VALUES, (isFirst) => {
+      families.labelOverflow.child(label).inc()
+      if (isFirst) onLabelOverflow(label, MAX_LABEL_VALUES)
+    }),
+  )
   const connectionValues = ({ bind, listener = UNKNOWN, protocol }: Connection) =>
     [bind, listener, protocol] as const
 
@@ -49,14 +64,16 @@ export function createMetrics({ registry, version, removed = [] }: MetricsOption
     started(): void {
       inFlight.add(1)
     },
-    /** Once per `started`, when the exchange will not change any more. */
-    finished(exchange: Exchange): void {
+    /** Once per `started`, when the exchange will not change any more; with values of the added labels. */
+    finished(exchange: Exchange, values?: readonly (string | undefined)[]): void {
       inFlight.add(-1)
-      const series = requests(exchange)
+      const added =
+        values === undefined ? unknownLabels : bounded.map((labelOf, index) => labelOf(values[index]))
+      const series = requests(exchange, added)
       observeRequest(families, series, exchange)
       observeProcessing(families, series, exchange)
       observeAttempts(families, exchange)
-      if (exchange.mcp !== undefined) observeMcp(families, exchange)
+      if (exchange.mcp !== undefined) observeMcp(families, exchange, added)
       const { llm } = exchange
       for (const { phase, action, guard } of llm?.guards ?? [])
         families.guardChecks.child(phase, action, guard).inc()
@@ -131,6 +148,27 @@ export function createMetrics({ registry, version, removed = [] }: MetricsOption
     telemetryDropped(signal: Signal, count: number): void {
       families.telemetryDropped.child(signal).inc(count)
     },
+  }
+}
+
+/** Every request has a value for each label: what is missing is unknown, what is too much has overflowed. */
+function boundedValues(
+  max: number,
+  onOverflow: (isFirst: boolean) => void,
+): (value: string | undefined) => string {
+  const known = new Set<string>()
+  let hasOverflowed = false
+  return (value) => {
+    if (value === undefined || value === '') return UNKNOWN
+    const label = toLabelValue(value)
+    if (known.has(label)) return label
+    if (known.size < max) {
+      known.add(label)
+      return label
+    }
+    onOverflow(!hasOverflowed)
+    hasOverflowed = true
+    return OVERFLOW
   }
 }
 

@@ -346,15 +346,20 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const { received, port } = await COLLECTORS[protocol]()
     const { tracer } = tracerFor(
       settingsFor(protocol, port, {
-        attributes: { team: 'a', 'agentgateway.bind': 'renamed' },
-        remove: new Set(['client.address', 'server.port', 'gen_ai.response.id']),
         resource: { 'service.name': 'mine', 'service.version': '9', zone: 'z' },
       }),
     )
-    tracer.export(chat())
+    tracer.export(chat(), () => ({
+      name: undefined,
+      added: { team: 'a', 'agentgateway.bind': 'renamed' },
+      removed: new Set(['client.address', 'server.port', 'gen_ai.response.id']),
+      replaced: new Set(['team', 'agentgateway.bind', 'agentgateway.protocol']),
+    }))
     await tracer.flush(20_000)
     const [server, call, ...attempts] = received.spans.map((span) => span.attributes)
     expect(server).toMatchObject({ team: 'a', 'agentgateway.bind': 'renamed' })
+    // It was given another value that it has not got.
+    expect(server).not.toHaveProperty(['agentgateway.protocol'])
     expect(call).not.toHaveProperty('team')
     for (const attributes of [server, call, ...attempts]) {
       for (const name of ['client.address', 'server.port', 'gen_ai.response.id']) {
@@ -538,11 +543,11 @@ test.each(PROTOCOLS)(
   { retry: 3 },
   async (protocol) => {
     const { port } = await silentServer()
-    const settings = JSON.stringify({ ...settingsFor(protocol, port), remove: undefined })
+    const settings = JSON.stringify(settingsFor(protocol, port))
     const script = `
     const { createTracer } = await import(${JSON.stringify(new URL('./otlp.ts', import.meta.url).href)})
     const options = { version: '1', onDropped: (count) => console.log('dropped', count), log: () => {} }
-    const tracer = createTracer({ ...${settings}, remove: new Set() }, options)
+    const tracer = createTracer(${settings}, options)
     tracer.export(${JSON.stringify(chat())})
     await tracer.close(100)`
     const startedAt = performance.now()

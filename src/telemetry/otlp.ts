@@ -1,18 +1,17 @@
 /**
- * Traces: which exchanges are sampled, and the way of their spans to the collector.
+ * Traces: the way of spans to the collector.
  *
  * Nothing here waits for the collector or throws; `onDropped` is all that a lost span does.
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { type SpanContext, SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api'
+import { type Attributes, type SpanContext, SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api'
 import { TraceState } from '@opentelemetry/core'
 import { type Resource, resourceFromAttributes } from '@opentelemetry/resources'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import type { Exchange } from '../core/exchange.ts'
 import { createExporter, type SpanExporter } from './otlp-exporter.ts'
 import { type QueueOptions, SendQueue } from './otlp-queue.ts'
-import { createSampler, type Sampler } from './sampling.ts'
 import type { SpanRecord } from './span-parts.ts'
 import { spanCountOf, spansOf } from './spans.ts'
 import type { TracingSettings } from './tracing-settings.ts'
@@ -32,10 +31,21 @@ export interface TracerOptions {
   >
 }
 
+/** What the configuration makes of an exchange's spans. */
+export interface SpanChange {
+  /** Of the SERVER span; undefined leaves its own. */
+  readonly name: string | undefined
+  /** Of the SERVER span. */
+  readonly added: Attributes
+  /** Attributes that no span has by itself. */
+  readonly removed: ReadonlySet<string>
+  /** Attributes that the SERVER span does not have by itself. */
+  readonly replaced: ReadonlySet<string>
+}
+
 export interface Tracer {
-  readonly sample: Sampler
-  /** Takes a finished exchange; does nothing when it is not sampled. */
-  readonly export: (exchange: Exchange) => void
+  /** Takes a finished exchange; does nothing when it is not sampled. `change` is asked only if it is. */
+  readonly export: (exchange: Exchange, change?: () => SpanChange | undefined) => void
   /** False when the deadline came first. */
   readonly flush: (timeoutMs: number) => Promise<boolean>
   readonly close: (timeoutMs: number) => Promise<void>
@@ -64,12 +74,11 @@ export function createTracer(settings: TracingSettings, options: TracerOptions):
   const toReadable = readableSpans(settings, options)
 
   return {
-    sample: createSampler(settings.sampling),
-    export(exchange) {
+    export(exchange, change) {
       if (!exchange.trace.sampled) return
       // Spans that cannot be kept are not built either.
       const count = spanCountOf(exchange)
-      if (queue.hasRoomFor(count)) queue.add(toReadable(exchange))
+      if (queue.hasRoomFor(count)) queue.add(toReadable(exchange, change?.()))
       else onDropped(count)
     },
     flush: (timeoutMs) => queue.flush(timeoutMs),
@@ -85,16 +94,16 @@ const closeExporter = (exporter: SpanExporter) => exporter.close()
 function readableSpans(
   settings: TracingSettings,
   options: TracerOptions,
-): (exchange: Exchange) => ReadableSpan[] {
+): (exchange: Exchange, change: SpanChange | undefined) => ReadableSpan[] {
   const resource = resourceOf(settings, options)
   // One object for all: the serialiser groups spans by its identity.
   const instrumentationScope = { name: 'agentgateway', version: options.version }
 
-  return (exchange) => {
+  return (exchange, change) => {
     const { traceId, traceState } = exchange.trace
     const context = contextFor(traceId, traceState === undefined ? undefined : new TraceState(traceState))
     return spansOf(exchange).map((span) => ({
-      ...described(span, settings),
+      ...described(span, change),
       spanContext: () => context(span.spanId),
       parentSpanContext:
         span.parentSpanId === undefined
@@ -112,14 +121,17 @@ const contextFor =
 
 type Described = Omit<ReadableSpan, 'spanContext' | 'parentSpanContext' | 'resource' | 'instrumentationScope'>
 
-function described(span: SpanRecord, settings: TracingSettings): Described {
-  const attributes = span.kind === 'server' ? { ...span.attributes, ...settings.attributes } : span.attributes
-  for (const name of settings.remove) delete attributes[name]
+function described(span: SpanRecord, change: SpanChange | undefined): Described {
+  const ofServer = span.kind === 'server' ? change : undefined
+  const { attributes } = span
+  for (const name of change?.removed ?? []) delete attributes[name]
+  for (const name of ofServer?.replaced ?? []) delete attributes[name]
+  Object.assign(attributes, ofServer?.added)
   const [startSeconds, startNanos] = span.startTime
   const [endSeconds, endNanos] = span.endTime
   const borrow = endNanos < startNanos ? 1 : 0
   return {
-    name: span.name,
+    name: ofServer?.name ?? span.name,
     kind: span.kind === 'server' ? SpanKind.SERVER : SpanKind.CLIENT,
     startTime: span.startTime,
     endTime: span.endTime,

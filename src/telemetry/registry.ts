@@ -20,6 +20,8 @@ export interface FamilyOptions<L extends readonly string[]> {
   /** Plural base unit (`seconds`, `bytes`), also where the name does not end in it. */
   readonly unit?: string
   readonly labels?: L
+  /** Labels of the configuration's, behind `labels`; in `child` their values follow those of `labels`. */
+  readonly moreLabels?: readonly string[]
   /** Labels that have one value for the whole family; not among the values of `child`. */
   readonly constants?: Readonly<Record<string, string>>
   /** How many label sets get a series of their own. */
@@ -51,7 +53,7 @@ export interface Family<T extends string, S, L extends readonly string[] = reado
   /** Constants included. */
   readonly labelNames: readonly string[]
   /** The series of these values, in the order of `labels`; made on first use. */
-  child(...values: LabelValues<L>): S
+  child(...values: [...LabelValues<L>, ...more: string[]]): S
   /** The same by name; more names than needed may be given. For code that then keeps the series. */
   childOf(values: Readonly<Record<L[number], string>>): S
   series(): readonly S[]
@@ -177,7 +179,7 @@ function createFamily<const T extends AnyFamily['type'], S, const L extends read
   create: (labels: string, overflowed?: Counter) => S,
 ): Family<T, S, L> {
   const { name, help, unit, constants = {}, maxSeries = DEFAULT_MAX_SERIES, overflowed } = options
-  const labels: readonly string[] = options.labels ?? []
+  const labels: readonly string[] = [...(options.labels ?? []), ...(options.moreLabels ?? [])]
   const labelNames = [...labels, ...Object.keys(constants)]
   checkNames(type, name, labelNames)
 
@@ -228,7 +230,7 @@ function createFamily<const T extends AnyFamily['type'], S, const L extends read
 }
 
 /** Valid UTF-8, no NUL (Prometheus' parser stops there), of bounded length. */
-function toLabelValue(value: string): string {
+export function toLabelValue(value: string): string {
   return value.slice(0, MAX_LABEL_LENGTH).toWellFormed().replaceAll('\0', '\ufffd')
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { compileCel } from '../core/cel.ts'
 import { parseTraceparent } from '../core/trace-context.ts'
 import { createSampler, neverSample, type SamplingRatios, traceContextFor } from './sampling.ts'
+import { SAMPLING_NAMES } from './variables.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
 const SPAN = 'b7ad6b7169203331'
@@ -8,6 +10,7 @@ const SAMPLED = `00-${TRACE}-${SPAN}-01`
 const UNSAMPLED = `00-${TRACE}-${SPAN}-00`
 
 const ratios = (random: number, client: number): SamplingRatios => ({ random, client })
+const unasked = () => expect.unreachable()
 
 describe('a sampler', () => {
   test.each([
@@ -41,7 +44,7 @@ describe('a sampler', () => {
       sampled: true,
     },
   ])('decides on $name', ({ parent, ratios, dice, sampled }) => {
-    expect(createSampler(ratios, () => dice)(parseTraceparent(parent))).toBe(sampled)
+    expect(createSampler(ratios, () => dice)(parseTraceparent(parent), unasked)).toBe(sampled)
   })
 
   test('decides on a caller’s trace by its id alone, in the asked-for share', () => {
@@ -52,14 +55,42 @@ describe('a sampler', () => {
         .toString(16)
         .padStart(32, 'a'),
     )
-    const sampled = ids.filter((traceId) => sample({ traceId, spanId: SPAN, sampled: true }))
+    const sampled = ids.filter((traceId) => sample({ traceId, spanId: SPAN, sampled: true }, unasked))
     expect(sampled.length).toBe(1000)
-    expect(ids.filter((traceId) => sample({ traceId, spanId: SPAN, sampled: true }))).toEqual(sampled)
+    expect(ids.filter((traceId) => sample({ traceId, spanId: SPAN, sampled: true }, unasked))).toEqual(
+      sampled,
+    )
+  })
+
+  test.each([
+    { expression: 'true', dice: 0.999, sampled: true },
+    { expression: 'false', dice: 0, sampled: false },
+    { expression: 'request.path == "/a"', dice: 0.999, sampled: true },
+    { expression: 'request.path == "/b"', dice: 0, sampled: false },
+    { expression: 'request.path == "/a" ? 0.5 : 0.0', dice: 0.49, sampled: true },
+    { expression: 'request.path == "/a" ? 0.5 : 0.0', dice: 0.5, sampled: false },
+    { expression: '100', dice: 0.999, sampled: true },
+    { expression: '-1', dice: 0, sampled: false },
+    { expression: '0.0 / 0.0', dice: 0, sampled: false },
+    { expression: '"true"', dice: 0, sampled: false },
+    { expression: 'null', dice: 0, sampled: false },
+    { expression: 'request.headers["x-absent"] == "1"', dice: 0, sampled: false },
+  ])('of $expression takes at $dice: $sampled', ({ expression, dice, sampled }) => {
+    const share = compileCel(expression, SAMPLING_NAMES)
+    const variables = () => ({ request: { path: '/a', headers: {} } })
+    expect(createSampler({ random: share, client: 0 }, () => dice)(undefined, variables)).toBe(sampled)
+  })
+
+  test('asks an expression whether to continue a caller’s trace, and never one that is not sampled', () => {
+    const sample = createSampler({ random: 1, client: compileCel('request.path == "/a"', SAMPLING_NAMES) })
+    const at = (path: string, traceparent: string) =>
+      sample(parseTraceparent(traceparent), () => ({ request: { path } }))
+    expect([at('/a', SAMPLED), at('/b', SAMPLED), at('/a', UNSAMPLED)]).toEqual([true, false, false])
   })
 
   test('asks for no random number where none is needed', () => {
     const never = () => expect.unreachable()
-    expect(createSampler(ratios(0, 1), never)(undefined)).toBe(false)
+    expect(createSampler(ratios(0, 1), never)(undefined, unasked)).toBe(false)
   })
 })
 

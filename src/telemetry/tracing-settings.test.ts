@@ -19,7 +19,7 @@ test('the tutorial’s block means gRPC', () => {
     headers: {},
     sampling: { random: 1, client: 1 },
     attributes: {},
-    remove: new Set(),
+    remove: [],
     resource: { 'service.name': 'agentgateway' },
   })
 })
@@ -209,10 +209,41 @@ describe('frontendPolicies.tracing', () => {
       url: 'http://h:4318/v1/traces',
       headers: { 'x-key': 'Basic xx' },
       sampling: { random: 0.5, client: 0 },
-      attributes: { team: 'a' },
-      remove: new Set(['client.address']),
+      attributes: { team: '"a"' },
+      remove: ['client.address'],
+      filter: undefined,
       resource: { 'service.name': 'mine' },
     })
+  })
+
+  test('has expressions: those of the resource are evaluated once, the others kept', () => {
+    expect(
+      fromFrontend({
+        host: 'h:4317',
+        attributes: { team: 'jwt.team' },
+        resources: { zone: '"a" + "-" + string(1)' },
+        filter: 'response.code >= 500',
+        randomSampling: 'request.path == "/a"',
+      }),
+    ).toMatchObject({
+      attributes: { team: 'jwt.team' },
+      resource: { zone: 'a-1' },
+      filter: 'response.code >= 500',
+      sampling: { random: { source: 'request.path == "/a"' }, client: 1 },
+    })
+  })
+
+  test.each([
+    { source: '1', message: /expected an expression that makes a text/ },
+    { source: '1 / 0 == 1', message: /./ },
+  ])('refuses $source as an attribute of the resource, at its place', ({ source, message }) => {
+    const parse = () => fromFrontend({ host: 'h:1', resources: { zone: source } })
+    expect(parse).toThrow(
+      expect.objectContaining({
+        path: ['frontendPolicies', 'tracing', 'resources', 'zone'],
+        message: expect.stringMatching(message),
+      }),
+    )
   })
 
   test('is gRPC by default and samples no new traces', () => {

@@ -4,9 +4,11 @@
  * As in upstream, the environment wins over the file but only acts where the file has a `config.tracing` block:
  * an `OTEL_*` variable meant for another program switches nothing on. gRPC is the default even for `http://`.
  */
+import { compileCel } from '../core/cel.ts'
 import { ConfigProblem } from '../core/config-problem.ts'
-import type { SamplingRatios } from './sampling.ts'
+import type { SamplingRatios, Share } from './sampling.ts'
 import type { FrontendTracingConfig, TracingConfig } from './schema.ts'
+import { SAMPLING_NAMES } from './variables.ts'
 
 export interface TracingSettings {
   readonly protocol: 'grpc' | 'http'
@@ -15,10 +17,12 @@ export interface TracingSettings {
   /** Names in lower case. Values are secrets. */
   readonly headers: Readonly<Record<string, string>>
   readonly sampling: SamplingRatios
-  /** Added to each exchange's SERVER span. */
+  /** Added to each exchange's SERVER span: expressions by name. */
   readonly attributes: Readonly<Record<string, string>>
-  /** Names that no span has. */
-  readonly remove: ReadonlySet<string>
+  /** Names of attributes that no span has by itself. */
+  readonly remove: readonly string[]
+  /** Of finished exchanges, those that are exported: an expression. */
+  readonly filter: string | undefined
   /** `service.name` at least. */
   readonly resource: Readonly<Record<string, string>>
 }
@@ -76,9 +80,10 @@ function fromBlock(tracing: TracingConfig, environment: Environment): TracingSet
       ...literalHeaders(tracing.headers, [...BLOCK, 'headers']),
       ...environmentHeaders(environment),
     },
-    sampling: { random: tracing.randomSampling ?? 0, client: tracing.clientSampling ?? 1 },
-    attributes: {},
-    remove: new Set(tracing.fields?.remove),
+    sampling: samplingOf(tracing),
+    attributes: tracing.fields?.add ?? {},
+    remove: tracing.fields?.remove ?? [],
+    filter: undefined,
     resource: resourceOf({}, environment),
   }
 }
@@ -90,11 +95,37 @@ function fromFrontend(tracing: FrontendTracingConfig, environment: Environment):
     protocol,
     url: endpointUrl(host, protocol, tracing.path ?? DEFAULT_PATH),
     headers: literalHeaders(tracing.headers, [...FRONTEND, 'headers']),
-    sampling: { random: tracing.randomSampling ?? 0, client: tracing.clientSampling ?? 1 },
+    sampling: samplingOf(tracing),
     attributes: tracing.attributes ?? {},
-    remove: new Set(tracing.remove),
-    resource: resourceOf(tracing.resources ?? {}, environment),
+    remove: tracing.remove ?? [],
+    filter: tracing.filter,
+    resource: resourceOf(evaluated(tracing.resources ?? {}), environment),
   }
+}
+
+function samplingOf({ randomSampling = 0, clientSampling = 1 }: TracingConfig | FrontendTracingConfig) {
+  const shareOf = (share: number | string): Share =>
+    typeof share === 'number' ? share : compileCel(share, SAMPLING_NAMES)
+  return { random: shareOf(randomSampling), client: shareOf(clientSampling) }
+}
+
+/** Once, of nothing: `"team-" + "a"`. */
+function evaluated(resources: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(resources).map(([name, source]) => {
+      const path = [...FRONTEND, 'resources', name]
+      try {
+        const value = compileCel(source, {}).evaluate({})
+        if (typeof value === 'string') return [name, value]
+      } catch (cause) {
+        throw new ConfigProblem(path, cause instanceof Error ? cause.message : String(cause), { cause })
+      }
+      throw new ConfigProblem(
+        path,
+        'expected an expression that makes a text, such as `"team-a"` with its quotes',
+      )
+    }),
+  )
 }
 
 function protocolOf(tracing: TracingConfig, environment: Environment): 'grpc' | 'http' {
