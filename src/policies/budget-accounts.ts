@@ -51,8 +51,12 @@ const REST = '*'
 /** What every database takes as it is. */
 const PLAIN = /^\P{C}{0,200}$/u
 
-/** As it is kept and logged: one that looks like a secret is not told. */
-const nameOf = (key: string) => (PLAIN.test(key) && redact(key) === key ? key : hash('sha256', key))
+/** No key of a request is one: those begin with `=`, or are empty. */
+const HASHED = /^[\da-f]{64}$/
+
+/** As it is kept and logged: one that looks like a secret is not told. A name's name is itself. */
+const nameOf = (key: string) =>
+  HASHED.test(key) || (PLAIN.test(key) && redact(key) === key) ? key : hash('sha256', key)
 
 export function createAccounts(first: BudgetWindow, now: () => number): Accounts {
   let window = first
