@@ -103,7 +103,8 @@ export function createAccounts(first: BudgetWindow, now: () => number): Accounts
 
   function renewed(account: Account): Account {
     if (isCurrent(account)) {
-      account.span = span()
+      // One that was begun before the clock went back is the same when it comes again.
+      if (account.span.start !== span().end) account.span = span()
       return account
     }
     // While what is kept cannot be written, windows that are over are not to pile up.

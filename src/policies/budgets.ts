@@ -11,7 +11,7 @@ import type { Exchange } from '../core/exchange.ts'
 import type { BudgetUnit } from '../core/spending.ts'
 import { type Account, spentBy } from './budget-accounts.ts'
 import type { Budget } from './budget-book.ts'
-import { budgetWindowSchema, perWindow, spanAt } from './budget-window.ts'
+import { budgetWindowSchema, perWindow } from './budget-window.ts'
 import type { ModelRequest, Policy } from './policy.ts'
 import { requestKey } from './request-key.ts'
 import { REQUEST_NAMES } from './request-variables.ts'
@@ -74,7 +74,7 @@ export function budget(config: BudgetConfig, shared: Budget, now: () => number):
   const underWay = new WeakMap<Exchange, { key: string; reserved: number | undefined }>()
 
   function refuse(account: Account): never {
-    const { end } = spanAt(config.window, now())
+    const { end } = account.span
     const isSpent = spentBy(account) >= limit
     const wait = isSpent ? Math.max(1, Math.ceil((end - now()) / 1000)) : SHORTLY_SECONDS
     const why = isSpent
