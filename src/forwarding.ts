@@ -237,7 +237,10 @@ export class Forwarding {
       client,
       plan,
       relay: deps.relay,
-      decorate: (answerHeaders, status) => this.#lent.decorate(answerHeaders, status),
+      decorate: (answerHeaders, status) => {
+        this.#tries?.succeeded()
+        this.#lent.decorate(answerHeaders, status)
+      },
       accepts: (status, answered) => this.#accepts(status, answered),
       isReplaceable: () => this.#mayGoOn,
       onHead: () => {
@@ -264,7 +267,7 @@ export class Forwarding {
     const tries = this.#tries
     if (tries === undefined) return true
     if (status < 500 && !tries.isRetried(status)) {
-      tries.succeeded()
+      tries.answered()
       return true
     }
     const retryAfter = retryAfterMs(headers, Date.now())
@@ -282,6 +285,8 @@ export class Forwarding {
     // What has as much to do as it may have has not failed.
     if (isUpstreams && error.code === 'overloaded') this.#tries?.abandoned()
     else if (isUpstreams) this.#tries?.failed()
+    // As far as the upstream is concerned: a guard may have refused what it answered.
+    else this.#tries?.succeeded()
     const next = isUpstreams && !this.#lent.isOver && this.#mayGoOn ? this.#tries?.next() : undefined
     if (next === undefined) {
       this.#lent.fail(error)

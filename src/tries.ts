@@ -31,6 +31,8 @@ export class Tries {
   /** Whose attempt is under way. */
   #current: ForwardingBackend | undefined
   #begunAt = 0
+  /** Until the head was there. */
+  #latencyMs: number | undefined
 
   constructor({ tiers }: Pick<PooledBackend, 'tiers'>, retry: Retry, clockwork: Clockwork) {
     this.#tiers = tiers
@@ -51,16 +53,24 @@ export class Tries {
     this.#count += 1
     this.#current = backend
     this.#begunAt = this.#clockwork.now()
+    this.#latencyMs = undefined
     backend.health?.begin()
   }
 
+  /** The answer begins: what comes of it is still to be seen. */
+  answered(): void {
+    this.#latencyMs = this.#clockwork.now() - this.#begunAt
+  }
+
+  /** Nothing is learnt of an upstream that has not answered. */
   succeeded(): void {
-    this.#current?.health?.succeed(this.#clockwork.now() - this.#begunAt)
+    if (this.#latencyMs === undefined) return
+    this.#current?.health?.succeed(this.#latencyMs)
     this.#current = undefined
   }
 
   failed(retryAfter?: number): void {
-    this.#current?.health?.fail(this.#clockwork.now(), retryAfter)
+    this.#current?.health?.fail(this.#clockwork.now(), { begunAt: this.#begunAt, retryAfter })
     this.#current = undefined
   }
 

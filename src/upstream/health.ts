@@ -25,6 +25,12 @@ export const healthSchema = z.strictObject({
 })
 export type HealthConfig = z.output<typeof healthSchema>
 
+interface Failure {
+  /** Of the request; before the end of an eviction, the failure is none of a new one. */
+  readonly begunAt: number
+  readonly retryAfter?: number | undefined
+}
+
 export interface HealthWatch {
   readonly up: () => void
   readonly evicted: () => void
@@ -87,15 +93,21 @@ export class Health {
     this.#failures = 0
     if (this.#evictions > 0) this.#watch.up()
     this.#evictions = 0
+    this.#evictedUntil = 0
     this.#successes += SHARE * (1 - this.#successes)
     this.#latencyMs += SHARE * (latencyMs - this.#latencyMs)
   }
 
   /** `retryAfter`: it asked to be left alone for so many milliseconds. */
-  fail(now: number, retryAfter = 0): void {
+  fail(now: number, { begunAt, retryAfter = 0 }: Failure): void {
     this.abandon()
     this.#failures += 1
     this.#successes -= SHARE * this.#successes
+    // Many that fail at once tell no more than one does.
+    if (begunAt < this.#evictedUntil) {
+      this.#evictedUntil = Math.max(this.#evictedUntil, now + Math.min(retryAfter, LONGEST_EVICTION_MS))
+      return
+    }
     if (this.#failures < this.#threshold && retryAfter === 0) return
     const ms = Math.max(this.#evictionMs * 2 ** this.#evictions, retryAfter)
     this.#evictions += 1
