@@ -343,7 +343,10 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
       for (const [key, entry] of pools) {
         if (wanted.has(key)) continue
         pools.delete(key)
-        entry.pool.close(() => {})
+        const close = () => entry.pool.close(() => {})
+        // A closed pool would refuse those that still wait for their turn.
+        if (entry.gate === undefined) close()
+        else entry.gate.whenEmpty(close)
       }
     },
     async close() {
