@@ -24,6 +24,9 @@ import type { Pricing } from './usage/price.ts'
 /** Of a request's text, roughly: what is reserved is settled by what was used. */
 const BYTES_PER_TOKEN = 4
 
+/** Of an answer; who asks for more has no more reserved. */
+const MAX_OUTPUT_TOKENS = 1_000_000
+
 const EMPTY = Buffer.alloc(0)
 
 export interface ForwardingDependencies {
@@ -185,7 +188,8 @@ export class Forwarding {
     if (operation === 'list_models') return
     if (policies.every(({ onModelRequest }) => onModelRequest === undefined)) return
     const inputTokens = Math.ceil(bytes / BYTES_PER_TOKEN)
-    const outputTokens = parameters.maxTokens ?? 0
+    // The client's own figure: it may be anything.
+    const outputTokens = Math.min(MAX_OUTPUT_TOKENS, Math.max(0, parameters.maxTokens ?? 0))
     const usage = { inputTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
     const request = {
       model: clientModelOf(plan),

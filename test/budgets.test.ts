@@ -23,7 +23,7 @@ import {
   under,
 } from './support/configuration.ts'
 import { type RunningGateway, runGateway } from './support/gateway.ts'
-import { sendJson } from './support/wire.ts'
+import { send, sendJson } from './support/wire.ts'
 
 const KEYS = ['ann', 'bob'].map((user) => ({ key: `gw-key-of-${user}`, metadata: { user } }))
 /** USD per million tokens. */
@@ -209,6 +209,20 @@ test('a reload keeps what was spent; a budget that is left out is told no more',
   expect(metrics).not.toContain('agentgateway_budget_used{budget="tokens"')
   await reload([TOKENS])
   expect(1_000_000 - (await leftOf(gateway.url, 'ann'))).toBe(used)
+  await gateway.close()
+})
+
+test.each(['1e999', '1e308', '-1e12'])('a request for %s tokens reserves none that are no number', async (maxTokens) => {
+  const gateway = await runGateway(yamlWith('off', [{ ...TOKENS, limit: { tokens: 10 } }]))
+  const headers = { authorization: 'Bearer gw-key-of-ann', 'content-type': 'application/json' }
+  const body = JSON.stringify(chatBody()).replace('{', `{"max_tokens":${maxTokens},`)
+  const script = (firstDelayMs: number) => ({ 'x-simulate': JSON.stringify({ status: 400, firstDelayMs }) })
+  const asks = [100, 110, 120].map((ms) =>
+    send(`${gateway.url}/v1/chat/completions`, { headers: { ...headers, ...script(ms) }, body }),
+  )
+  await Promise.all(asks)
+  expect((await chat(gateway.url, 'ann')).status).toBe(200)
+  expect((await chat(gateway.url, 'ann')).status).toBe(429)
   await gateway.close()
 })
 
