@@ -471,6 +471,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     config = nextConfig
     pricing = createPricing(next.catalogs)
     upstreams.retain(next.targets)
+    lasting.limits.adopt()
     lasting.healths.retain(next.healths)
     lasting.budgets.retain(next.budgets)
   }
@@ -489,6 +490,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await applyBinds(next.binds)
       adopt(next, nextConfig)
       mcp.adopt(prepared)
+      // What is kept of windows that are others now.
+      await lasting.budgets.keep()
       reloaded('success', afterRestart(nextConfig))
     },
     reloadFailed: (problems) => reloaded('failure', problems),

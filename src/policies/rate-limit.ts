@@ -10,7 +10,7 @@ import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import { durationMs } from '../core/schema.ts'
-import { type Bucket, type Buckets, createBuckets } from './buckets.ts'
+import { type Bucket, type BucketShape, type Buckets, createBuckets } from './buckets.ts'
 import { type Conditional, conditional } from './conditional.ts'
 import type { Policy } from './policy.ts'
 import { requestKey } from './request-key.ts'
@@ -29,12 +29,20 @@ export type RateLimitConfig = z.output<typeof limitSchema>
 
 /** Of all limits, by their place: they outlive a reload. */
 export interface Limits {
+  /** One that is known already keeps its shape until that is adopted. */
   readonly at: (place: string, config: RateLimitConfig) => Buckets
+  /** The configuration that was read last is the one in force. */
+  readonly adopt: () => void
 }
 
 export function createLimits(now: () => number): Limits {
   const known = new Map<string, Buckets>()
+  const next = new Map<Buckets, BucketShape>()
   return {
+    adopt() {
+      for (const [buckets, shape] of next) buckets.reshape(shape)
+      next.clear()
+    },
     at(place, { maxTokens, tokensPerFill, fillInterval, type }) {
       const shape = { capacity: maxTokens, perFill: tokensPerFill, intervalMs: fillInterval }
       const name = `${place} ${type}`
@@ -44,7 +52,7 @@ export function createLimits(now: () => number): Limits {
         known.set(name, created)
         return created
       }
-      buckets.reshape(shape)
+      next.set(buckets, shape)
       return buckets
     },
   }

@@ -115,6 +115,17 @@ test('what is known of an upstream outlives a reload', () => {
   expect(healths.at('group', 'b', {}).isAvailable(0)).toBe(true)
 })
 
+test('a configuration is in force once it is retained, and not when it was read', () => {
+  const healths = createHealths()
+  const health = healths.at('group', 'a', {})
+  healths.at('group', 'a', { eviction: { consecutiveFailures: 1 } })
+  failing(health, 1)
+  expect(health.isAvailable(0)).toBe(true)
+  healths.retain([health])
+  failing(health, 1)
+  expect(health.isAvailable(0)).toBe(false)
+})
+
 test('its watch is told when it is evicted, when it is back, and when it is gone', () => {
   const told: string[] = []
   const healths = createHealths((group, backend) => ({

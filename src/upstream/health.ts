@@ -118,32 +118,36 @@ export class Health {
 
 /** Of upstreams, by their group and their name in it: they outlive a reload. */
 export interface Healths {
+  /** One that is known already keeps its configuration until it is retained. */
   readonly at: (group: string, backend: string, config: HealthConfig) => Health
-  /** Forgets all others. */
+  /** With the configuration that was read last. Forgets all others. */
   readonly retain: (healths: readonly Health[]) => void
 }
 
 export function createHealths(
   watch: (group: string, backend: string) => HealthWatch = () => NOBODY,
 ): Healths {
-  const known = new Map<string, { readonly health: Health; readonly watch: HealthWatch }>()
+  const known = new Map<string, { readonly health: Health; readonly watch: HealthWatch; config: HealthConfig }>()
   return {
     at(group, backend, config) {
       const name = `${group}\0${backend}`
       let entry = known.get(name)
       if (entry === undefined) {
         const watching = watch(group, backend)
-        entry = { health: new Health(watching), watch: watching }
+        entry = { health: new Health(watching), watch: watching, config }
+        entry.health.configure(config)
         known.set(name, entry)
       }
-      entry.health.configure(config)
+      entry.config = config
       return entry.health
     },
     retain(healths) {
       for (const [name, entry] of known) {
-        if (healths.includes(entry.health)) continue
-        known.delete(name)
-        entry.watch.gone()
+        if (healths.includes(entry.health)) entry.health.configure(entry.config)
+        else {
+          known.delete(name)
+          entry.watch.gone()
+        }
       }
     },
   }
