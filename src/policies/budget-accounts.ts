@@ -44,6 +44,8 @@ export interface Accounts {
 /** Clients may choose the key. */
 const MAX_KEYS = 10_000
 const FREED_AT_ONCE = 1000
+/** After looking for room in vain; looking takes longer than a request may. */
+const NOT_LOOKED = 1000
 
 /** Of all keys that are too many. */
 const REST = '*'
@@ -64,6 +66,7 @@ export function createAccounts(first: BudgetWindow, now: () => number): Accounts
   /** Whoever was used last comes last. */
   const byKey = new Map<string, Account>()
   let touched = new Set<Account>()
+  let vain = 0
 
   function span(): Span {
     const at = now()
@@ -91,6 +94,10 @@ export function createAccounts(first: BudgetWindow, now: () => number): Accounts
 
   function makeRoom(): boolean {
     if (byKey.size < MAX_KEYS) return true
+    if (vain > 0) {
+      vain -= 1
+      return false
+    }
     let freed = 0
     for (const [key, account] of byKey) {
       if (freed === FREED_AT_ONCE) break
@@ -98,6 +105,7 @@ export function createAccounts(first: BudgetWindow, now: () => number): Accounts
       byKey.delete(key)
       freed += 1
     }
+    if (freed === 0) vain = NOT_LOOKED
     return freed > 0
   }
 
@@ -139,6 +147,7 @@ export function createAccounts(first: BudgetWindow, now: () => number): Accounts
     takeTouched() {
       const taken = [...touched]
       touched = new Set()
+      vain = 0
       return taken
     },
     isCurrent,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { createAccounts } from './budget-accounts.ts'
 import { type BudgetInput, budgetLab, memoryBook, type Used } from './budgets.fixture.ts'
 import { budgetsSchema } from './budgets.ts'
 
@@ -276,6 +277,18 @@ describe('what is kept', () => {
     expect(lab.refusal('ann')).toBeDefined()
     expect(book.total('team')).toBe(11_100)
     await lab.budgets.close()
+  })
+
+  test('of many keys that are too many not each looks for room', () => {
+    let asked = 0
+    const accounts = createAccounts('day', () => {
+      asked += 1
+      return 0
+    })
+    for (let index = 0; index < 10_000; index++) accounts.of(`=user ${index}`).unsaved = 1
+    asked = 0
+    for (let index = 0; index < 1000; index++) expect(accounts.of(`=other ${index}`).key).toBe('*')
+    expect(asked).toBeLessThan(100_000)
   })
 
   test('does not tell what looks like a secret', async () => {
