@@ -241,19 +241,22 @@ test('a reload that is refused changes nothing', async () => {
   await gateway.close()
 })
 
-test.each(['1e999', '1e308', '-1e12'])('a request for %s tokens reserves none that are no number', async (maxTokens) => {
-  const gateway = await runGateway(yamlWith('off', [{ ...TOKENS, limit: { tokens: 10 } }]))
-  const headers = { authorization: 'Bearer gw-key-of-ann', 'content-type': 'application/json' }
-  const body = JSON.stringify(chatBody()).replace('{', `{"max_tokens":${maxTokens},`)
-  const script = (firstDelayMs: number) => ({ 'x-simulate': JSON.stringify({ status: 400, firstDelayMs }) })
-  const asks = [100, 110, 120].map((ms) =>
-    send(`${gateway.url}/v1/chat/completions`, { headers: { ...headers, ...script(ms) }, body }),
-  )
-  await Promise.all(asks)
-  expect((await chat(gateway.url, 'ann')).status).toBe(200)
-  expect((await chat(gateway.url, 'ann')).status).toBe(429)
-  await gateway.close()
-})
+test.each(['1e999', '1e308', '-1e12'])(
+  'a request for %s tokens reserves none that are no number',
+  async (maxTokens) => {
+    const gateway = await runGateway(yamlWith('off', [{ ...TOKENS, limit: { tokens: 10 } }]))
+    const headers = { authorization: 'Bearer gw-key-of-ann', 'content-type': 'application/json' }
+    const body = JSON.stringify(chatBody()).replace('{', `{"max_tokens":${maxTokens},`)
+    const script = (firstDelayMs: number) => ({ 'x-simulate': JSON.stringify({ status: 400, firstDelayMs }) })
+    const asks = [100, 110, 120].map((ms) =>
+      send(`${gateway.url}/v1/chat/completions`, { headers: { ...headers, ...script(ms) }, body }),
+    )
+    await Promise.all(asks)
+    expect((await chat(gateway.url, 'ann')).status).toBe(200)
+    expect((await chat(gateway.url, 'ann')).status).toBe(429)
+    await gateway.close()
+  },
+)
 
 test('without a database the log says what that means, and spending goes on', async () => {
   const gateway = await runGateway(yamlWith('off', [{ ...TOKENS, limit: { tokens: 1 }, action: 'warn' }]))

@@ -245,7 +245,10 @@ describe('pools', () => {
       socket.write(HALF)
       finish = () => void socket.write('world')
     })
-    const limited = { ...target, limits: { maxConnections: undefined, maxRequests: 1, maxPendingRequests: 2 } }
+    const limited = {
+      ...target,
+      limits: { maxConnections: undefined, maxRequests: 1, maxPendingRequests: 2 },
+    }
     const pool = upstreams()
     const calls = [0, 1, 2].map(() => callTo(pool, limited))
     await calls[0]?.begun

@@ -127,7 +127,10 @@ export interface Healths {
 export function createHealths(
   watch: (group: string, backend: string) => HealthWatch = () => NOBODY,
 ): Healths {
-  const known = new Map<string, { readonly health: Health; readonly watch: HealthWatch; config: HealthConfig }>()
+  const known = new Map<
+    string,
+    { readonly health: Health; readonly watch: HealthWatch; config: HealthConfig }
+  >()
   return {
     at(group, backend, config) {
       const name = `${group}\0${backend}`
