@@ -27,6 +27,7 @@ import type {
   RouteBackendConfig,
   RoutePolicies,
 } from './config/schema.ts'
+import type { CelExpression } from './core/cel.ts'
 import { ConfigProblem } from './core/config-problem.ts'
 import type { RouteType } from './core/exchange.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
@@ -113,6 +114,8 @@ export interface ForwardingBackend {
   readonly policies: readonly Policy[]
   /** Undefined for one without an alternative. */
   readonly health: Health | undefined
+  /** Which of its answers are failures; undefined: those that usually are. */
+  readonly unhealthy: CelExpression | undefined
   readonly target: UpstreamTarget
   /** The upstream's `Host`. */
   readonly authority: string

@@ -2,9 +2,11 @@
 import type { IncomingMessage } from 'node:http'
 import { Answer } from './answer.ts'
 import type { ForwardingBackend, ModelBackend, PooledBackend, Route } from './compile.ts'
+import type { CelExpression } from './core/cel.ts'
 import { type ErrorType, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
 import { beginAttempt, type Exchange } from './core/exchange.ts'
 import type { Headers } from './core/headers.ts'
+import { isTrue } from './core/rules.ts'
 import { formatTraceparent } from './core/trace-context.ts'
 import type { Upstreams } from './core/upstream.ts'
 import { explain } from './fault-reply.ts'
@@ -17,7 +19,8 @@ import { endUserOf } from './llm/request-facts.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
 import { askedOf } from './model-choice.ts'
 import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
-import { isPassing, retryAfterMs } from './policies/retry.ts'
+import { answerVariables, requestVariables } from './policies/request-variables.ts'
+import { isPassing, type Retry, retryAfterMs } from './policies/retry.ts'
 import { mostAttempts, type Next, Tries } from './tries.ts'
 import type { Pricing } from './usage/price.ts'
 
@@ -90,10 +93,11 @@ export class Forwarding {
   begin(backend: ModelBackend | PooledBackend): void {
     const { deps, request, exchange } = this.#lent
     const route = this.#route
+    const retry = this.#retryOf(route)
     const begun = performance.now()
     const wanted = {
       isRead: backend.models !== undefined || backend.tiers[0]?.[0]?.llm !== undefined,
-      isRepeated: backend.models === undefined && mostAttempts(backend, route.retry) > 1,
+      isRepeated: backend.models === undefined && mostAttempts(backend, retry) > 1,
       buffer: route.buffer,
       maxBytes: deps.maxBodyBytes(),
     }
@@ -105,12 +109,29 @@ export class Forwarding {
         const waitedMs = performance.now() - begun
         const pool = backend.models === undefined ? backend : this.#choose(backend, body)
         if (pool === undefined) return
-        const tries = new Tries(pool, route.retry, { now: () => performance.now(), random: deps.random })
+        const tries = new Tries(pool, retry, { now: () => performance.now(), random: deps.random })
         this.#tries = tries
         const first = tries.first()
         if (first === undefined) throw new GatewayError('no_backend', 'no valid backends')
         this.#attempt(tries, first, this.#head, body, waitedMs)
       })
+    })
+  }
+
+  #retryOf({ retry }: Route): Retry {
+    const { precondition } = retry
+    if (precondition === undefined) return retry
+    const holds = isTrue(precondition, requestVariables(this.#head), false, (condition) =>
+      this.#noteFailed(condition),
+    )
+    return holds ? retry : { ...retry, attempts: 0 }
+  }
+
+  /** Not why: errors have the values in them, and these are the client's. */
+  #noteFailed({ source }: CelExpression): void {
+    this.#lent.deps.debug('an expression cannot be evaluated, and counts as false', {
+      'trace.id': this.#lent.exchange.trace.traceId,
+      expression: source,
     })
   }
 
@@ -263,13 +284,14 @@ export class Forwarding {
   #accepts(status: number, headers: Headers): boolean {
     const tries = this.#tries
     if (tries === undefined) return true
-    if (status < 500 && !tries.isRetried(status)) {
-      tries.succeeded()
-      return true
-    }
-    const retryAfter = retryAfterMs(headers, Date.now())
-    tries.failed(retryAfter)
-    const next = this.#mayGoOn && tries.isRetried(status) ? tries.next(retryAfter) : undefined
+    const variables = () => answerVariables(this.#head, status, headers)
+    const { isRetried, hasFailed } = tries.judge(status, variables, (condition) =>
+      this.#noteFailed(condition),
+    )
+    const retryAfter = hasFailed || isRetried ? retryAfterMs(headers, Date.now()) : undefined
+    if (hasFailed) tries.failed(retryAfter)
+    else tries.succeeded()
+    const next = this.#mayGoOn && isRetried ? tries.next(retryAfter) : undefined
     if (next !== undefined) this.#goOn(next)
     return next === undefined
   }

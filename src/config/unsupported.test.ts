@@ -288,10 +288,10 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: ['gemini', 'bedrock'],
   },
   {
-    place: 'backends[0].policies.health',
-    open: 'backends: [{name: a, host: "h:1", policies: {health: {',
-    close: '}}}]',
-    keys: ['unhealthyExpression'],
+    place: 'backends[0].policies.health.eviction',
+    open: 'backends: [{name: a, host: "h:1", policies: {health: {eviction: {',
+    close: '}}}}]',
+    keys: ['restoreHealth', 'healthThreshold'],
   },
   {
     place: 'backends[0].ai.provider',

@@ -5,6 +5,8 @@
  * request succeeds. After that time one request at a time tells whether it is back.
  */
 import { z } from 'zod'
+import { type CelExpression, compileCel } from '../core/cel.ts'
+import { celExpression } from '../core/cel-schema.ts'
 import { durationMs } from '../core/schema.ts'
 
 const FAILURES = 3
@@ -14,7 +16,11 @@ const LONGEST_EVICTION_MS = 300_000
 /** Weight of the latest result in the averages. */
 const SHARE = 0.2
 
+const ANSWER_NAMES = { response: { code: true, headers: true } } as const
+
 export const healthSchema = z.strictObject({
+  /** Answers that count as failures, instead of those that usually do. */
+  unhealthyExpression: celExpression(ANSWER_NAMES).optional(),
   eviction: z
     .strictObject({
       /** Of the first eviction; doubled with each that follows. */
@@ -24,6 +30,10 @@ export const healthSchema = z.strictObject({
     .optional(),
 })
 export type HealthConfig = z.output<typeof healthSchema>
+
+/** Which answers are failures; undefined: those that usually are. */
+export const unhealthyAnswer = ({ unhealthyExpression }: HealthConfig): CelExpression | undefined =>
+  unhealthyExpression === undefined ? undefined : compileCel(unhealthyExpression, ANSWER_NAMES)
 
 export interface HealthWatch {
   readonly up: () => void
