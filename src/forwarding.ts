@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import { Answer } from './answer.ts'
 import type { ForwardingBackend, ModelBackend, PooledBackend, Route } from './compile.ts'
 import type { CelExpression } from './core/cel.ts'
-import { type ErrorType, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
-import { beginAttempt, type Exchange } from './core/exchange.ts'
+import { type ErrorType, errorTypeOfStatus, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
+import { beginAttempt, type Exchange, noteEvent } from './core/exchange.ts'
 import type { Headers } from './core/headers.ts'
 import { isTrue } from './core/rules.ts'
 import { formatTraceparent } from './core/trace-context.ts'
@@ -45,6 +45,12 @@ export interface ForwardingDependencies {
 export interface Payload {
   readonly request: string | undefined
   readonly response: string | undefined
+}
+
+/** Why an attempt is not the last one, or tells against its upstream. */
+interface Why {
+  readonly status?: number
+  readonly reason: ErrorType | undefined
 }
 
 /** What is lent of the request that is on its way. */
@@ -288,11 +294,16 @@ export class Forwarding {
     const { isRetried, hasFailed } = tries.judge(status, variables, (condition) =>
       this.#noteFailed(condition),
     )
-    const retryAfter = hasFailed || isRetried ? retryAfterMs(headers, Date.now()) : undefined
-    if (hasFailed) tries.failed(retryAfter)
+    if (!hasFailed && !isRetried) {
+      tries.succeeded()
+      return true
+    }
+    const retryAfter = retryAfterMs(headers, Date.now())
+    const why: Why = { status, reason: status < 400 ? undefined : errorTypeOfStatus(status) }
+    if (hasFailed) this.#noteEviction(tries.failed(retryAfter), why)
     else tries.succeeded()
     const next = this.#mayGoOn && isRetried ? tries.next(retryAfter) : undefined
-    if (next !== undefined) this.#goOn(next)
+    if (next !== undefined) this.#goOn(next, why)
     return next === undefined
   }
 
@@ -301,16 +312,28 @@ export class Forwarding {
     // An upload that the client broke off reaches us as the upstream's failure.
     if (request.destroyed && !request.complete) return
     const isUpstreams = error instanceof GatewayError && isPassing(error.code)
+    const why: Why = { reason: isUpstreams ? FAULTS[error.code].errorType : undefined }
     // What has as much to do as it may have has not failed.
-    if (isUpstreams && error.code === 'overloaded') this.#tries?.abandoned()
-    else if (isUpstreams) this.#tries?.failed()
+    if (isUpstreams && error.code === 'overloaded') this.#noteShed()
+    else if (isUpstreams) this.#noteEviction(this.#tries?.failed(), why)
     const next = isUpstreams && !this.#lent.isOver && this.#mayGoOn ? this.#tries?.next() : undefined
     if (next === undefined) {
       this.#lent.fail(error)
       return
     }
     if (isUpstreams) this.#explainAttempt(error)
-    this.#goOn(next)
+    this.#goOn(next, why)
+  }
+
+  #noteShed(): void {
+    this.#tries?.abandoned()
+    noteEvent(this.#lent.exchange, { name: 'backend.shed', backend: this.#asking?.name })
+  }
+
+  #noteEviction(durationMs: number | undefined, why: Why): void {
+    if (durationMs === undefined) return
+    const backend = this.#asking?.name
+    noteEvent(this.#lent.exchange, { name: 'backend.evicted', backend, durationMs, ...why })
   }
 
   /** A whole answer may have arrived, and be none. */
@@ -321,7 +344,15 @@ export class Forwarding {
     attempt.errorMessage ??= explain(error)
   }
 
-  #goOn({ backend, delayMs }: Next): void {
+  #goOn({ backend, delayMs }: Next, why: Why): void {
+    const before = this.#asking
+    const durationMs = delayMs > 0 ? delayMs : undefined
+    noteEvent(
+      this.#lent.exchange,
+      before === backend
+        ? { name: 'backend.retry', backend: backend.name, durationMs, ...why }
+        : { name: 'backend.failover', backend: backend.name, from: before?.name, durationMs, ...why },
+    )
     this.#answer?.discard()
     this.#answer = undefined
     const again = this.#again

@@ -73,9 +73,11 @@ export class Tries {
     this.#current = undefined
   }
 
-  failed(retryAfter?: number): void {
-    this.#current?.health?.fail(this.#clockwork.now(), retryAfter)
+  /** Gives for how many milliseconds the upstream is evicted; undefined where it is not. */
+  failed(retryAfter?: number): number | undefined {
+    const evictedMs = this.#current?.health?.fail(this.#clockwork.now(), retryAfter)
     this.#current = undefined
+    return evictedMs
   }
 
   /** What is under way tells nothing of the upstream any more. */

@@ -101,16 +101,20 @@ export class Health {
     this.#latencyMs += SHARE * (latencyMs - this.#latencyMs)
   }
 
-  /** `retryAfter`: it asked to be left alone for so many milliseconds. */
-  fail(now: number, retryAfter = 0): void {
+  /**
+   * `retryAfter`: it asked to be left alone for so many milliseconds. Gives for how many it is evicted; undefined
+   * where it is not.
+   */
+  fail(now: number, retryAfter = 0): number | undefined {
     this.abandon()
     this.#failures += 1
     this.#successes -= SHARE * this.#successes
-    if (this.#failures < this.#threshold && retryAfter === 0) return
-    const ms = Math.max(this.#evictionMs * 2 ** this.#evictions, retryAfter)
+    if (this.#failures < this.#threshold && retryAfter === 0) return undefined
+    const ms = Math.min(LONGEST_EVICTION_MS, Math.max(this.#evictionMs * 2 ** this.#evictions, retryAfter))
     this.#evictions += 1
     this.#watch.evicted()
-    this.#evictedUntil = now + Math.min(ms, LONGEST_EVICTION_MS)
+    this.#evictedUntil = now + ms
+    return ms
   }
 }
 
