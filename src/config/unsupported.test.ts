@@ -246,7 +246,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: `${ROUTE}.policies.apiKey.location`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {apiKey: {keys: [{key: x}], location: {',
     close: '}}}}]}]}]',
-    keys: ['queryParameter', 'cookie', 'expression'],
+    keys: ['expression'],
   },
   {
     place: `${ROUTE}.backends[0]`,

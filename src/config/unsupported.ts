@@ -142,7 +142,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     at: at(`${ROUTE_POLICIES}\\.(?:(?:apiKey|jwtAuth)\\.location|basicAuth\\.authorizationLocation)`),
-    keys: ['queryParameter', 'cookie', 'expression'],
+    keys: ['expression'],
   },
   {
     at: at(`${formOf('transformations')}\\.(?:request|response)`),

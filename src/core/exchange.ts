@@ -233,8 +233,8 @@ export interface Exchange {
   readonly host: string
   /** Without the query. */
   readonly path: string
-  /** Without the question mark; empty when there is none. Never logged as is: it may carry keys. */
-  readonly query: string
+  /** Without the question mark, and without credentials that were checked. Never logged as is: it may carry others. */
+  query: string
   readonly httpVersion: string
   readonly scheme: 'http' | 'https'
   readonly userAgent: string | undefined
