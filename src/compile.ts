@@ -92,6 +92,8 @@ export interface Models {
   readonly find: (model: string) => ((choice: ModelChoice) => PooledBackend['tiers']) | undefined
   /** Those that clients can ask. */
   readonly list: readonly ListedModel[]
+  /** Of these the one that has this name, or whose pattern fits it. */
+  readonly listed: (model: string) => ListedModel | undefined
 }
 
 /** Upstreams of which the model's name says which are asked. */
