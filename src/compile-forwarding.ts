@@ -21,7 +21,7 @@ import { providerOf } from './llm/providers/registry.ts'
 import type { AiPolicy } from './llm/schema.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
-import type { Health } from './upstream/health.ts'
+import { type Health, unhealthyAnswer } from './upstream/health.ts'
 
 /** Header modifiers of the backend itself; the route's own are the route's. */
 export function headerPolicies(policies: BackendPolicies | undefined): Policy[] {
@@ -52,6 +52,7 @@ export function hostBackend(
     auth: credentialOf(context, layers),
     policies: [],
     health: undefined,
+    unhealthy: undefined,
     timeouts: backendTimeouts(layers),
   }
 }
@@ -116,6 +117,7 @@ export function aiProvider(
     auth: undefined,
     policies: headerPolicies(config.policies),
     health: group === undefined ? undefined : healthOf(context, group, config.name, layers),
+    unhealthy: group === undefined ? undefined : unhealthyAnswer(layers.policies.health ?? {}),
     timeouts: backendTimeouts(layers),
   }
 }

@@ -15,6 +15,7 @@ import { GatewayError } from './core/errors.ts'
 import type { RouteType } from './core/exchange.ts'
 import type { PromptGuardConfig } from './llm/guard/schema.ts'
 import { routeTypeOf } from './llm/model-alias.ts'
+import { modelIdIn } from './llm/model-list.ts'
 import { byModelName } from './llm/model-names.ts'
 import { PRESETS } from './llm/providers/presets.ts'
 import type { AiPolicy, ProviderConfig } from './llm/schema.ts'
@@ -51,7 +52,11 @@ export function modelBackend(context: Context, config: LlmSectionConfig): ModelB
   const { models, virtualModels = [] } = config
   const indexOf = byModelName(models.map(({ name }, index) => [name, index]))
   const section: Section = { context, config, indexOf }
-  const routeType = routeTypeOf<RouteType>(ROUTES, 'passthrough')
+  const byEnd = routeTypeOf<RouteType>(ROUTES, 'passthrough')
+  const routeType = (path: string): RouteType => {
+    const ofEnd = byEnd(path)
+    return ofEnd === 'passthrough' && modelIdIn(path) !== undefined ? 'models' : ofEnd
+  }
   const open = models.flatMap((model, index) => (model.visibility === 'internal' ? [] : [{ model, index }]))
   const clientModels = open.map(({ model, index }): [string, Choose] => {
     const tiers = [[oneModel(section, index, { name: undefined, group: undefined })]]
@@ -61,6 +66,10 @@ export function modelBackend(context: Context, config: LlmSectionConfig): ModelB
     one.name,
     virtualModel(section, one, undefined),
   ])
+  const list = [
+    ...open.map(({ model }) => ({ id: model.name, ownedBy: ownerOf(section, model) })),
+    ...virtualModels.map(({ name }) => ({ id: name, ownedBy: 'agentgateway' })),
+  ]
   return {
     name: 'llm',
     policies: [],
@@ -69,10 +78,8 @@ export function modelBackend(context: Context, config: LlmSectionConfig): ModelB
     models: {
       routeType,
       find: byModelName([...clientModels, ...virtual]),
-      list: [
-        ...open.map(({ model }) => ({ id: model.name, ownedBy: ownerOf(section, model) })),
-        ...virtualModels.map(({ name }) => ({ id: name, ownedBy: 'agentgateway' })),
-      ],
+      list,
+      listed: byModelName(list.map((one) => [one.id, one])),
     },
   }
 }

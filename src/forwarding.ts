@@ -2,9 +2,11 @@
 import type { IncomingMessage } from 'node:http'
 import { Answer } from './answer.ts'
 import type { ForwardingBackend, ModelBackend, PooledBackend, Route } from './compile.ts'
-import { type ErrorType, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
-import { beginAttempt, type Exchange } from './core/exchange.ts'
+import type { CelExpression } from './core/cel.ts'
+import { type ErrorType, errorTypeOfStatus, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
+import { beginAttempt, type Exchange, noteEvent } from './core/exchange.ts'
 import type { Headers } from './core/headers.ts'
+import { isTrue } from './core/rules.ts'
 import { formatTraceparent } from './core/trace-context.ts'
 import type { Upstreams } from './core/upstream.ts'
 import { explain } from './fault-reply.ts'
@@ -17,7 +19,8 @@ import { endUserOf } from './llm/request-facts.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
 import { askedOf } from './model-choice.ts'
 import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
-import { isPassing, retryAfterMs } from './policies/retry.ts'
+import { answerVariables, requestVariables } from './policies/request-variables.ts'
+import { isPassing, type Retry, retryAfterMs } from './policies/retry.ts'
 import { mostAttempts, type Next, Tries } from './tries.ts'
 import type { Pricing } from './usage/price.ts'
 
@@ -45,6 +48,12 @@ export interface ForwardingDependencies {
 export interface Payload {
   readonly request: string | undefined
   readonly response: string | undefined
+}
+
+/** Why an attempt is not the last one, or tells against its upstream. */
+interface Why {
+  readonly status?: number
+  readonly reason: ErrorType | undefined
 }
 
 /** What is lent of the request that is on its way. */
@@ -93,10 +102,11 @@ export class Forwarding {
   begin(backend: ModelBackend | PooledBackend): void {
     const { deps, request, exchange } = this.#lent
     const route = this.#route
+    const retry = this.#retryOf(route)
     const begun = performance.now()
     const wanted = {
       isRead: backend.models !== undefined || backend.tiers[0]?.[0]?.llm !== undefined,
-      isRepeated: backend.models === undefined && mostAttempts(backend, route.retry) > 1,
+      isRepeated: backend.models === undefined && mostAttempts(backend, retry) > 1,
       buffer: route.buffer,
       maxBytes: deps.maxBodyBytes(),
     }
@@ -108,12 +118,29 @@ export class Forwarding {
         const waitedMs = performance.now() - begun
         const pool = backend.models === undefined ? backend : this.#choose(backend, body)
         if (pool === undefined) return
-        const tries = new Tries(pool, route.retry, { now: () => performance.now(), random: deps.random })
+        const tries = new Tries(pool, retry, { now: () => performance.now(), random: deps.random })
         this.#tries = tries
         const first = tries.first()
         if (first === undefined) throw new GatewayError('no_backend', 'no valid backends')
         this.#attempt(tries, first, this.#head, body, waitedMs)
       })
+    })
+  }
+
+  #retryOf({ retry }: Route): Retry {
+    const { precondition } = retry
+    if (precondition === undefined) return retry
+    const holds = isTrue(precondition, requestVariables(this.#head), false, (condition) =>
+      this.#noteFailed(condition),
+    )
+    return holds ? retry : { ...retry, attempts: 0 }
+  }
+
+  /** Not why: errors have the values in them, and these are the client's. */
+  #noteFailed({ source }: CelExpression): void {
+    this.#lent.deps.debug('an expression cannot be evaluated, and counts as false', {
+      'trace.id': this.#lent.exchange.trace.traceId,
+      expression: source,
     })
   }
 
@@ -270,14 +297,18 @@ export class Forwarding {
   #accepts(status: number, headers: Headers): boolean {
     const tries = this.#tries
     if (tries === undefined) return true
-    if (status < 500 && !tries.isRetried(status)) {
-      tries.answered()
-      return true
-    }
+    const variables = () => answerVariables(this.#head, status, headers)
+    const { isRetried, hasFailed } = tries.judge(status, variables, (condition) =>
+      this.#noteFailed(condition),
+    )
+    tries.answered()
+    if (!hasFailed && !isRetried) return true
     const retryAfter = retryAfterMs(headers, Date.now())
-    tries.failed(retryAfter)
-    const next = this.#mayGoOn && tries.isRetried(status) ? tries.next(retryAfter) : undefined
-    if (next !== undefined) this.#goOn(next)
+    const why: Why = { status, reason: status < 400 ? undefined : errorTypeOfStatus(status) }
+    if (hasFailed) this.#noteEviction(tries.failed(retryAfter), why)
+    else tries.succeeded()
+    const next = this.#mayGoOn && isRetried ? tries.next(retryAfter) : undefined
+    if (next !== undefined) this.#goOn(next, why)
     return next === undefined
   }
 
@@ -286,9 +317,10 @@ export class Forwarding {
     // An upload that the client broke off reaches us as the upstream's failure.
     if (request.destroyed && !request.complete) return
     const isUpstreams = error instanceof GatewayError && isPassing(error.code)
+    const why: Why = { reason: isUpstreams ? FAULTS[error.code].errorType : undefined }
     // What has as much to do as it may have has not failed.
-    if (isUpstreams && error.code === 'overloaded') this.#tries?.abandoned()
-    else if (isUpstreams) this.#tries?.failed()
+    if (isUpstreams && error.code === 'overloaded') this.#noteShed()
+    else if (isUpstreams) this.#noteEviction(this.#tries?.failed(), why)
     // As far as the upstream is concerned: a guard may have refused what it answered.
     else this.#tries?.succeeded()
     const next = isUpstreams && !this.#lent.isOver && this.#mayGoOn ? this.#tries?.next() : undefined
@@ -297,7 +329,18 @@ export class Forwarding {
       return
     }
     if (isUpstreams) this.#explainAttempt(error)
-    this.#goOn(next)
+    this.#goOn(next, why)
+  }
+
+  #noteShed(): void {
+    this.#tries?.abandoned()
+    noteEvent(this.#lent.exchange, { name: 'backend.shed', backend: this.#asking?.name })
+  }
+
+  #noteEviction(durationMs: number | undefined, why: Why): void {
+    if (durationMs === undefined) return
+    const backend = this.#asking?.name
+    noteEvent(this.#lent.exchange, { name: 'backend.evicted', backend, durationMs, ...why })
   }
 
   /** A whole answer may have arrived, and be none. */
@@ -308,7 +351,15 @@ export class Forwarding {
     attempt.errorMessage ??= explain(error)
   }
 
-  #goOn({ backend, delayMs }: Next): void {
+  #goOn({ backend, delayMs }: Next, why: Why): void {
+    const before = this.#asking
+    const durationMs = delayMs > 0 ? delayMs : undefined
+    noteEvent(
+      this.#lent.exchange,
+      before === backend
+        ? { name: 'backend.retry', backend: backend.name, durationMs, ...why }
+        : { name: 'backend.failover', backend: backend.name, from: before?.name, durationMs, ...why },
+    )
     this.#answer?.discard()
     this.#answer = undefined
     const again = this.#again

@@ -1,5 +1,7 @@
 /** The attempts of one request: who is asked, how that went, and whether somebody is asked after it. */
 import type { ForwardingBackend, PooledBackend } from './compile.ts'
+import type { CelExpression } from './core/cel.ts'
+import { isTrue } from './core/rules.ts'
 import { type Retry, waitMs } from './policies/retry.ts'
 import { choose } from './upstream/choose.ts'
 
@@ -16,6 +18,18 @@ export interface Clockwork {
 /** The first one, and those after it. */
 export const mostAttempts = ({ tiers }: Pick<PooledBackend, 'tiers'>, { attempts }: Retry) =>
   1 + (attempts ?? tiers.reduce((sum, tier) => sum + tier.length, -1))
+
+/** What an answer means. */
+export interface Verdict {
+  /** Another attempt is wanted. */
+  readonly isRetried: boolean
+  /** It tells against the upstream. */
+  readonly hasFailed: boolean
+}
+
+const GOOD: Verdict = { isRetried: false, hasFailed: false }
+const BAD: Verdict = { isRetried: false, hasFailed: true }
+const RETRIED: Verdict = { isRetried: true, hasFailed: true }
 
 const NOBODY: ReadonlySet<ForwardingBackend> = new Set()
 
@@ -69,9 +83,12 @@ export class Tries {
     this.#current = undefined
   }
 
-  failed(retryAfter?: number): void {
-    this.#current?.health?.fail(this.#clockwork.now(), { begunAt: this.#begunAt, retryAfter })
+  /** Gives for how many milliseconds the upstream is evicted; undefined where it is not. */
+  failed(retryAfter?: number): number | undefined {
+    const failure = { begunAt: this.#begunAt, retryAfter }
+    const evictedMs = this.#current?.health?.fail(this.#clockwork.now(), failure)
     this.#current = undefined
+    return evictedMs
   }
 
   /** What is under way tells nothing of the upstream any more. */
@@ -85,8 +102,21 @@ export class Tries {
     return this.#count < this.#most
   }
 
-  isRetried(status: number): boolean {
-    return this.#retry.codes.has(status)
+  /** `variables`: of the answer, where an expression asks for them. */
+  judge(
+    status: number,
+    variables: () => Readonly<Record<string, unknown>>,
+    failed: (condition: CelExpression) => void,
+  ): Verdict {
+    const { codes, condition } = this.#retry
+    const unhealthy = this.#current?.unhealthy
+    const isListed = codes.has(status)
+    if (condition === undefined && unhealthy === undefined)
+      return isListed ? RETRIED : status < 500 ? GOOD : BAD
+    const answer = variables()
+    const isRetried = isListed || (condition !== undefined && isTrue(condition, answer, false, failed))
+    if (unhealthy === undefined) return { isRetried, hasFailed: isRetried || status >= 500 }
+    return { isRetried, hasFailed: isTrue(unhealthy, answer, false, failed) }
   }
 
   /** After a failure. Another upstream is asked at once; the same one after a while. */

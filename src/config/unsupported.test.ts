@@ -246,7 +246,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: `${ROUTE}.policies.apiKey.location`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {apiKey: {keys: [{key: x}], location: {',
     close: '}}}}]}]}]',
-    keys: ['queryParameter', 'cookie', 'expression'],
+    keys: ['expression'],
   },
   {
     place: `${ROUTE}.backends[0]`,
@@ -288,10 +288,10 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: ['gemini', 'bedrock'],
   },
   {
-    place: 'backends[0].policies.health',
-    open: 'backends: [{name: a, host: "h:1", policies: {health: {',
-    close: '}}}]',
-    keys: ['unhealthyExpression'],
+    place: 'backends[0].policies.health.eviction',
+    open: 'backends: [{name: a, host: "h:1", policies: {health: {eviction: {',
+    close: '}}}}]',
+    keys: ['restoreHealth', 'healthThreshold'],
   },
   {
     place: 'backends[0].ai.provider',

@@ -142,7 +142,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     at: at(`${ROUTE_POLICIES}\\.(?:(?:apiKey|jwtAuth)\\.location|basicAuth\\.authorizationLocation)`),
-    keys: ['queryParameter', 'cookie', 'expression'],
+    keys: ['expression'],
   },
   {
     at: at(`${formOf('transformations')}\\.(?:request|response)`),
@@ -194,8 +194,6 @@ const REFUSALS: readonly Refusal[] = [
     ],
     message: '`{key}` has no place here: models and their providers have such settings of their own',
   },
-  { at: at(`${ROUTE_POLICIES}\\.retry`), keys: ['precondition', 'condition'] },
-  { at: at(`(?:${BACKEND_POLICIES}|${MODEL_SETTINGS})\\.health`), keys: ['unhealthyExpression'] },
   {
     at: at(`(?:${BACKEND_POLICIES}|${MODEL_SETTINGS})\\.health\\.eviction`),
     keys: ['restoreHealth', 'healthThreshold'],

@@ -34,6 +34,8 @@ export interface Attempt {
   readonly startedAt: number
   /** Set when this attempt opened a new connection: how long that took. */
   connectMs: number | undefined
+  /** Set when this attempt had to wait for its turn at the upstream: how long that took, of `connectMs` a part. */
+  queuedMs: number | undefined
   /** When the response's head arrived. */
   headAt: number | undefined
   /** When its last byte arrived, or it failed. */
@@ -185,6 +187,39 @@ export interface McpFacts {
   readonly calls: McpCall[]
 }
 
+export type PolicyEventName =
+  | 'rate_limit.exceeded'
+  | 'budget.exceeded'
+  | 'ext_authz.denied'
+  | 'ext_authz.failed'
+  | 'backend.retry'
+  | 'backend.failover'
+  | 'backend.evicted'
+  | 'backend.shed'
+
+/** Something that a policy did about the request. */
+export interface PolicyEvent {
+  readonly name: PolicyEventName
+  readonly at: number
+  /** As it is configured: `localRateLimit[0]`, a budget's name, the service of `extAuthz`. */
+  readonly policy?: string | undefined
+  /** Of what, how much: `100 requests per 60s`. */
+  readonly limit?: string | undefined
+  /** Tells keys apart and is none: the beginning of a SHA-256. */
+  readonly keyHash?: string | undefined
+  /** What the configuration has the policy do then. */
+  readonly action?: string | undefined
+  /** Whom it is about; the one that is asked next. */
+  readonly backend?: string | undefined
+  /** Who was asked before, where that is somebody else. */
+  readonly from?: string | undefined
+  /** How long it lasts: a pause, an eviction. */
+  readonly durationMs?: number | undefined
+  readonly status?: number | undefined
+  /** For the span; never shown to the client. */
+  readonly reason?: string | undefined
+}
+
 export interface Exchange {
   /** Replaced when an MCP message, not the request's head, carries the caller's context. */
   trace: TraceContext
@@ -198,8 +233,8 @@ export interface Exchange {
   readonly host: string
   /** Without the query. */
   readonly path: string
-  /** Without the question mark; empty when there is none. Never logged as is: it may carry keys. */
-  readonly query: string
+  /** Without the question mark, and without credentials that were checked. Never logged as is: it may carry others. */
+  query: string
   readonly httpVersion: string
   readonly scheme: 'http' | 'https'
   readonly userAgent: string | undefined
@@ -252,6 +287,16 @@ export interface Exchange {
   chunkDelaySumMs: number
   /** Time for which the upstream read was stopped because the client read slowly. */
   stalledMs: number
+  /** What policies did about it, in the order of time; undefined when they did nothing that matters. */
+  events: PolicyEvent[] | undefined
+}
+
+/** More than a request can bring about by its attempts. */
+const MAX_EVENTS = 64
+
+export function noteEvent(exchange: Exchange, event: Omit<PolicyEvent, 'at'>): void {
+  exchange.events ??= []
+  if (exchange.events.length < MAX_EVENTS) exchange.events.push({ ...event, at: performance.now() })
 }
 
 export const beginAttempt = (endpoint: string, startedAt: number): Attempt => ({
@@ -259,6 +304,7 @@ export const beginAttempt = (endpoint: string, startedAt: number): Attempt => ({
   endpoint,
   startedAt,
   connectMs: undefined,
+  queuedMs: undefined,
   headAt: undefined,
   endedAt: undefined,
   status: undefined,
@@ -319,5 +365,6 @@ export function beginExchange(start: ExchangeStart): Exchange {
     chunkDelayCounts: undefined,
     chunkDelaySumMs: 0,
     stalledMs: 0,
+    events: undefined,
   }
 }

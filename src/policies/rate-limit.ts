@@ -6,14 +6,15 @@
  */
 import { z } from 'zod'
 import { celExpression } from '../core/cel-schema.ts'
+import { keyHash } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
-import type { Exchange } from '../core/exchange.ts'
+import { type Exchange, noteEvent } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import { durationMs } from '../core/schema.ts'
 import { type Bucket, type BucketShape, type Buckets, createBuckets } from './buckets.ts'
 import { type Conditional, conditional } from './conditional.ts'
 import type { Policy } from './policy.ts'
-import { requestKey } from './request-key.ts'
+import { NOBODY, requestKey } from './request-key.ts'
 import { REQUEST_NAMES } from './request-variables.ts'
 
 export const limitSchema = z.strictObject({
@@ -90,15 +91,28 @@ export function localRateLimit(
   place: string,
 ): Policy[] {
   const build = (limit: RateLimitConfig, index: number) =>
-    rateLimit(limit, limits.at(`${place} ${index}`, limit))
+    rateLimit(limit, limits.at(`${place} ${index}`, limit), index)
   return Array.isArray(config) ? config.map(build) : [conditional(config, build)]
 }
 
-export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
+/** `index`: its place among the limits of its route. */
+export function rateLimit(config: RateLimitConfig, buckets: Buckets, index = 0): Policy {
   const keyOf = requestKey(config.key)
   /** What is under way, with what was taken for it. */
   const reserved = new WeakMap<Exchange, { readonly name: string; taken: number }>()
   const ofTokens = config.type === 'tokens'
+  const { tokensPerFill, type, fillInterval } = config
+  const limit = `${tokensPerFill} ${type} per ${fillInterval / 1000}s`
+
+  function exceeded(exchange: Exchange, name: string, bucket: Bucket, wanted: number): never {
+    noteEvent(exchange, {
+      name: 'rate_limit.exceeded',
+      policy: `localRateLimit[${index}]`,
+      limit,
+      keyHash: name === NOBODY ? undefined : keyHash(name),
+    })
+    refuse(buckets, bucket, wanted)
+  }
 
   return {
     onRequest(head) {
@@ -106,8 +120,8 @@ export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
       const bucket = buckets.of(name)
       reserved.set(head.exchange, { name, taken: 0 })
       if (ofTokens) {
-        if (bucket.level < AT_LEAST) refuse(buckets, bucket, AT_LEAST)
-      } else if (!buckets.take(bucket, 1)) refuse(buckets, bucket, 1)
+        if (bucket.level < AT_LEAST) exceeded(head.exchange, name, bucket, AT_LEAST)
+      } else if (!buckets.take(bucket, 1)) exceeded(head.exchange, name, bucket, 1)
       return undefined
     },
     onModelRequest(head, { tokens }) {
@@ -116,7 +130,7 @@ export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
       // What is larger than the whole bucket passes when that is full: it would never pass otherwise.
       const wanted = Math.min(tokens, buckets.shape().capacity)
       const bucket = buckets.of(own.name)
-      if (!buckets.take(bucket, wanted)) refuse(buckets, bucket, wanted)
+      if (!buckets.take(bucket, wanted)) exceeded(head.exchange, own.name, bucket, wanted)
       own.taken = wanted
     },
     onResponse(headers, { exchange }) {

@@ -75,6 +75,7 @@ export function httpExchange(
         endpoint: 'plain:8080',
         startedAt: startedAt + 0.25,
         connectMs: 1.5,
+        queuedMs: undefined,
         headAt: startedAt + durationMs / 2,
         endedAt: startedAt + durationMs,
         status: 200,
@@ -178,6 +179,39 @@ export function mcpExchange(made: Made, facts?: McpFacts, random = Math.random):
     },
   }
 }
+
+/** With what policies may have done about it. */
+export const eventful = (exchange: Exchange): Exchange => ({
+  ...exchange,
+  events: [
+    {
+      name: 'backend.evicted',
+      at: exchange.startedAt + 1.5,
+      policy: undefined,
+      limit: undefined,
+      keyHash: undefined,
+      action: undefined,
+      backend: 'first',
+      from: undefined,
+      durationMs: 3000,
+      status: 503,
+      reason: 'provider_overloaded',
+    },
+    {
+      name: 'rate_limit.exceeded',
+      at: exchange.startedAt + 2,
+      policy: 'localRateLimit[0]',
+      limit: '1 requests per 60s',
+      keyHash: 'abcd1234',
+      action: 'refuse',
+      backend: undefined,
+      from: 'second',
+      durationMs: undefined,
+      status: undefined,
+      reason: undefined,
+    },
+  ],
+})
 
 export const finished = (exchange: Exchange, more: Partial<Finished> = {}): Finished => ({
   exchange,

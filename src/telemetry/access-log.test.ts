@@ -35,6 +35,7 @@ const attempt = (facts: Partial<Exchange['attempts'][number]> = {}) => ({
   endpoint: 'api.openai.com:443',
   startedAt: 1000.5,
   connectMs: undefined,
+  queuedMs: undefined,
   headAt: 1008,
   endedAt: 1012,
   status: 200,
@@ -88,6 +89,27 @@ describe('the access log', () => {
         `http.status=200 trace.id=${TRACE} span.id=00f067aa0ba902b7 protocol=http ` +
         'outcome=completed stalled=3.25ms duration=12.5ms\n',
     )
+  })
+
+  test('tells pauses, evictions and waits, where there were any', () => {
+    const exchange = finish(begin(), {
+      events: [
+        { name: 'backend.evicted', at: 1001, backend: 'first', durationMs: 3000 },
+        { name: 'backend.failover', at: 1001, backend: 'second', from: 'first' },
+        { name: 'backend.evicted', at: 1002, backend: 'second', durationMs: 3000 },
+        { name: 'backend.retry', at: 1003, backend: 'second', durationMs: 1.5 },
+        { name: 'backend.retry', at: 1005, backend: 'second', durationMs: 2 },
+      ],
+    })
+    exchange.attempts.push(attempt({ queuedMs: 0.25 }), attempt(), attempt({ queuedMs: 1 }))
+    expect(json(exchange)).toMatchObject({
+      'retry.attempt': 2,
+      'retry.backoff': '3.5ms',
+      evicted: 'first,second',
+      queued: '1.25ms',
+    })
+    const plain = json(finish(begin(), { events: [{ name: 'budget.exceeded', at: 1001 }] }))
+    expect([plain['retry.backoff'], plain.evicted, plain.queued]).toEqual([undefined, undefined, undefined])
   })
 
   test('tells the strictest that guards made of each direction', () => {

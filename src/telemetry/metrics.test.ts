@@ -57,6 +57,7 @@ function attempt(exchange: { startedAt: number }, changes: Partial<Attempt> = {}
     endpoint: 'api.openai.com:443',
     startedAt: exchange.startedAt + 1,
     connectMs: undefined,
+    queuedMs: undefined,
     headAt: exchange.startedAt + 301,
     endedAt: exchange.startedAt + 1999,
     status: 200,

@@ -10,6 +10,7 @@
 import type { Attributes } from '@opentelemetry/api'
 import { type ErrorType, errorTypeOfStatus, type Outcome } from '../core/errors.ts'
 import { type Attempt, type Exchange, guardActionOf, type LlmFacts } from '../core/exchange.ts'
+import { policyEvents } from './span-events.ts'
 import {
   aboveZero,
   clip,
@@ -112,7 +113,10 @@ function serverSpan(exchange: Exchange): SpanRecord {
     startTime: timeOf(exchange, exchange.startedAt),
     endTime: timeOf(exchange, endOf(exchange)),
     attributes,
-    events: events(exchange, [['agentgateway.response_head_sent', exchange.headSentAt]]),
+    events: [
+      ...policyEvents(exchange),
+      ...events(exchange, [['agentgateway.response_head_sent', exchange.headSentAt]]),
+    ],
     error: serverError(exchange),
   }
 }
@@ -181,6 +185,7 @@ function attemptSpan(
       'error.type': hasFailed ? errorTypeOf(attempt, undefined) : attempt.errorType,
       'agentgateway.backend': exchange.backend,
       'agentgateway.connect_time': attempt.connectMs === undefined ? undefined : seconds(attempt.connectMs),
+      'agentgateway.queue_time': attempt.queuedMs === undefined ? undefined : seconds(attempt.queuedMs),
     }),
     events: events(exchange, [['agentgateway.response_head', attempt.headAt]]),
     error: hasFailed ? { message: safe(attempt.errorMessage) } : undefined,

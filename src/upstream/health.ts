@@ -5,6 +5,8 @@
  * request succeeds. After that time one request at a time tells whether it is back.
  */
 import { z } from 'zod'
+import { type CelExpression, compileCel } from '../core/cel.ts'
+import { celExpression } from '../core/cel-schema.ts'
 import { durationMs } from '../core/schema.ts'
 
 const FAILURES = 3
@@ -14,7 +16,11 @@ const LONGEST_EVICTION_MS = 300_000
 /** Weight of the latest result in the averages. */
 const SHARE = 0.2
 
+const ANSWER_NAMES = { response: { code: true, headers: true } } as const
+
 export const healthSchema = z.strictObject({
+  /** Answers that count as failures, instead of those that usually do. */
+  unhealthyExpression: celExpression(ANSWER_NAMES).optional(),
   eviction: z
     .strictObject({
       /** Of the first eviction; doubled with each that follows. */
@@ -28,8 +34,13 @@ export type HealthConfig = z.output<typeof healthSchema>
 interface Failure {
   /** Of the request; before the end of an eviction, the failure is none of a new one. */
   readonly begunAt: number
+  /** It asked to be left alone for so many milliseconds. */
   readonly retryAfter?: number | undefined
 }
+
+/** Which answers are failures; undefined: those that usually are. */
+export const unhealthyAnswer = ({ unhealthyExpression }: HealthConfig): CelExpression | undefined =>
+  unhealthyExpression === undefined ? undefined : compileCel(unhealthyExpression, ANSWER_NAMES)
 
 export interface HealthWatch {
   readonly up: () => void
@@ -98,21 +109,22 @@ export class Health {
     this.#latencyMs += SHARE * (latencyMs - this.#latencyMs)
   }
 
-  /** `retryAfter`: it asked to be left alone for so many milliseconds. */
-  fail(now: number, { begunAt, retryAfter = 0 }: Failure): void {
+  /** Gives for how many milliseconds it is evicted by that; undefined where it is not. */
+  fail(now: number, { begunAt, retryAfter = 0 }: Failure): number | undefined {
     this.abandon()
     this.#failures += 1
     this.#successes -= SHARE * this.#successes
     // Many that fail at once tell no more than one does.
     if (begunAt < this.#evictedUntil) {
       this.#evictedUntil = Math.max(this.#evictedUntil, now + Math.min(retryAfter, LONGEST_EVICTION_MS))
-      return
+      return undefined
     }
-    if (this.#failures < this.#threshold && retryAfter === 0) return
-    const ms = Math.max(this.#evictionMs * 2 ** this.#evictions, retryAfter)
+    if (this.#failures < this.#threshold && retryAfter === 0) return undefined
+    const ms = Math.min(LONGEST_EVICTION_MS, Math.max(this.#evictionMs * 2 ** this.#evictions, retryAfter))
     this.#evictions += 1
     this.#watch.evicted()
-    this.#evictedUntil = now + Math.min(ms, LONGEST_EVICTION_MS)
+    this.#evictedUntil = now + ms
+    return ms
   }
 }
 
