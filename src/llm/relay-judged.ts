@@ -20,6 +20,10 @@ import type { GuardedOptions } from './relay-guarded.ts'
 const COMMENT_EACH_MS = 15_000
 const COMMENT = Buffer.from(':\n\n')
 
+/** Reasoning once more, in other shapes: nobody has judged it, and it does not go on. */
+const REPEATED = '"reasoning_details"'
+const NO_MASKS: ReadonlyMap<string, string> = new Map()
+
 /** Texts that come in pieces are given to `edit` whole, and go on when they are. */
 const whole =
   (edit: Edit): Open =>
@@ -48,6 +52,7 @@ export function judgedRelay(relay: StreamRelay, guard: ServiceGuard, options: Gu
   let ended: StreamEnd | undefined
   let masks: ReadonlyMap<string, string> | undefined
   let isJudged = false
+  let repeats = false
 
   const note: Edit = (scope, kind, text) => {
     if (isShown(scope, kind, text)) shown.add(text)
@@ -68,7 +73,9 @@ export function judgedRelay(relay: StreamRelay, guard: ServiceGuard, options: Gu
   }
 
   function holdFrame(frame: Buffer): void {
-    if (reading.step(frame) !== undefined) frames.push(frame)
+    if (reading.step(frame) === undefined) return
+    frames.push(frame)
+    repeats ||= frame.includes(REPEATED)
   }
 
   function holdRest(): StreamEnd {
@@ -111,7 +118,10 @@ export function judgedRelay(relay: StreamRelay, guard: ServiceGuard, options: Gu
       const masked = judge(guard, asked, verdicts, checks)
       masks = masked && new Map(texts.map((text, index) => [text, masked[index] ?? text]))
       isJudged = true
-      return { ...ended, bytes: masks === undefined ? Buffer.concat(frames) : rewritten(masks) }
+      return {
+        ...ended,
+        bytes: masks === undefined && !repeats ? Buffer.concat(frames) : rewritten(masks ?? NO_MASKS),
+      }
     },
     cut: (status, message, code) => Buffer.from(formatEvent(errorEvent(format, status, message, code))),
   }

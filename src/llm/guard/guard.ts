@@ -153,6 +153,7 @@ export function guardRequest(
   checks: GuardCheck[],
   verdicts?: Verdicts,
 ): Body {
+  if (guards.length === 0) return body
   const walked: Walked = { role: 'user', edit: (...all) => editRequest(format, ...all) }
   return inTurn(guards, body, walked, checks, verdicts)
 }
@@ -164,6 +165,7 @@ export function guardAnswer(
   checks: GuardCheck[],
   verdicts?: Verdicts,
 ): Body {
+  if (guards.length === 0) return body
   const walked: Walked = { role: 'assistant', edit: (answer, edit) => editAnswer(format, answer, edit) }
   return inTurn(guards, body, walked, checks, verdicts)
 }

@@ -65,10 +65,7 @@ export interface GuardService {
 
 const TIMEOUT_MS = 10_000
 
-const failed = (cause: unknown): Verdict => ({
-  action: 'failed',
-  cause: cause instanceof Error ? cause : new Error(String(cause)),
-})
+const failed = (cause: Error): Verdict => ({ action: 'failed', cause })
 
 export function askOver(ask: Ask, { target, authority, auth }: Place, wire: Wire): GuardService['ask'] {
   function read(body: Buffer, question: Question): Verdict {
@@ -98,7 +95,9 @@ export function askOver(ask: Ask, { target, authority, auth }: Place, wire: Wire
       return failed(new Error(`${authority} answered ${answer.status}`))
     } catch (cause) {
       signal.throwIfAborted()
-      return failed(cause)
+      const message = cause instanceof Error ? cause.message : String(cause)
+      const said = message.startsWith(authority) ? message : `${authority}: ${message}`
+      return failed(new Error(said, { cause }))
     }
   }
 }
