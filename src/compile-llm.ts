@@ -2,6 +2,7 @@
 import type { ForwardingBackend, ModelBackend, ModelChoice, PooledBackend } from './compile.ts'
 import { aiProvider } from './compile-forwarding.ts'
 import { type Context, type KeyPath, type Layers, secretAt } from './compile-upstream.ts'
+import type { AiPolicy } from './config/ai-schema.ts'
 import {
   type LlmProviderConfig,
   MODEL_NAMES,
@@ -13,12 +14,11 @@ import type { LlmSectionConfig } from './config/schema.ts'
 import { compileCel } from './core/cel.ts'
 import { GatewayError } from './core/errors.ts'
 import type { RouteType } from './core/exchange.ts'
-import type { PromptGuardConfig } from './llm/guard/schema.ts'
 import { routeTypeOf } from './llm/model-alias.ts'
 import { modelIdIn } from './llm/model-list.ts'
 import { byModelName } from './llm/model-names.ts'
 import { PRESETS } from './llm/providers/presets.ts'
-import type { AiPolicy, ProviderConfig } from './llm/schema.ts'
+import type { ProviderConfig } from './llm/schema.ts'
 
 type Tiers = PooledBackend['tiers']
 type Choose = (choice: ModelChoice) => Tiers
@@ -272,11 +272,10 @@ function oneModel(section: Section, index: number, { name, group }: Use): Forwar
   )
 }
 
+type PromptGuardConfig = AiPolicy['promptGuard']
+
 /** The section's guards come first. */
-function together(
-  outer: PromptGuardConfig | undefined,
-  inner: PromptGuardConfig | undefined,
-): PromptGuardConfig | undefined {
+function together(outer: PromptGuardConfig, inner: PromptGuardConfig): PromptGuardConfig {
   if (outer === undefined || inner === undefined) return outer ?? inner
   return {
     request: [...(outer.request ?? []), ...(inner.request ?? [])],

@@ -12,6 +12,7 @@ import type { Upstreams } from './core/upstream.ts'
 import { explain } from './fault-reply.ts'
 import type { ClientResponse } from './listen/client-response.ts'
 import { type RequestBody, receiveBody } from './listen/receive.ts'
+import { createVerdicts, type Verdicts, whenAsked } from './llm/guard/verdicts.ts'
 import { keptJson, keptText } from './llm/payload.ts'
 import { type Body, clientModelOf, type LlmBackend, type LlmPlan, planLlm } from './llm/plan.ts'
 import type { RelayOptions } from './llm/relay.ts'
@@ -90,6 +91,9 @@ export class Forwarding {
   #answer: Answer | undefined
   /** One more attempt; undefined when there is none, or the client has seen something of this one. */
   #again: ((backend: ForwardingBackend) => void) | undefined
+  /** Of services that guard the request, and who waits for them. */
+  #verdicts: Verdicts | undefined
+  #leaving: AbortController | undefined
   /** The next attempt is waited for. */
   #backoff: NodeJS.Timeout | undefined
 
@@ -192,19 +196,65 @@ export class Forwarding {
     body: Buffer,
     waitedMs: number,
   ): void {
-    const { deps, exchange } = this.#lent
+    const { exchange } = this.#lent
     const { method, path, query, headers } = head
     const isFirst = exchange.llm === undefined
-    const plan = planLlm(llm, { method, path, query, headers, body, json: this.#json }, (facts) => {
-      exchange.llm = facts
-    })
+    const verdicts = llm.guard?.asks === true ? this.#guardsOf(headers) : undefined
+    const request = { method, path, query, headers, body, json: this.#json, verdicts }
+    const send = (plan: LlmPlan) => {
+      this.#notePlan(plan)
+      if (isFirst) this.#announce(head, plan, body.length)
+      if (plan.countLocally) this.#countLocally(plan)
+      else this.#send(backend, head, plan, plan, waitedMs)
+    }
+    const plan = whenAsked(() =>
+      planLlm(llm, request, (facts) => {
+        exchange.llm = facts
+      }),
+    )
+    if (plan instanceof Promise) this.#afterGuards(plan, send)
+    else send(plan)
+  }
+
+  #afterGuards(planned: Promise<LlmPlan>, send: (plan: LlmPlan) => void): void {
+    const step = (next: () => void) => {
+      if (this.#leaving?.signal.aborted !== true) this.#lent.guard(next)
+    }
+    planned.then(
+      (plan) => step(() => send(plan)),
+      (error: unknown) => step(() => this.#lent.fail(error)),
+    )
+  }
+
+  #notePlan(plan: LlmPlan): void {
+    const { deps, exchange } = this.#lent
     exchange.llm = plan.facts
     exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
     if (deps.keepsPayloads()) this.#asked = plan.clientBody
-    if (isFirst) this.#announce(head, plan, body.length)
-    this.#noteDropped(plan)
-    if (plan.countLocally) this.#countLocally(plan)
-    else this.#send(backend, head, plan, plan, waitedMs)
+    if (plan.dropped.length === 0) return
+    deps.debug('the translation dropped fields of the request', {
+      'trace.id': exchange.trace.traceId,
+      fields: plan.dropped.join(' '),
+    })
+  }
+
+  #guardsOf(headers: Headers): Verdicts {
+    if (this.#verdicts !== undefined) return this.#verdicts
+    const { deps, exchange } = this.#lent
+    const { traceId, spanId, sampled, traceState } = exchange.trace
+    const leaving = new AbortController()
+    this.#leaving = leaving
+    const traceparent = sampled ? formatTraceparent(traceId, spanId, true) : undefined
+    this.#verdicts = createVerdicts({
+      headers: { ...headers },
+      trace: traceparent === undefined ? {} : { traceparent, ...(traceState && { tracestate: traceState }) },
+      signal: leaving.signal,
+      maxBytes: deps.relay.maxBytes,
+      now: deps.relay.now,
+      failed: (guard, { message }) =>
+        deps.debug('a guard gave no verdict', { 'trace.id': traceId, guard, error: message }),
+    })
+    return this.#verdicts
   }
 
   /** Tells the policies what a model is asked, where one is. */
@@ -224,14 +274,6 @@ export class Forwarding {
       usd: () => deps.pricing().price(provider, undefined, requestModel, usage).cost?.total ?? 0,
     }
     for (const policy of policies) policy.onModelRequest?.(head, request)
-  }
-
-  #noteDropped(plan: LlmPlan): void {
-    if (plan.dropped.length === 0) return
-    this.#lent.deps.debug('the translation dropped fields of the request', {
-      'trace.id': this.#lent.exchange.trace.traceId,
-      fields: plan.dropped.join(' '),
-    })
   }
 
   #countLocally(plan: LlmPlan): void {
@@ -391,6 +433,7 @@ export class Forwarding {
   /** Nothing that arrives from here on counts. */
   close(): void {
     clearTimeout(this.#backoff)
+    this.#leaving?.abort()
     this.#answer?.close()
     this.#tries?.abandoned()
   }

@@ -65,13 +65,15 @@ export interface LlmParameters {
 /** What a guard made of a request or of an answer: of a stream, of as much as has come. */
 export interface GuardCheck {
   readonly phase: 'request' | 'response'
-  readonly guard: 'regex'
+  readonly guard: 'regex' | 'webhook' | 'openAIModeration'
   action: GuardAction
+  /** For the verdict of a service; undefined where none was asked. */
+  readonly waitedMs?: number | undefined
 }
 
 /** From the mildest to the strictest. */
 const GUARD_ACTIONS = ['Allow', 'FailOpen', 'Mask', 'Reject'] as const
-type GuardAction = (typeof GUARD_ACTIONS)[number]
+export type GuardAction = (typeof GUARD_ACTIONS)[number]
 
 /** What all guards of a phase together made of it; undefined when there were none. */
 export function guardActionOf(
@@ -80,6 +82,12 @@ export function guardActionOf(
 ): GuardAction | undefined {
   const actions = checks.filter((check) => check.phase === phase).map(({ action }) => action)
   return GUARD_ACTIONS.findLast((action) => actions.includes(action))
+}
+
+/** How long services were waited for; undefined where none was asked. */
+export function guardWaitMs(checks: readonly GuardCheck[]): number | undefined {
+  const waits = checks.map(({ waitedMs }) => waitedMs).filter((wait) => wait !== undefined)
+  return waits.length === 0 ? undefined : waits.reduce((sum, wait) => sum + wait)
 }
 
 export interface LlmFacts {

@@ -126,7 +126,10 @@ export function llmExchange(made: Made, facts: Partial<LlmFacts> = {}, random = 
       usageSource: 'provider',
       cost: { total: 0.75, input: 0.25, output: 0.5 },
       costStatus: 'Exact',
-      guards: [{ phase: 'request', guard: 'regex', action: 'Mask' }],
+      guards: [
+        { phase: 'request', guard: 'regex', action: 'Mask', waitedMs: undefined },
+        { phase: 'response', guard: 'webhook', action: 'FailOpen', waitedMs: 12.5 },
+      ],
       ...facts,
     },
   }

@@ -138,7 +138,9 @@ function packLlm(llm: LlmFacts, start: number, limits: Limits): readonly unknown
     llm.usageSource,
     cost && [cost.total, cost.input, cost.output],
     llm.costStatus,
-    llm.guards.slice(0, list).map(({ phase, guard, action }) => [phase, guard, action]),
+    llm.guards
+      .slice(0, list)
+      .map(({ phase, guard, action, waitedMs }) => [phase, guard, action, nanos(waitedMs)]),
   ]
 }
 

@@ -129,8 +129,8 @@ function unpackLlm(packed: List): LlmFacts {
     cost: Array.isArray(packed[16]) ? { total: as(total), input: as(input), output: as(output) } : undefined,
     costStatus: as(packed[17]),
     guards: list(packed[18]).map((check) => {
-      const [phase, guard, action] = list(check)
-      return { phase: as(phase), guard: as(guard), action: as(action) }
+      const [phase, guard, action, waitedMs] = list(check)
+      return { phase: as(phase), guard: as(guard), action: as(action), waitedMs: milliseconds(waitedMs) }
     }),
   }
 }

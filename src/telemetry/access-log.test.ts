@@ -117,9 +117,15 @@ describe('the access log', () => {
       { phase: 'request', guard: 'regex', action: 'Mask' },
       { phase: 'request', guard: 'regex', action: 'Allow' },
       { phase: 'response', guard: 'regex', action: 'Reject' },
+      { phase: 'request', guard: 'webhook', action: 'FailOpen', waitedMs: 1200 },
+      { phase: 'response', guard: 'webhook', action: 'Allow', waitedMs: 300 },
     ] as const
     const line = json(finish(begin(), { llm: { ...LLM, guards: [...guards] } }))
-    expect(line).toMatchObject({ 'guard.request': 'Mask', 'guard.response': 'Reject' })
+    expect(line).toMatchObject({
+      'guard.request': 'Mask',
+      'guard.response': 'Reject',
+      'guard.duration': 1.5,
+    })
   })
 
   test('writes a streamed chat as JSON, fields in upstream’s order', () => {

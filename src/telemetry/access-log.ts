@@ -7,7 +7,7 @@
  *
  * Lines are put together by hand: this runs once per request.
  */
-import { type Exchange, guardActionOf, type LlmFacts, type McpFacts } from '../core/exchange.ts'
+import { type Exchange, guardActionOf, guardWaitMs, type LlmFacts, type McpFacts } from '../core/exchange.ts'
 import { redact } from '../core/redact.ts'
 import { bareOrQuoted, jsonString, type LogFormat, timestamp } from './logger-text.ts'
 
@@ -109,6 +109,8 @@ function describeLlm(line: Line, exchange: Exchange, llm: LlmFacts): void {
   line.word('agw.ai.usage.source', llm.usageSource)
   line.word('guard.request', guardActionOf(llm.guards, 'request'))
   line.word('guard.response', guardActionOf(llm.guards, 'response'))
+  const guardMs = guardWaitMs(llm.guards)
+  line.number('guard.duration', guardMs === undefined ? undefined : seconds(guardMs))
   line.number('gen_ai.request.temperature', parameters.temperature)
   line.number('gen_ai.embeddings.dimension.count', parameters.dimensions)
   line.text('gen_ai.request.encoding_formats', parameters.encodingFormat)

@@ -263,9 +263,14 @@ describe('attributes', () => {
   })
 
   test('of guards', () => {
-    const llm = { ...LLM, guards: [{ phase: 'request', guard: 'regex', action: 'Mask' } as const] }
+    const guards = [
+      { phase: 'request', guard: 'regex', action: 'Mask' },
+      { phase: 'request', guard: 'webhook', action: 'Allow', waitedMs: 250 },
+    ] as const
+    const llm = { ...LLM, guards: [...guards] }
     const [server] = spansOf(finish(begin(), { llm }))
     expect(server?.attributes['agentgateway.guard.request']).toBe('Mask')
+    expect(server?.attributes['agentgateway.guard.duration']).toBe(0.25)
     expect(server?.attributes).not.toHaveProperty(['agentgateway.guard.response'])
   })
 

@@ -9,7 +9,7 @@
  */
 import type { Attributes } from '@opentelemetry/api'
 import { type ErrorType, errorTypeOfStatus, type Outcome } from '../core/errors.ts'
-import { type Attempt, type Exchange, guardActionOf, type LlmFacts } from '../core/exchange.ts'
+import { type Attempt, type Exchange, guardActionOf, guardWaitMs, type LlmFacts } from '../core/exchange.ts'
 import { policyEvents } from './span-events.ts'
 import {
   aboveZero,
@@ -69,6 +69,7 @@ function serverSpan(exchange: Exchange): SpanRecord {
   const host = splitAddress(exchange.host)
   const client = splitAddress(exchange.clientAddress)
   const { requestProcessingMs, responseProcessingMs } = exchange
+  const guardMs = exchange.llm && guardWaitMs(exchange.llm.guards)
   const attributes = present({
     'http.request.method': method ?? '_OTHER',
     'http.request.method_original': method === undefined ? exchange.method : undefined,
@@ -98,6 +99,7 @@ function serverSpan(exchange: Exchange): SpanRecord {
     'agentgateway.stalled': exchange.stalledMs > 0 ? seconds(exchange.stalledMs) : undefined,
     'agentgateway.guard.request': exchange.llm && guardActionOf(exchange.llm.guards, 'request'),
     'agentgateway.guard.response': exchange.llm && guardActionOf(exchange.llm.guards, 'response'),
+    'agentgateway.guard.duration': guardMs === undefined ? undefined : seconds(guardMs),
   })
   if (exchange.llm !== undefined && exchange.attempts.length === 0) {
     Object.assign(attributes, requestAttributes(exchange.llm))

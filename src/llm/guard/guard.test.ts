@@ -8,7 +8,7 @@ import { promptGuardSchema, SCOPES } from './schema.ts'
 
 type Json = Record<string, unknown>
 
-const compiled = (config: object) => promptGuard(promptGuardSchema.parse(config))
+const compiled = (config: object) => promptGuard(promptGuardSchema.parse(config), () => expect.fail())
 const seeing = (...scope: string[]) => ({ regex: { rules: [{ pattern: '\\bx\\d*\\b' }] }, scope })
 const M = '<masked>'
 
