@@ -9,8 +9,16 @@ import { CHUNK_DELAY_BUCKETS, type Exchange } from './core/exchange.ts'
 import { type Headers, withoutHopByHop } from './core/headers.ts'
 import type { UpstreamAttempt, UpstreamHandler } from './core/upstream.ts'
 import type { ClientResponse } from './listen/client-response.ts'
+import { whenAsked } from './llm/guard/verdicts.ts'
 import type { LlmPlan } from './llm/plan.ts'
-import { type RelayOptions, relayWhole, type StreamRelay, streamRelay } from './llm/relay.ts'
+import {
+  type RelayOptions,
+  relayWhole,
+  type StreamEnd,
+  type StreamRelay,
+  streamRelay,
+  type WholeAnswer,
+} from './llm/relay.ts'
 import { type CountTokens, settleStream, settleWhole } from './llm/settle.ts'
 
 export interface AnswerOptions {
@@ -251,7 +259,29 @@ export class Answer implements UpstreamHandler {
     if (plan === undefined) return
     const [only = Buffer.alloc(0)] = pieces
     const body = pieces.length > 1 ? Buffer.concat(pieces, this.#heldBytes) : only
-    const answer = relayWhole(plan, this.#status, body, this.#options.relay)
+    this.#afterGuards(
+      () => relayWhole(plan, this.#status, body, this.#options.relay),
+      (answer) => this.#tellWhole(answer),
+    )
+  }
+
+  /** A guard may have to be asked before it is known what to tell. */
+  #afterGuards<T>(step: () => T, tell: (known: T) => void): void {
+    const known = whenAsked(step)
+    if (!(known instanceof Promise)) {
+      tell(known)
+      return
+    }
+    const since = performance.now()
+    known.then(
+      (answer) => this.#work(since, () => tell(answer)),
+      (error: unknown) => {
+        if (!this.#isOver) this.#options.onFault(error)
+      },
+    )
+  }
+
+  #tellWhole(answer: WholeAnswer): void {
     if (answer.errorMessage !== undefined) this.#exchange.errorMessage = answer.errorMessage
     this.#uncounted = answer.uncounted
     const headers = this.#headers
@@ -268,7 +298,13 @@ export class Answer implements UpstreamHandler {
   }
 
   #endStream(): void {
-    const ended = this.#relay?.end()
+    this.#afterGuards(
+      () => this.#relay?.end(),
+      (ended) => this.#tellEnd(ended),
+    )
+  }
+
+  #tellEnd(ended: StreamEnd | undefined): void {
     if (this.#unshown !== undefined && ended?.failure !== undefined)
       throw new GatewayError('upstream_bad_response', `upstream call failed: ${ended.failure.message}`)
     this.#show()
@@ -282,7 +318,9 @@ export class Answer implements UpstreamHandler {
 
   /** After the head nothing but the stream itself can tell of a failure; where it cannot, the connection is closed. */
   cutShort(fault: GatewayError): void {
-    const last = this.#relay?.cut(fault.status, String(fault.reply?.body ?? fault.message), fault.code)
+    const { reply } = fault
+    const said = String(reply?.body ?? reply?.message ?? fault.message)
+    const last = this.#relay?.cut(fault.status, said, fault.code)
     if (last === undefined || this.#client.hasPromisedLength) this.#client.destroy()
     else this.#client.end(last)
   }

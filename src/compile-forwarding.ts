@@ -1,5 +1,6 @@
 /** Backends of the configuration that forward a request: hosts, and providers of models, alone or in groups. */
 import type { ForwardingBackend } from './compile.ts'
+import { promptGuardOf } from './compile-guards.ts'
 import {
   backendTimeouts,
   type Context,
@@ -11,17 +12,16 @@ import {
   target,
   upstreamTls,
 } from './compile-upstream.ts'
+import type { AiPolicy } from './config/ai-schema.ts'
 import type { AiBackendConfig, AiProviderConfig, BackendPolicies } from './config/schema.ts'
 import { ConfigProblem } from './core/config-problem.ts'
 import type { RouteType } from './core/exchange.ts'
-import { promptGuard } from './llm/guard/guard.ts'
 import { modelAlias, routeTypeOf } from './llm/model-alias.ts'
 import type { LlmBackend } from './llm/plan.ts'
 import { providerOf } from './llm/providers/registry.ts'
-import type { AiPolicy } from './llm/schema.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
-import type { Health } from './upstream/health.ts'
+import { type Health, unhealthyAnswer } from './upstream/health.ts'
 
 /** Header modifiers of the backend itself; the route's own are the route's. */
 export function headerPolicies(policies: BackendPolicies | undefined): Policy[] {
@@ -52,6 +52,7 @@ export function hostBackend(
     auth: credentialOf(context, layers),
     policies: [],
     health: undefined,
+    unhealthy: undefined,
     timeouts: backendTimeouts(layers),
   }
 }
@@ -78,7 +79,7 @@ function llmBackend(context: Context, config: AiProviderConfig, layers: Layers, 
     alias: ai.modelAliases === undefined ? undefined : modelAlias(ai.modelAliases),
     configuredModels: new Set(configured.filter((model) => typeof model === 'string')),
     prompts: ai.prompts,
-    guard: ai.promptGuard && promptGuard(ai.promptGuard),
+    guard: promptGuardOf(context, layers),
   }
 }
 
@@ -116,6 +117,7 @@ export function aiProvider(
     auth: undefined,
     policies: headerPolicies(config.policies),
     health: group === undefined ? undefined : healthOf(context, group, config.name, layers),
+    unhealthy: group === undefined ? undefined : unhealthyAnswer(layers.policies.health ?? {}),
     timeouts: backendTimeouts(layers),
   }
 }

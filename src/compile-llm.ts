@@ -2,6 +2,7 @@
 import type { ForwardingBackend, ModelBackend, ModelChoice, PooledBackend } from './compile.ts'
 import { aiProvider } from './compile-forwarding.ts'
 import { type Context, type KeyPath, type Layers, secretAt } from './compile-upstream.ts'
+import type { AiPolicy } from './config/ai-schema.ts'
 import {
   type LlmProviderConfig,
   MODEL_NAMES,
@@ -13,11 +14,11 @@ import type { LlmSectionConfig } from './config/schema.ts'
 import { compileCel } from './core/cel.ts'
 import { GatewayError } from './core/errors.ts'
 import type { RouteType } from './core/exchange.ts'
-import type { PromptGuardConfig } from './llm/guard/schema.ts'
 import { routeTypeOf } from './llm/model-alias.ts'
+import { modelIdIn } from './llm/model-list.ts'
 import { byModelName } from './llm/model-names.ts'
 import { PRESETS } from './llm/providers/presets.ts'
-import type { AiPolicy, ProviderConfig } from './llm/schema.ts'
+import type { ProviderConfig } from './llm/schema.ts'
 
 type Tiers = PooledBackend['tiers']
 type Choose = (choice: ModelChoice) => Tiers
@@ -51,7 +52,11 @@ export function modelBackend(context: Context, config: LlmSectionConfig): ModelB
   const { models, virtualModels = [] } = config
   const indexOf = byModelName(models.map(({ name }, index) => [name, index]))
   const section: Section = { context, config, indexOf }
-  const routeType = routeTypeOf<RouteType>(ROUTES, 'passthrough')
+  const byEnd = routeTypeOf<RouteType>(ROUTES, 'passthrough')
+  const routeType = (path: string): RouteType => {
+    const ofEnd = byEnd(path)
+    return ofEnd === 'passthrough' && modelIdIn(path) !== undefined ? 'models' : ofEnd
+  }
   const open = models.flatMap((model, index) => (model.visibility === 'internal' ? [] : [{ model, index }]))
   const clientModels = open.map(({ model, index }): [string, Choose] => {
     const tiers = [[oneModel(section, index, { name: undefined, group: undefined })]]
@@ -61,6 +66,10 @@ export function modelBackend(context: Context, config: LlmSectionConfig): ModelB
     one.name,
     virtualModel(section, one, undefined),
   ])
+  const list = [
+    ...open.map(({ model }) => ({ id: model.name, ownedBy: ownerOf(section, model) })),
+    ...virtualModels.map(({ name }) => ({ id: name, ownedBy: 'agentgateway' })),
+  ]
   return {
     name: 'llm',
     policies: [],
@@ -69,10 +78,8 @@ export function modelBackend(context: Context, config: LlmSectionConfig): ModelB
     models: {
       routeType,
       find: byModelName([...clientModels, ...virtual]),
-      list: [
-        ...open.map(({ model }) => ({ id: model.name, ownedBy: ownerOf(section, model) })),
-        ...virtualModels.map(({ name }) => ({ id: name, ownedBy: 'agentgateway' })),
-      ],
+      list,
+      listed: byModelName(list.map((one) => [one.id, one])),
     },
   }
 }
@@ -265,11 +272,10 @@ function oneModel(section: Section, index: number, { name, group }: Use): Forwar
   )
 }
 
+type PromptGuardConfig = AiPolicy['promptGuard']
+
 /** The section's guards come first. */
-function together(
-  outer: PromptGuardConfig | undefined,
-  inner: PromptGuardConfig | undefined,
-): PromptGuardConfig | undefined {
+function together(outer: PromptGuardConfig, inner: PromptGuardConfig): PromptGuardConfig {
   if (outer === undefined || inner === undefined) return outer ?? inner
   return {
     request: [...(outer.request ?? []), ...(inner.request ?? [])],

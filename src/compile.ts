@@ -27,6 +27,7 @@ import type {
   RouteBackendConfig,
   RoutePolicies,
 } from './config/schema.ts'
+import type { CelExpression } from './core/cel.ts'
 import { ConfigProblem } from './core/config-problem.ts'
 import type { RouteType } from './core/exchange.ts'
 import type { UpstreamTarget } from './core/upstream.ts'
@@ -91,6 +92,8 @@ export interface Models {
   readonly find: (model: string) => ((choice: ModelChoice) => PooledBackend['tiers']) | undefined
   /** Those that clients can ask. */
   readonly list: readonly ListedModel[]
+  /** Of these the one that has this name, or whose pattern fits it. */
+  readonly listed: (model: string) => ListedModel | undefined
 }
 
 /** Upstreams of which the model's name says which are asked. */
@@ -113,6 +116,8 @@ export interface ForwardingBackend {
   readonly policies: readonly Policy[]
   /** Undefined for one without an alternative. */
   readonly health: Health | undefined
+  /** Which of its answers are failures; undefined: those that usually are. */
+  readonly unhealthy: CelExpression | undefined
   readonly target: UpstreamTarget
   /** The upstream's `Host`. */
   readonly authority: string

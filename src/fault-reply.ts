@@ -13,10 +13,10 @@ export function faultReply(
   const { status, message, code, reply } = fault
   const headers: Headers = { ...fault.headers }
   if (reply?.body !== undefined) return { headers, body: reply.body }
+  const said = reply?.message ?? message
   headers['content-type'] = format === undefined ? 'text/plain; charset=utf-8' : 'application/json'
-  if (format === undefined) return { headers, body: message }
-  const body =
-    format === 'mcp' ? rpcFaultBody(fault) : JSON.stringify(errorBody(format, status, message, code))
+  if (format === undefined) return { headers, body: said }
+  const body = format === 'mcp' ? rpcFaultBody(fault) : JSON.stringify(errorBody(format, status, said, code))
   return { headers, body }
 }
 

@@ -2,14 +2,17 @@
 import type { IncomingMessage } from 'node:http'
 import { Answer } from './answer.ts'
 import type { ForwardingBackend, ModelBackend, PooledBackend, Route } from './compile.ts'
-import { type ErrorType, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
-import { beginAttempt, type Exchange } from './core/exchange.ts'
+import type { CelExpression } from './core/cel.ts'
+import { type ErrorType, errorTypeOfStatus, FAULTS, GatewayError, type Outcome } from './core/errors.ts'
+import { beginAttempt, type Exchange, noteEvent } from './core/exchange.ts'
 import type { Headers } from './core/headers.ts'
+import { isTrue } from './core/rules.ts'
 import { formatTraceparent } from './core/trace-context.ts'
 import type { Upstreams } from './core/upstream.ts'
 import { explain } from './fault-reply.ts'
 import type { ClientResponse } from './listen/client-response.ts'
 import { type RequestBody, receiveBody } from './listen/receive.ts'
+import { createVerdicts, type Verdicts, whenAsked } from './llm/guard/verdicts.ts'
 import { keptJson, keptText } from './llm/payload.ts'
 import { type Body, clientModelOf, type LlmBackend, type LlmPlan, planLlm } from './llm/plan.ts'
 import type { RelayOptions } from './llm/relay.ts'
@@ -17,12 +20,16 @@ import { endUserOf } from './llm/request-facts.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
 import { askedOf } from './model-choice.ts'
 import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
-import { isPassing, retryAfterMs } from './policies/retry.ts'
+import { answerVariables, requestVariables } from './policies/request-variables.ts'
+import { isPassing, type Retry, retryAfterMs } from './policies/retry.ts'
 import { mostAttempts, type Next, Tries } from './tries.ts'
 import type { Pricing } from './usage/price.ts'
 
 /** Of a request's text, roughly: what is reserved is settled by what was used. */
 const BYTES_PER_TOKEN = 4
+
+/** Of an answer; who asks for more has no more reserved. */
+const MAX_OUTPUT_TOKENS = 1_000_000
 
 const EMPTY = Buffer.alloc(0)
 
@@ -42,6 +49,12 @@ export interface ForwardingDependencies {
 export interface Payload {
   readonly request: string | undefined
   readonly response: string | undefined
+}
+
+/** Why an attempt is not the last one, or tells against its upstream. */
+interface Why {
+  readonly status?: number
+  readonly reason: ErrorType | undefined
 }
 
 /** What is lent of the request that is on its way. */
@@ -78,6 +91,9 @@ export class Forwarding {
   #answer: Answer | undefined
   /** One more attempt; undefined when there is none, or the client has seen something of this one. */
   #again: ((backend: ForwardingBackend) => void) | undefined
+  /** Of services that guard the request, and who waits for them. */
+  #verdicts: Verdicts | undefined
+  #leaving: AbortController | undefined
   /** The next attempt is waited for. */
   #backoff: NodeJS.Timeout | undefined
 
@@ -90,10 +106,11 @@ export class Forwarding {
   begin(backend: ModelBackend | PooledBackend): void {
     const { deps, request, exchange } = this.#lent
     const route = this.#route
+    const retry = this.#retryOf(route)
     const begun = performance.now()
     const wanted = {
       isRead: backend.models !== undefined || backend.tiers[0]?.[0]?.llm !== undefined,
-      isRepeated: backend.models === undefined && mostAttempts(backend, route.retry) > 1,
+      isRepeated: backend.models === undefined && mostAttempts(backend, retry) > 1,
       buffer: route.buffer,
       maxBytes: deps.maxBodyBytes(),
     }
@@ -105,12 +122,29 @@ export class Forwarding {
         const waitedMs = performance.now() - begun
         const pool = backend.models === undefined ? backend : this.#choose(backend, body)
         if (pool === undefined) return
-        const tries = new Tries(pool, route.retry, { now: () => performance.now(), random: deps.random })
+        const tries = new Tries(pool, retry, { now: () => performance.now(), random: deps.random })
         this.#tries = tries
         const first = tries.first()
         if (first === undefined) throw new GatewayError('no_backend', 'no valid backends')
         this.#attempt(tries, first, this.#head, body, waitedMs)
       })
+    })
+  }
+
+  #retryOf({ retry }: Route): Retry {
+    const { precondition } = retry
+    if (precondition === undefined) return retry
+    const holds = isTrue(precondition, requestVariables(this.#head), false, (condition) =>
+      this.#noteFailed(condition),
+    )
+    return holds ? retry : { ...retry, attempts: 0 }
+  }
+
+  /** Not why: errors have the values in them, and these are the client's. */
+  #noteFailed({ source }: CelExpression): void {
+    this.#lent.deps.debug('an expression cannot be evaluated, and counts as false', {
+      'trace.id': this.#lent.exchange.trace.traceId,
+      expression: source,
     })
   }
 
@@ -162,19 +196,65 @@ export class Forwarding {
     body: Buffer,
     waitedMs: number,
   ): void {
-    const { deps, exchange } = this.#lent
+    const { exchange } = this.#lent
     const { method, path, query, headers } = head
     const isFirst = exchange.llm === undefined
-    const plan = planLlm(llm, { method, path, query, headers, body, json: this.#json }, (facts) => {
-      exchange.llm = facts
-    })
+    const verdicts = llm.guard?.asks === true ? this.#guardsOf(headers) : undefined
+    const request = { method, path, query, headers, body, json: this.#json, verdicts }
+    const send = (plan: LlmPlan) => {
+      this.#notePlan(plan)
+      if (isFirst) this.#announce(head, plan, body.length)
+      if (plan.countLocally) this.#countLocally(plan)
+      else this.#send(backend, head, plan, plan, waitedMs)
+    }
+    const plan = whenAsked(() =>
+      planLlm(llm, request, (facts) => {
+        exchange.llm = facts
+      }),
+    )
+    if (plan instanceof Promise) this.#afterGuards(plan, send)
+    else send(plan)
+  }
+
+  #afterGuards(planned: Promise<LlmPlan>, send: (plan: LlmPlan) => void): void {
+    const step = (next: () => void) => {
+      if (this.#leaving?.signal.aborted !== true) this.#lent.guard(next)
+    }
+    planned.then(
+      (plan) => step(() => send(plan)),
+      (error: unknown) => step(() => this.#lent.fail(error)),
+    )
+  }
+
+  #notePlan(plan: LlmPlan): void {
+    const { deps, exchange } = this.#lent
     exchange.llm = plan.facts
     exchange.user ??= plan.clientBody && endUserOf(plan.clientBody)
     if (deps.keepsPayloads()) this.#asked = plan.clientBody
-    if (isFirst) this.#announce(head, plan, body.length)
-    this.#noteDropped(plan)
-    if (plan.countLocally) this.#countLocally(plan)
-    else this.#send(backend, head, plan, plan, waitedMs)
+    if (plan.dropped.length === 0) return
+    deps.debug('the translation dropped fields of the request', {
+      'trace.id': exchange.trace.traceId,
+      fields: plan.dropped.join(' '),
+    })
+  }
+
+  #guardsOf(headers: Headers): Verdicts {
+    if (this.#verdicts !== undefined) return this.#verdicts
+    const { deps, exchange } = this.#lent
+    const { traceId, spanId, sampled, traceState } = exchange.trace
+    const leaving = new AbortController()
+    this.#leaving = leaving
+    const traceparent = sampled ? formatTraceparent(traceId, spanId, true) : undefined
+    this.#verdicts = createVerdicts({
+      headers: { ...headers },
+      trace: traceparent === undefined ? {} : { traceparent, ...(traceState && { tracestate: traceState }) },
+      signal: leaving.signal,
+      maxBytes: deps.relay.maxBytes,
+      now: deps.relay.now,
+      failed: (guard, { message }) =>
+        deps.debug('a guard gave no verdict', { 'trace.id': traceId, guard, error: message }),
+    })
+    return this.#verdicts
   }
 
   /** Tells the policies what a model is asked, where one is. */
@@ -185,7 +265,8 @@ export class Forwarding {
     if (operation === 'list_models') return
     if (policies.every(({ onModelRequest }) => onModelRequest === undefined)) return
     const inputTokens = Math.ceil(bytes / BYTES_PER_TOKEN)
-    const outputTokens = parameters.maxTokens ?? 0
+    // The client's own figure: it may be anything.
+    const outputTokens = Math.min(MAX_OUTPUT_TOKENS, Math.max(0, parameters.maxTokens ?? 0))
     const usage = { inputTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
     const request = {
       model: clientModelOf(plan),
@@ -193,14 +274,6 @@ export class Forwarding {
       usd: () => deps.pricing().price(provider, undefined, requestModel, usage).cost?.total ?? 0,
     }
     for (const policy of policies) policy.onModelRequest?.(head, request)
-  }
-
-  #noteDropped(plan: LlmPlan): void {
-    if (plan.dropped.length === 0) return
-    this.#lent.deps.debug('the translation dropped fields of the request', {
-      'trace.id': this.#lent.exchange.trace.traceId,
-      fields: plan.dropped.join(' '),
-    })
   }
 
   #countLocally(plan: LlmPlan): void {
@@ -237,7 +310,10 @@ export class Forwarding {
       client,
       plan,
       relay: deps.relay,
-      decorate: (answerHeaders, status) => this.#lent.decorate(answerHeaders, status),
+      decorate: (answerHeaders, status) => {
+        this.#tries?.succeeded()
+        this.#lent.decorate(answerHeaders, status)
+      },
       accepts: (status, answered) => this.#accepts(status, answered),
       isReplaceable: () => this.#mayGoOn,
       onHead: () => {
@@ -263,14 +339,18 @@ export class Forwarding {
   #accepts(status: number, headers: Headers): boolean {
     const tries = this.#tries
     if (tries === undefined) return true
-    if (status < 500 && !tries.isRetried(status)) {
-      tries.succeeded()
-      return true
-    }
+    const variables = () => answerVariables(this.#head, status, headers)
+    const { isRetried, hasFailed } = tries.judge(status, variables, (condition) =>
+      this.#noteFailed(condition),
+    )
+    tries.answered()
+    if (!hasFailed && !isRetried) return true
     const retryAfter = retryAfterMs(headers, Date.now())
-    tries.failed(retryAfter)
-    const next = this.#mayGoOn && tries.isRetried(status) ? tries.next(retryAfter) : undefined
-    if (next !== undefined) this.#goOn(next)
+    const why: Why = { status, reason: status < 400 ? undefined : errorTypeOfStatus(status) }
+    if (hasFailed) this.#noteEviction(tries.failed(retryAfter), why)
+    else tries.succeeded()
+    const next = this.#mayGoOn && isRetried ? tries.next(retryAfter) : undefined
+    if (next !== undefined) this.#goOn(next, why)
     return next === undefined
   }
 
@@ -279,16 +359,30 @@ export class Forwarding {
     // An upload that the client broke off reaches us as the upstream's failure.
     if (request.destroyed && !request.complete) return
     const isUpstreams = error instanceof GatewayError && isPassing(error.code)
+    const why: Why = { reason: isUpstreams ? FAULTS[error.code].errorType : undefined }
     // What has as much to do as it may have has not failed.
-    if (isUpstreams && error.code === 'overloaded') this.#tries?.abandoned()
-    else if (isUpstreams) this.#tries?.failed()
+    if (isUpstreams && error.code === 'overloaded') this.#noteShed()
+    else if (isUpstreams) this.#noteEviction(this.#tries?.failed(), why)
+    // As far as the upstream is concerned: a guard may have refused what it answered.
+    else this.#tries?.succeeded()
     const next = isUpstreams && !this.#lent.isOver && this.#mayGoOn ? this.#tries?.next() : undefined
     if (next === undefined) {
       this.#lent.fail(error)
       return
     }
     if (isUpstreams) this.#explainAttempt(error)
-    this.#goOn(next)
+    this.#goOn(next, why)
+  }
+
+  #noteShed(): void {
+    this.#tries?.abandoned()
+    noteEvent(this.#lent.exchange, { name: 'backend.shed', backend: this.#asking?.name })
+  }
+
+  #noteEviction(durationMs: number | undefined, why: Why): void {
+    if (durationMs === undefined) return
+    const backend = this.#asking?.name
+    noteEvent(this.#lent.exchange, { name: 'backend.evicted', backend, durationMs, ...why })
   }
 
   /** A whole answer may have arrived, and be none. */
@@ -299,7 +393,15 @@ export class Forwarding {
     attempt.errorMessage ??= explain(error)
   }
 
-  #goOn({ backend, delayMs }: Next): void {
+  #goOn({ backend, delayMs }: Next, why: Why): void {
+    const before = this.#asking
+    const durationMs = delayMs > 0 ? delayMs : undefined
+    noteEvent(
+      this.#lent.exchange,
+      before === backend
+        ? { name: 'backend.retry', backend: backend.name, durationMs, ...why }
+        : { name: 'backend.failover', backend: backend.name, from: before?.name, durationMs, ...why },
+    )
     this.#answer?.discard()
     this.#answer = undefined
     const again = this.#again
@@ -331,6 +433,7 @@ export class Forwarding {
   /** Nothing that arrives from here on counts. */
   close(): void {
     clearTimeout(this.#backoff)
+    this.#leaving?.abort()
     this.#answer?.close()
     this.#tries?.abandoned()
   }

@@ -503,6 +503,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     observing = observingOf(config, tracing)
     pricing = createPricing(next.catalogs)
     upstreams.retain(next.targets)
+    lasting.limits.adopt()
     lasting.healths.retain(next.healths)
     lasting.budgets.retain(next.budgets)
   }
@@ -522,6 +523,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await applyBinds(next.binds)
       adopt(next, nextConfig, nextTracing)
       mcp.adopt(prepared)
+      // What is kept of windows that are others now.
+      await lasting.budgets.keep()
       reloaded('success', afterRestart(nextConfig))
     },
     reloadFailed: (problems) => reloaded('failure', problems),

@@ -1,7 +1,7 @@
 /** What a request asks of the models of `llm:`: one of them, or which there are. */
 import type { ModelBackend, PooledBackend } from './compile.ts'
 import { GatewayError } from './core/errors.ts'
-import { modelList } from './llm/model-list.ts'
+import { modelIdIn, modelList, oneModel } from './llm/model-list.ts'
 import { type Body, parseBody, requireMethod } from './llm/plan.ts'
 import type { DirectReply, RequestHead } from './policies/policy.ts'
 import { requestVariables } from './policies/request-variables.ts'
@@ -12,6 +12,9 @@ const SHOWN_LENGTH = 100
 export type Asked =
   | { readonly reply: DirectReply }
   | { readonly tiers: PooledBackend['tiers']; readonly json: Body }
+
+const unknownModel = (model = '') =>
+  new GatewayError('model_not_found', `model ${model.slice(0, SHOWN_LENGTH)} is not configured here`)
 
 /** Throws `GatewayError` where nobody can be asked. */
 export function askedOf(
@@ -25,8 +28,13 @@ export function askedOf(
     throw new GatewayError('route_not_found', `route not found: models are not asked at ${head.path}`)
   if (routeType === 'models') {
     requireMethod('GET', head.method)
-    const isAnthropic = head.headers['anthropic-version'] !== undefined
-    const text = modelList(models.list, { allows: head.allowsModel, isAnthropic })
+    const reader = {
+      allows: head.allowsModel,
+      isAnthropic: head.headers['anthropic-version'] !== undefined,
+    }
+    const id = head.path.endsWith('/models') ? undefined : modelIdIn(head.path)
+    const text = id === undefined ? modelList(models.list, reader) : oneModel(id, models.listed, reader)
+    if (text === undefined) throw unknownModel(id)
     return { reply: { status: 200, headers: { 'content-type': 'application/json' }, body: text } }
   }
   requireMethod('POST', head.method)
@@ -38,8 +46,7 @@ export function askedOf(
       'failed to process LLM request: missing field: model not specified',
     )
   const choose = models.find(model)
-  if (choose === undefined)
-    throw new GatewayError('model_not_found', `model ${model.slice(0, SHOWN_LENGTH)} is not configured here`)
+  if (choose === undefined) throw unknownModel(model)
   const variables = () => ({ ...requestVariables(head), llmRequest: json })
   return { tiers: choose({ random, variables }), json }
 }

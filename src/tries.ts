@@ -1,5 +1,7 @@
 /** The attempts of one request: who is asked, how that went, and whether somebody is asked after it. */
 import type { ForwardingBackend, PooledBackend } from './compile.ts'
+import type { CelExpression } from './core/cel.ts'
+import { isTrue } from './core/rules.ts'
 import { type Retry, waitMs } from './policies/retry.ts'
 import { choose } from './upstream/choose.ts'
 
@@ -17,6 +19,18 @@ export interface Clockwork {
 export const mostAttempts = ({ tiers }: Pick<PooledBackend, 'tiers'>, { attempts }: Retry) =>
   1 + (attempts ?? tiers.reduce((sum, tier) => sum + tier.length, -1))
 
+/** What an answer means. */
+export interface Verdict {
+  /** Another attempt is wanted. */
+  readonly isRetried: boolean
+  /** It tells against the upstream. */
+  readonly hasFailed: boolean
+}
+
+const GOOD: Verdict = { isRetried: false, hasFailed: false }
+const BAD: Verdict = { isRetried: false, hasFailed: true }
+const RETRIED: Verdict = { isRetried: true, hasFailed: true }
+
 const NOBODY: ReadonlySet<ForwardingBackend> = new Set()
 
 export class Tries {
@@ -31,6 +45,8 @@ export class Tries {
   /** Whose attempt is under way. */
   #current: ForwardingBackend | undefined
   #begunAt = 0
+  /** Until the head was there. */
+  #latencyMs: number | undefined
 
   constructor({ tiers }: Pick<PooledBackend, 'tiers'>, retry: Retry, clockwork: Clockwork) {
     this.#tiers = tiers
@@ -51,17 +67,28 @@ export class Tries {
     this.#count += 1
     this.#current = backend
     this.#begunAt = this.#clockwork.now()
+    this.#latencyMs = undefined
     backend.health?.begin()
   }
 
+  /** The answer begins: what comes of it is still to be seen. */
+  answered(): void {
+    this.#latencyMs = this.#clockwork.now() - this.#begunAt
+  }
+
+  /** Nothing is learnt of an upstream that has not answered. */
   succeeded(): void {
-    this.#current?.health?.succeed(this.#clockwork.now() - this.#begunAt)
+    if (this.#latencyMs === undefined) return
+    this.#current?.health?.succeed(this.#latencyMs)
     this.#current = undefined
   }
 
-  failed(retryAfter?: number): void {
-    this.#current?.health?.fail(this.#clockwork.now(), retryAfter)
+  /** Gives for how many milliseconds the upstream is evicted; undefined where it is not. */
+  failed(retryAfter?: number): number | undefined {
+    const failure = { begunAt: this.#begunAt, retryAfter }
+    const evictedMs = this.#current?.health?.fail(this.#clockwork.now(), failure)
     this.#current = undefined
+    return evictedMs
   }
 
   /** What is under way tells nothing of the upstream any more. */
@@ -75,8 +102,21 @@ export class Tries {
     return this.#count < this.#most
   }
 
-  isRetried(status: number): boolean {
-    return this.#retry.codes.has(status)
+  /** `variables`: of the answer, where an expression asks for them. */
+  judge(
+    status: number,
+    variables: () => Readonly<Record<string, unknown>>,
+    failed: (condition: CelExpression) => void,
+  ): Verdict {
+    const { codes, condition } = this.#retry
+    const unhealthy = this.#current?.unhealthy
+    const isListed = codes.has(status)
+    if (condition === undefined && unhealthy === undefined)
+      return isListed ? RETRIED : status < 500 ? GOOD : BAD
+    const answer = variables()
+    const isRetried = isListed || (condition !== undefined && isTrue(condition, answer, false, failed))
+    if (unhealthy === undefined) return { isRetried, hasFailed: isRetried || status >= 500 }
+    return { isRetried, hasFailed: isTrue(unhealthy, answer, false, failed) }
   }
 
   /** After a failure. Another upstream is asked at once; the same one after a while. */

@@ -23,7 +23,7 @@ import {
   under,
 } from './support/configuration.ts'
 import { type RunningGateway, runGateway } from './support/gateway.ts'
-import { sendJson } from './support/wire.ts'
+import { send, sendJson } from './support/wire.ts'
 
 const KEYS = ['ann', 'bob'].map((user) => ({ key: `gw-key-of-${user}`, metadata: { user } }))
 /** USD per million tokens. */
@@ -211,6 +211,52 @@ test('a reload keeps what was spent; a budget that is left out is told no more',
   expect(1_000_000 - (await leftOf(gateway.url, 'ann'))).toBe(used)
   await gateway.close()
 })
+
+test('a reload that is refused changes nothing', async () => {
+  const requests = (maxTokens: number) => ({ maxTokens, tokensPerFill: 1, fillInterval: '24h' })
+  const yaml = (budget: object, maxTokens: number, key: unknown) =>
+    gatewayWith(
+      [
+        {
+          policies: { budgets: [budget], localRateLimit: [requests(maxTokens)] },
+          backends: [openAIBackend(openAI, { backendAuth: { key: 'sk-owner' } })],
+        },
+        { matches: under('/other'), backends: [openAIBackend(openAI, { backendAuth: { key } })] },
+      ],
+      { config: { database: { url: 'off' } } },
+    )
+  const gateway = await runGateway(yaml(TOKENS, 10, 'sk-owner'))
+  const ask = async () => (await sendJson(`${gateway.url}/v1/chat/completions`, chatBody())).headers
+  await ask()
+  const { 'x-budget-tokens-remaining': left } = await ask()
+  expect(Number(left)).toBeLessThan(1_000_000)
+  const text = yaml({ ...TOKENS, limit: { tokens: 5 }, window: '1m' }, 1000, { file: '/none' })
+  const loaded = loadConfig({ text, file: 'test.yaml', environment: {} })
+  if (!loaded.ok) throw new Error('the configuration is not valid')
+  await expect(gateway.gateway.reload(loaded.config)).rejects.toThrow('/none')
+  const answer = await ask()
+  expect(answer['x-ratelimit-limit']).toBe('10')
+  expect(Number(answer['x-budget-tokens-remaining'])).toBeLessThan(Number(left))
+  expect(await gateway.metric('agentgateway_budget_limit', { budget: 'tokens' })).toBe(1_000_000)
+  await gateway.close()
+})
+
+test.each(['1e999', '1e308', '-1e12'])(
+  'a request for %s tokens reserves none that are no number',
+  async (maxTokens) => {
+    const gateway = await runGateway(yamlWith('off', [{ ...TOKENS, limit: { tokens: 10 } }]))
+    const headers = { authorization: 'Bearer gw-key-of-ann', 'content-type': 'application/json' }
+    const body = JSON.stringify(chatBody()).replace('{', `{"max_tokens":${maxTokens},`)
+    const script = (firstDelayMs: number) => ({ 'x-simulate': JSON.stringify({ status: 400, firstDelayMs }) })
+    const asks = [100, 110, 120].map((ms) =>
+      send(`${gateway.url}/v1/chat/completions`, { headers: { ...headers, ...script(ms) }, body }),
+    )
+    await Promise.all(asks)
+    expect((await chat(gateway.url, 'ann')).status).toBe(200)
+    expect((await chat(gateway.url, 'ann')).status).toBe(429)
+    await gateway.close()
+  },
+)
 
 test('without a database the log says what that means, and spending goes on', async () => {
   const gateway = await runGateway(yamlWith('off', [{ ...TOKENS, limit: { tokens: 1 }, action: 'warn' }]))

@@ -230,6 +230,32 @@ test('whoever asks to be left alone is left alone', async () => {
   })
 })
 
+describe('whoever fails three times in a row is left alone', () => {
+  test.each<readonly [string, boolean, Script]>([
+    ['with an error', false, { status: 503 }],
+    ['with an answer that is none', false, { fault: 'garbage' }],
+    ['with an answer that ends early', false, { fault: 'truncate' }],
+    ['with a stream that breaks before its first content', true, { fault: 'reset', afterChunks: 0 }],
+    ['with a stream that begins with an error', true, { fault: 'midstream-error', afterChunks: 0 }],
+  ])('%s', async (_, isStream, script) => {
+    tell(script, script, script)
+    for (let time = 0; time < 3; time += 1) expect((await ask('/group', isStream)).status).toBe(200)
+    expect(await gateway.metric('agentgateway_backend_evictions_total', { backend: 'first' })).toBe(1)
+    expect(await gateway.metric('agentgateway_backend_up', { group: 'ai', backend: 'first' })).toBe(0)
+    const asked = first.calls.length
+    expect(await recordOf(gateway, await ask('/group', isStream))).toMatchObject({ backend: 'second' })
+    expect(first.calls.length).toBe(asked)
+  })
+
+  test('for as long as it takes one of many that fail at once', async () => {
+    const breaking: Script = { status: 503, firstDelayMs: 200 }
+    const many = Array.from({ length: 12 }, () => breaking)
+    tell(...many)
+    await Promise.all(many.map(() => ask('/group')))
+    expect(await gateway.metric('agentgateway_backend_evictions_total', { backend: 'first' })).toBe(1)
+  })
+})
+
 describe('nobody else is asked', () => {
   test.each([400, 401, 404, 422])('after %d: that would come again', async (status) => {
     tell({ status })

@@ -275,7 +275,57 @@ describe('the list of models', () => {
     })
   })
 
+  test.each([
+    { key: 'gw-all', id: 'gpt-4o-mini', owner: 'openai' },
+    { key: 'gw-all', id: 'claude-sonnet-4-5', owner: 'anthropic' },
+    { key: 'gw-all', id: 'claude-*', owner: 'anthropic' },
+    { key: 'gw-all', id: 'claude-a/b', owner: 'anthropic' },
+    { key: 'gw-some', id: 'smart', owner: 'agentgateway' },
+  ])('tells $key of $id', async ({ key, id, owner }) => {
+    expect(await client(key).models.retrieve(id)).toEqual({
+      id,
+      object: 'model',
+      created: expect.any(Number),
+      owned_by: owner,
+    })
+    expect(await anthropic(key).models.retrieve(id)).toMatchObject({ type: 'model', id, display_name: id })
+    const headers = { authorization: `Bearer ${key}` }
+    const paths = [`/models/${id}`, `/v1/models/${encodeURIComponent(id)}`]
+    for (const path of paths) {
+      const { status, body } = await send(`${gateway.url}${path}`, { headers })
+      expect([status, JSON.parse(body).id]).toEqual([200, id])
+    }
+  })
+
+  test.each([
+    { key: 'gw-all', id: 'nobody' },
+    { key: 'gw-some', id: 'fast' },
+    { key: 'gw-some', id: 'claude-*' },
+    { key: 'gw-none', id: 'gpt-4o-mini' },
+    { key: 'gw-all', id: '%zz' },
+  ])('tells $key of no $id', async ({ key, id }) => {
+    await expect(client(key).models.retrieve(id)).rejects.toMatchObject({
+      status: 404,
+      code: 'model_not_found',
+    })
+    await expect(anthropic(key).models.retrieve(id)).rejects.toMatchObject({
+      status: 404,
+      error: { type: 'error', error: { type: 'not_found_error' } },
+    })
+    const headers = { authorization: `Bearer ${key}` }
+    expect(await send(`${gateway.url}/v1/models/${id}`, { headers })).toMatchObject({ status: 404 })
+  })
+
+  test('has no model that could be asked for otherwise than by GET', async () => {
+    const headers = { authorization: 'Bearer gw-all' }
+    expect(await send(`${gateway.url}/v1/models/fast`, { method: 'DELETE', headers })).toMatchObject({
+      status: 405,
+    })
+    expect(await send(`${gateway.url}/v1/models/`, { headers })).toMatchObject({ status: 404 })
+  })
+
   test('is not for those without a key', async () => {
+    expect(await send(`${gateway.url}/v1/models/fast`)).toMatchObject({ status: 401 })
     expect(await send(`${gateway.url}/v1/models`)).toMatchObject({ status: 401 })
     await expect(anthropic('wrong').models.list()).rejects.toMatchObject({
       status: 401,

@@ -1,6 +1,6 @@
 /** Prompt guards as clients meet them: the official SDKs, whole and streamed, over every pair of APIs. */
-import Anthropic, { APIError as AnthropicError } from '@anthropic-ai/sdk'
-import OpenAI, { APIError as OpenAIError } from 'openai'
+import { APIError as AnthropicError } from '@anthropic-ai/sdk'
+import { APIError as OpenAIError } from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { LogGot } from '../src/admin/api-types.ts'
 import {
@@ -12,7 +12,8 @@ import type { Script } from '../src/demo/script.ts'
 import { askFor, clientOf } from './admin/lab.fixture.ts'
 import { anthropicBackend, chatBody, gatewayWith, openAIBackend, under } from './support/configuration.ts'
 import { type RunningGateway, runGateway } from './support/gateway.ts'
-import { collect, simulate } from './support/sdk-lab.ts'
+import { ASKS, chatOf, clientsAt, messageOf } from './support/guard-lab.ts'
+import { collect } from './support/sdk-lab.ts'
 import { sendJson } from './support/wire.ts'
 
 let openAI: SimulatedProvider
@@ -77,13 +78,7 @@ beforeEach(() => {
   anthropic.clear()
 })
 
-const clients = (prefix: string, script: Script) => {
-  const more = { maxRetries: 0, defaultHeaders: simulate(script) }
-  return {
-    openAI: new OpenAI({ apiKey: 'k', baseURL: `${gateway.url}${prefix}/v1`, ...more }),
-    anthropic: new Anthropic({ apiKey: 'k', baseURL: `${gateway.url}${prefix}`, ...more }),
-  }
-}
+const clients = (prefix: string, script: Script) => clientsAt(`${gateway.url}${prefix}`, script)
 
 const SAID = 'Card 4111 1111 1111 1111, mail ann@example.com. Bye 😀'
 const MASKED = 'Card <CREDIT_CARD>, mail <EMAIL_ADDRESS>. Bye 😀'
@@ -93,86 +88,6 @@ const CALLING: Script = {
   toolCalls: [{ name: 'send', arguments: JSON.stringify({ to: 'ann@example.com', n: 2 }) }],
 }
 const QUESTION = 'Hello, I am bob@example.com'
-
-const CHAT = { model: 'gpt-4o-mini', messages: [{ role: 'user' as const, content: QUESTION }] }
-const RESPONSE = { model: 'gpt-4o-mini', input: QUESTION }
-const MESSAGE = { ...CHAT, model: 'claude-haiku-4-5', max_tokens: 100 }
-
-interface Heard {
-  readonly text: string
-  readonly input?: number | undefined
-  readonly output?: number | undefined
-  readonly arguments?: unknown
-}
-
-type Ask = (prefix: string, script: Script) => Promise<Heard>
-
-const ASKS: Readonly<Record<string, Ask>> = {
-  async 'a chat'(prefix, script) {
-    const { choices, usage } = await clients(prefix, script).openAI.chat.completions.create(CHAT)
-    const [call] = choices[0]?.message.tool_calls ?? []
-    return {
-      text: choices[0]?.message.content ?? '',
-      input: usage?.prompt_tokens,
-      output: usage?.completion_tokens,
-      arguments: call?.type === 'function' ? JSON.parse(call.function.arguments) : undefined,
-    }
-  },
-  async 'a streamed chat'(prefix, script) {
-    const stream = clients(prefix, script).openAI.chat.completions.stream({
-      ...CHAT,
-      stream_options: { include_usage: true },
-    })
-    const { choices, usage } = await stream.finalChatCompletion()
-    const [call] = choices[0]?.message.tool_calls ?? []
-    return {
-      text: choices[0]?.message.content ?? '',
-      input: usage?.prompt_tokens,
-      output: usage?.completion_tokens,
-      arguments: call?.type === 'function' ? JSON.parse(call.function.arguments) : undefined,
-    }
-  },
-  async 'a message'(prefix, script) {
-    return heardIn(await clients(prefix, script).anthropic.messages.create(MESSAGE))
-  },
-  async 'a streamed message'(prefix, script) {
-    const stream = clients(prefix, script).anthropic.messages.stream(MESSAGE)
-    return heardIn(await stream.finalMessage())
-  },
-  async 'a response'(prefix, script) {
-    return heardOf(await clients(prefix, script).openAI.responses.create(RESPONSE))
-  },
-  async 'a streamed response'(prefix, script) {
-    const stream = clients(prefix, script).openAI.responses.stream(RESPONSE)
-    let text = ''
-    stream.on('response.output_text.delta', ({ delta }) => {
-      text += delta
-    })
-    const response = await stream.finalResponse()
-    expect(response.output_text).toBe(text)
-    return heardOf(response)
-  },
-}
-
-function heardIn({ content, usage }: Anthropic.Message): Heard {
-  const call = content.find((block) => block.type === 'tool_use')
-  return {
-    text: content.map((block) => (block.type === 'text' ? block.text : '')).join(''),
-    input: usage.input_tokens,
-    output: usage.output_tokens,
-    arguments: call?.input,
-  }
-}
-
-function heardOf({ output, output_text, usage }: OpenAI.Responses.Response): Heard {
-  const call = output.find((item) => item.type === 'function_call')
-  return {
-    text: output_text,
-    input: usage?.input_tokens,
-    output: usage?.output_tokens,
-    arguments: call && JSON.parse(call.arguments),
-  }
-}
 
 const WAYS = Object.keys(ASKS).flatMap((what) =>
   ['openai', 'anthropic'].map((provider) => ({ what, provider, ask: ASKS[what] ?? expect.fail() })),
@@ -187,7 +102,7 @@ async function lastRecord(already: number) {
 describe.each(WAYS)('$what of $provider', ({ what, provider, ask }) => {
   test('is masked both ways, and counted as the provider counts', async () => {
     const already = gateway.records().length
-    const heard = await ask(`/${provider}`, ANSWER)
+    const heard = await ask(clients(`/${provider}`, ANSWER), QUESTION)
     expect(heard).toMatchObject({ text: MASKED, input: 30, output: 40 })
     const asked = providerOf(provider).calls.at(-1)?.body ?? ''
     expect(asked).toContain('Hello, I am <EMAIL_ADDRESS>')
@@ -203,13 +118,13 @@ describe.each(WAYS)('$what of $provider', ({ what, provider, ask }) => {
   })
 
   test('has its tool calls masked', async () => {
-    const heard = await ask(`/${provider}`, CALLING)
+    const heard = await ask(clients(`/${provider}`, CALLING), QUESTION)
     expect(heard.arguments).toEqual({ to: '<EMAIL_ADDRESS>', n: 2 })
   })
 
   test('is rejected', async () => {
     const already = gateway.records().length
-    const error = await ask(`/reject-${provider}`, ANSWER).then(
+    const error = await ask(clients(`/reject-${provider}`, ANSWER), QUESTION).then(
       () => undefined,
       (reason: unknown) => reason,
     )
@@ -234,7 +149,7 @@ describe('a request that is rejected', () => {
   test('reaches nobody, and the OpenAI SDK is told why', async () => {
     const already = gateway.records().length
     const error = await clients('/openai', {})
-      .openAI.chat.completions.create({ ...CHAT, messages: [{ role: 'user', content: SSN }] })
+      .openAI.chat.completions.create({ ...chatOf(SSN) })
       .catch((reason: unknown) => reason)
     expect(error).toMatchObject({ status: 403, code: 'guard_rejected', type: 'permission_error' })
     expect(String(error)).toContain('The request was rejected due to inappropriate content: it matches ssn')
@@ -246,7 +161,7 @@ describe('a request that is rejected', () => {
 
   test('reaches nobody, and so is Anthropic’s', async () => {
     const error = await clients('/anthropic', {})
-      .anthropic.messages.create({ ...MESSAGE, system: SSN })
+      .anthropic.messages.create({ ...messageOf(QUESTION), system: SSN })
       .catch((reason: unknown) => reason)
     expect(error).toMatchObject({
       status: 403,
@@ -274,7 +189,7 @@ test('the checks are counted', async () => {
     answered: await of({ phase: 'response', action: 'Mask', guard: 'regex' }),
   }
   const already = gateway.records().length
-  await ASKS['a chat']?.('/openai', ANSWER)
+  await ASKS['a chat']?.(clients('/openai', ANSWER), QUESTION)
   await gateway.recorded(already + 1)
   expect(await of({ phase: 'request', action: 'Allow' })).toBe(before.allowed + 2)
   expect(await of({ phase: 'request', action: 'Mask' })).toBe(before.masked + 1)
@@ -286,7 +201,7 @@ test('text that needs no holding is not held', async () => {
     text: 'one two three',
     chunks: 3,
   }).openAI.chat.completions.create({
-    ...CHAT,
+    ...chatOf(QUESTION),
     stream: true,
   })
   const pieces = (await collect(stream)).map(({ choices }) => choices[0]?.delta.content).filter(Boolean)

@@ -42,6 +42,11 @@ const CANARY = {
   client: 'canary-8Jq4client',
   password: 'canary-3Tn6password',
   token: await issuer.token('ann'),
+  inQuery: 'canary-7Pd2inquery',
+  inCookie: 'canary-1Zw6incookie',
+  wrongInQuery: 'canary-4Ls3wronginquery',
+  wrongInCookie: 'canary-9Hb8wrongincookie',
+  encodedPassword: Buffer.from('ann:canary-3Tn6password').toString('base64'),
   passwordHash: hash('sha1', 'canary-3Tn6password', 'base64'),
 }
 
@@ -110,6 +115,42 @@ beforeAll(async () => {
           matches: under('/token'),
           policies: { jwtAuth: { issuer: 'https://id.example.com', jwks: issuer.keySet } },
           backends: [openAIBackend(openAI)],
+        },
+        {
+          matches: under('/in-query'),
+          policies: {
+            apiKey: { keys: [{ key: CANARY.inQuery }], location: { queryParameter: { name: 'api key' } } },
+          },
+          backends: [openAIBackend(openAI)],
+        },
+        {
+          matches: under('/in-cookie'),
+          policies: {
+            apiKey: { keys: [{ key: CANARY.inCookie }], location: { cookie: { name: 'session' } } },
+          },
+          backends: [hostBackend(openAI)],
+        },
+        {
+          matches: under('/token-in-query'),
+          policies: {
+            jwtAuth: {
+              issuer: 'https://id.example.com',
+              jwks: issuer.keySet,
+              location: { queryParameter: { name: 'token' } },
+            },
+          },
+          backends: [hostBackend(openAI)],
+        },
+        {
+          matches: under('/password-in-cookie'),
+          policies: {
+            basicAuth: {
+              htpasswd: `ann:{SHA}${CANARY.passwordHash}`,
+              authorizationLocation: { cookie: { name: 'ann' } },
+            },
+            requestRedirect: { path: { prefix: '/elsewhere' } },
+          },
+          backends: [hostBackend(openAI)],
         },
         { matches: under('/closed'), backends: [{ host: '127.0.0.1:1' }] },
       ],
@@ -193,6 +234,43 @@ test('it sends keys where they belong, and only there', async () => {
   expect(toAnthropic?.headers['x-api-key']).toBe(CANARY.file)
   expect(JSON.stringify(toAnthropic?.headers)).not.toContain(CANARY.bearer)
   expect(JSON.stringify(toAnthropic?.headers)).not.toContain(CANARY.apiKey)
+})
+
+test('it takes what was checked out of queries and cookies', async () => {
+  const before = openAI.calls.length
+  const paths: string[] = []
+  const go = async (path: string, headers: Readonly<Record<string, string>> = {}) => {
+    const own = { authorization: 'Bearer sk-of-the-provider', ...headers }
+    const reply = await sendJson(`${gateway.url}${path}`, chatBody(), own)
+    replies.push(reply)
+    paths.push(`${path.slice(1, path.indexOf('/', 1))} ${reply.status}`)
+  }
+  const chat = 'v1/chat/completions'
+  await go(`/in-query/${chat}?a=1&api%20key=${CANARY.inQuery}&b=2`)
+  await go(`/in-query/${chat}?api+key=${CANARY.wrongInQuery}`)
+  await go(`/in-cookie/${chat}`, { cookie: `a=1; session=${CANARY.inCookie}; b=2` })
+  await go(`/in-cookie/${chat}`, { cookie: `session=${CANARY.wrongInCookie}` })
+  await go(`/token-in-query/${chat}?token=${CANARY.token}&a=1`)
+  await go(`/token-in-query/${chat}?token=${CANARY.token}&token=${CANARY.token}`)
+  await go(`/password-in-cookie/${chat}`, { cookie: `ann=${CANARY.encodedPassword}` })
+  expect(paths).toEqual([
+    'in-query 404',
+    'in-query 401',
+    'in-cookie 404',
+    'in-cookie 401',
+    'token-in-query 404',
+    'token-in-query 401',
+    'password-in-cookie 302',
+  ])
+  const sent = openAI.calls.slice(before)
+  const seen = JSON.stringify(sent)
+  for (const canary of [CANARY.inQuery, CANARY.inCookie, CANARY.token, CANARY.encodedPassword])
+    expect(seen).not.toContain(canary)
+  expect(sent.map(({ path, headers }) => [path, headers.cookie])).toEqual([
+    ['/in-query/v1/chat/completions?a=1&b=2', undefined],
+    ['/in-cookie/v1/chat/completions', 'a=1; b=2'],
+    ['/token-in-query/v1/chat/completions?a=1', undefined],
+  ])
 })
 
 test('it meets every kind of failure with keys in hand', async () => {

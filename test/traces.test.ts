@@ -240,16 +240,13 @@ describe('a collector that', () => {
       randomSampling: true,
     })
     await Promise.all(Array.from({ length: 20 }, () => chat(gateway)))
-    await until(
-      gateway,
-      async () => (await gateway.metric('agentgateway_telemetry_dropped_total', { signal: 'traces' })) >= 60,
-    )
+    await expect
+      .poll(() => gateway.metric('agentgateway_telemetry_dropped_total', { signal: 'traces' }), {
+        timeout: 20_000,
+        interval: 100,
+      })
+      .toBeGreaterThanOrEqual(60)
     expect(gateway.log()).toMatch(/"level":"warn".*"scope":"tracing"/)
     expect(gateway.records().every(({ outcome }) => outcome === 'completed')).toBe(true)
   })
 })
-
-/** Asks again whenever the gateway has had time for something else. */
-async function until(gateway: RunningGateway, holds: () => Promise<boolean>) {
-  while (!(await holds())) await chat(gateway, { traceparent: `00-${TRACE}-${PARENT}-00` })
-}

@@ -270,7 +270,11 @@ export interface ApiSpan {
   readonly attributes: Readonly<
     Record<string, string | number | boolean | readonly (string | number | boolean)[]>
   >
-  readonly events: readonly { readonly name: string; readonly at: number }[]
+  readonly events: readonly {
+    readonly name: string
+    readonly at: number
+    readonly attributes?: ApiSpan['attributes']
+  }[]
   /** Its status is Error. */
   readonly error?: { readonly message?: string }
 }

@@ -15,7 +15,11 @@ interface BuiltSpan {
   readonly startTime: Time
   readonly endTime: Time
   readonly attributes: Readonly<Record<string, unknown>>
-  readonly events: readonly { readonly name: string; readonly time: Time }[]
+  readonly events: readonly {
+    readonly name: string
+    readonly time: Time
+    readonly attributes?: Readonly<Record<string, unknown>>
+  }[]
   readonly error: { readonly message: string | undefined } | undefined
 }
 
@@ -40,7 +44,11 @@ function apiSpan(span: BuiltSpan): ApiSpan {
     start,
     durationMs: milliseconds(differenceOf(span.endTime, span.startTime)),
     attributes: span.attributes as ApiSpan['attributes'],
-    events: span.events.map(({ name, time }) => ({ name, at: milliseconds(time) })),
+    events: span.events.map(({ name, time, attributes }) => ({
+      name,
+      at: milliseconds(time),
+      ...(attributes !== undefined && { attributes: attributes as ApiSpan['attributes'] }),
+    })),
     ...(span.error !== undefined && { error: { message: span.error.message } }),
   }
 }
@@ -81,7 +89,11 @@ export function otlpTrace(requests: readonly StoredRequest[], spansOf: SpansOf, 
       startTimeUnixNano: nano(span.startTime),
       endTimeUnixNano: nano(span.endTime),
       attributes: otlpAttributes(span.attributes),
-      events: span.events.map(({ name, time }) => ({ name, timeUnixNano: nano(time) })),
+      events: span.events.map(({ name, time, attributes = {} }) => ({
+        name,
+        timeUnixNano: nano(time),
+        attributes: otlpAttributes(attributes),
+      })),
       status: span.error === undefined ? {} : { code: 2, message: span.error.message ?? '' },
     })),
   )

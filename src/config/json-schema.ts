@@ -96,6 +96,7 @@ const CANONICAL: readonly (readonly [RegExp, string])[] = [
   [/^(?:binds\[\]\.listeners\[\]\.)?routes\[\]\.policies/, 'policies'],
   [/^(policies\.\w+)\.conditional\[\]\.(?!condition$)/, '$1.'],
   [/^policies\.localRateLimit\.(?!conditional\b)/, 'policies.localRateLimit[].'],
+  [/^policies\.ai\.promptGuard\.request\[\]\.openAIModeration\.policies\./, 'policies.'],
   [/^binds\[\]\.listeners\[\]\.routes\[\]/, 'routes[]'],
   [/^binds\[\]\.listeners\[\]/, 'listeners[]'],
 ]

@@ -4,12 +4,13 @@ import type { Names } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
 import { httpUrl, orEmpty, secret } from '../core/schema.ts'
 import { PRESET_NAMES } from '../llm/providers/presets.ts'
-import { aiPolicySchema, customProvider } from '../llm/schema.ts'
+import { customProvider } from '../llm/schema.ts'
 import { backendAuthSchema } from '../policies/backend-auth.ts'
 import { headerModifierSchema } from '../policies/header-modifier.ts'
 import { REQUEST_NAMES } from '../policies/request-variables.ts'
 import { healthSchema } from '../upstream/health.ts'
 import { backendTlsSchema } from '../upstream/schema.ts'
+import { aiPolicySchema } from './ai-schema.ts'
 
 const name = z.string().min(1)
 

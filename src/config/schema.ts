@@ -7,7 +7,7 @@
 import { z } from 'zod'
 import { address, byteSize, durationMs, endpoint, longDurationMs, orEmpty, secret } from '../core/schema.ts'
 import { frontendHttpSchema, listenerTlsSchema } from '../listen/schema.ts'
-import { aiPolicySchema, aiProviderShape } from '../llm/schema.ts'
+import { aiProviderShape } from '../llm/schema.ts'
 import { mcpAuthenticationSchema } from '../mcp/authentication/schema.ts'
 import { mcpAuthorizationSchema } from '../mcp/authorization.ts'
 import { mcpBackendShape, mcpSettingsSchema, mcpTargetShape } from '../mcp/schema.ts'
@@ -42,6 +42,7 @@ import {
 } from '../telemetry/schema.ts'
 import { healthSchema } from '../upstream/health.ts'
 import { backendTlsSchema, upstreamDefaultsSchema } from '../upstream/schema.ts'
+import { aiPolicySchema } from './ai-schema.ts'
 import { llmSectionShape } from './llm-schema.ts'
 
 /** 0 takes a free one. */

@@ -84,7 +84,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: 'llm.models[0].guardrails.request[0]',
     open: 'llm: {models: [{name: a, provider: openAI, guardrails: {request: [{',
     close: '}]}}]}',
-    keys: ['webhook', 'openAIModeration'],
+    keys: ['bedrockGuardrails', 'googleModelArmor'],
   },
   {
     place: 'mcp.policies',
@@ -218,8 +218,26 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: `${ROUTE}.policies.ai.promptGuard.${phase}[0]`,
     open: `binds: [{port: 1, listeners: [{routes: [{policies: {ai: {promptGuard: {${phase}: [{`,
     close: '}]}}}}]}]}]',
-    keys: ['webhook', 'openAIModeration', 'bedrockGuardrails', 'googleModelArmor', 'azureContentSafety'],
+    keys: ['bedrockGuardrails', 'googleModelArmor', 'azureContentSafety'],
   })),
+  {
+    place: `${ROUTE}.policies.ai.promptGuard.request[0].webhook`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {ai: {promptGuard: {request: [{webhook: {',
+    close: '}}]}}}}]}]}]',
+    keys: ['headers'],
+  },
+  {
+    place: `${ROUTE}.policies.ai.promptGuard.request[0].webhook.target`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {ai: {promptGuard: {request: [{webhook: {target: {',
+    close: '}}}]}}}}]}]}]',
+    keys: ['service'],
+  },
+  {
+    place: `${ROUTE}.policies.ai.promptGuard.request[0].openAIModeration.policies`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {ai: {promptGuard: {request: [{openAIModeration: {policies: {',
+    close: '}}}]}}}}]}]}]',
+    keys: ['requestHeaderModifier', 'responseHeaderModifier', 'http', 'tcp', 'backendTunnel'],
+  },
   {
     place: `${ROUTE}.policies.backendAuth`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {backendAuth: {',
@@ -246,7 +264,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     place: `${ROUTE}.policies.apiKey.location`,
     open: 'binds: [{port: 1, listeners: [{routes: [{policies: {apiKey: {keys: [{key: x}], location: {',
     close: '}}}}]}]}]',
-    keys: ['queryParameter', 'cookie', 'expression'],
+    keys: ['expression'],
   },
   {
     place: `${ROUTE}.backends[0]`,
@@ -288,10 +306,10 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: ['gemini', 'bedrock'],
   },
   {
-    place: 'backends[0].policies.health',
-    open: 'backends: [{name: a, host: "h:1", policies: {health: {',
-    close: '}}}]',
-    keys: ['unhealthyExpression'],
+    place: 'backends[0].policies.health.eviction',
+    open: 'backends: [{name: a, host: "h:1", policies: {health: {eviction: {',
+    close: '}}}}]',
+    keys: ['restoreHealth', 'healthThreshold'],
   },
   {
     place: 'backends[0].ai.provider',

@@ -28,7 +28,9 @@ const LLM_PROVIDER = 'llm\\.providers\\[\\]'
 const ROUTE_POLICIES = `(?:${ROUTE}|mcp|llm)\\.policies`
 const MODEL_SETTINGS = `(?:${MODEL}|${LLM_PROVIDER}\\.defaults)`
 const POLICIES = `(?:${ROUTE_POLICIES}|${BACKEND_POLICIES})`
-const BACKEND_AUTH = `(?:${POLICIES}\\.backendAuth|${MODEL_SETTINGS}\\.auth)`
+const GUARD = `(?:${POLICIES}\\.ai\\.promptGuard|(?:llm\\.policies|${MODEL_SETTINGS})\\.guardrails)\\.(?:request|response)\\[\\]`
+const MODERATION_POLICIES = `${GUARD}\\.openAIModeration\\.policies`
+const BACKEND_AUTH = `(?:(?:${POLICIES}|${MODERATION_POLICIES})\\.backendAuth|${MODEL_SETTINGS}\\.auth)`
 /** A policy of routes, with conditions or without. */
 const formOf = (policy: string) => `${ROUTE_POLICIES}\\.${policy}(?:\\.conditional\\[\\])?`
 const at = (pattern: string) => new RegExp(`^${pattern}$`)
@@ -140,7 +142,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     at: at(`${ROUTE_POLICIES}\\.(?:(?:apiKey|jwtAuth)\\.location|basicAuth\\.authorizationLocation)`),
-    keys: ['queryParameter', 'cookie', 'expression'],
+    keys: ['expression'],
   },
   {
     at: at(`${formOf('transformations')}\\.(?:request|response)`),
@@ -192,8 +194,6 @@ const REFUSALS: readonly Refusal[] = [
     ],
     message: '`{key}` has no place here: models and their providers have such settings of their own',
   },
-  { at: at(`${ROUTE_POLICIES}\\.retry`), keys: ['precondition', 'condition'] },
-  { at: at(`(?:${BACKEND_POLICIES}|${MODEL_SETTINGS})\\.health`), keys: ['unhealthyExpression'] },
   {
     at: at(`(?:${BACKEND_POLICIES}|${MODEL_SETTINGS})\\.health\\.eviction`),
     keys: ['restoreHealth', 'healthThreshold'],
@@ -201,7 +201,7 @@ const REFUSALS: readonly Refusal[] = [
   { at: at(`${BACKEND_POLICIES}\\.http`), keys: ['version'] },
   { at: at(`${BACKEND_POLICIES}\\.tcp`), keys: ['keepalives'], hint: 'set it for all: `config.backend`' },
   {
-    at: at(`(?:${POLICIES}\\.backendTLS|${MODEL_SETTINGS}\\.tls)`),
+    at: at(`(?:(?:${POLICIES}|${MODERATION_POLICIES})\\.backendTLS|${MODEL_SETTINGS}\\.tls)`),
     keys: ['subjectAltNames', 'keyExchangeGroups', 'alpn'],
   },
   {
@@ -225,11 +225,21 @@ const REFUSALS: readonly Refusal[] = [
     keys: ['transformations', 'finalTransformations', 'promptCaching'],
   },
   {
-    at: at(
-      `(?:${POLICIES}\\.ai\\.promptGuard|(?:llm\\.policies|${MODEL_SETTINGS})\\.guardrails)\\.(?:request|response)\\[\\]`,
-    ),
-    keys: ['webhook', 'openAIModeration', 'bedrockGuardrails', 'googleModelArmor', 'azureContentSafety'],
-    hint: 'this version has `regex`',
+    at: at(GUARD),
+    keys: ['bedrockGuardrails', 'googleModelArmor', 'azureContentSafety'],
+    hint: 'this version has `regex`, `webhook` and `openAIModeration`',
+  },
+  { at: at(`${GUARD}\\.webhook`), keys: ['headers'], hint: 'this version has `forwardHeaderMatches`' },
+  {
+    at: at(`${GUARD}\\.webhook\\.target`),
+    keys: ['service'],
+    hint: 'this version has `host` and `backend`',
+  },
+  { at: at(`${GUARD}\\.webhook\\.target\\.host`), values: /^unix:/ },
+  {
+    at: at(MODERATION_POLICIES),
+    keys: ['requestHeaderModifier', 'responseHeaderModifier', 'http', 'tcp', 'backendTunnel'],
+    hint: 'this version has `backendAuth` and `backendTLS`',
   },
 
   {

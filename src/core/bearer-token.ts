@@ -12,9 +12,13 @@ export type Presented =
 const NONE: Presented = { kind: 'none' }
 const SEVERAL: Presented = { kind: 'malformed', reason: 'more than one token' }
 
-/** `header` in lower case; `prefix` in any, for it is a scheme's name. */
-export function presentedToken(headers: Readonly<Headers>, header: string, prefix: string): Presented {
-  const [value, another] = [headers[header] ?? []].flat()
+/** `header` in lower case. */
+export const presentedToken = (headers: Readonly<Headers>, header: string, prefix: string): Presented =>
+  tokenIn([headers[header] ?? []].flat(), prefix)
+
+/** `prefix` in any case, for it is a scheme's name. */
+export function tokenIn(values: readonly string[], prefix: string): Presented {
+  const [value, another] = values
   if (value === undefined) return NONE
   if (another !== undefined) return SEVERAL
   if (!value.toLowerCase().startsWith(prefix.toLowerCase())) return NONE

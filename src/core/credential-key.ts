@@ -9,6 +9,9 @@ export function credentialKey(headers: Readonly<Headers>): string | undefined {
   return credential === undefined ? undefined : fingerprint(hash('sha256', secretIn(String(credential))))
 }
 
+/** The same for what tells requests apart in limits. */
+export const keyHash = (key: string) => fingerprint(hash('sha256', key))
+
 /** Of a credential's SHA-256, in hexadecimal. */
 export const fingerprint = (hashed: string) => hashed.slice(0, 8)
 

@@ -217,6 +217,12 @@ export const FAULTS = {
     errorType: 'policy_rejected',
     outcome: 'rejected',
   },
+  guard_unavailable: {
+    status: 503,
+    reason: 'UpstreamFailure',
+    errorType: 'policy_rejected',
+    outcome: 'rejected',
+  },
   overloaded: { status: 503, reason: 'Internal', errorType: 'gateway_overloaded', outcome: 'shed' },
   shutting_down: { status: 503, reason: 'Internal', errorType: 'gateway_shutdown', outcome: 'shed' },
   connect_timeout: {
@@ -237,6 +243,8 @@ export interface FaultReply {
   readonly status: number
   /** Sent as it is; undefined: the usual one. */
   readonly body: string | Buffer | undefined
+  /** In the usual one, instead of the fault's own message, and never logged. */
+  readonly message?: string | undefined
   /** In lower case. */
   readonly headers: Readonly<Record<string, string | string[]>>
 }

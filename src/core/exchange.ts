@@ -34,6 +34,8 @@ export interface Attempt {
   readonly startedAt: number
   /** Set when this attempt opened a new connection: how long that took. */
   connectMs: number | undefined
+  /** Set when this attempt had to wait for its turn at the upstream: how long that took, of `connectMs` a part. */
+  queuedMs: number | undefined
   /** When the response's head arrived. */
   headAt: number | undefined
   /** When its last byte arrived, or it failed. */
@@ -63,13 +65,15 @@ export interface LlmParameters {
 /** What a guard made of a request or of an answer: of a stream, of as much as has come. */
 export interface GuardCheck {
   readonly phase: 'request' | 'response'
-  readonly guard: 'regex'
+  readonly guard: 'regex' | 'webhook' | 'openAIModeration'
   action: GuardAction
+  /** For the verdict of a service; undefined where none was asked. */
+  readonly waitedMs?: number | undefined
 }
 
 /** From the mildest to the strictest. */
 const GUARD_ACTIONS = ['Allow', 'FailOpen', 'Mask', 'Reject'] as const
-type GuardAction = (typeof GUARD_ACTIONS)[number]
+export type GuardAction = (typeof GUARD_ACTIONS)[number]
 
 /** What all guards of a phase together made of it; undefined when there were none. */
 export function guardActionOf(
@@ -78,6 +82,12 @@ export function guardActionOf(
 ): GuardAction | undefined {
   const actions = checks.filter((check) => check.phase === phase).map(({ action }) => action)
   return GUARD_ACTIONS.findLast((action) => actions.includes(action))
+}
+
+/** How long services were waited for; undefined where none was asked. */
+export function guardWaitMs(checks: readonly GuardCheck[]): number | undefined {
+  const waits = checks.map(({ waitedMs }) => waitedMs).filter((wait) => wait !== undefined)
+  return waits.length === 0 ? undefined : waits.reduce((sum, wait) => sum + wait)
 }
 
 export interface LlmFacts {
@@ -185,6 +195,39 @@ export interface McpFacts {
   readonly calls: McpCall[]
 }
 
+export type PolicyEventName =
+  | 'rate_limit.exceeded'
+  | 'budget.exceeded'
+  | 'ext_authz.denied'
+  | 'ext_authz.failed'
+  | 'backend.retry'
+  | 'backend.failover'
+  | 'backend.evicted'
+  | 'backend.shed'
+
+/** Something that a policy did about the request. */
+export interface PolicyEvent {
+  readonly name: PolicyEventName
+  readonly at: number
+  /** As it is configured: `localRateLimit[0]`, a budget's name, the service of `extAuthz`. */
+  readonly policy?: string | undefined
+  /** Of what, how much: `100 requests per 60s`. */
+  readonly limit?: string | undefined
+  /** Tells keys apart and is none: the beginning of a SHA-256. */
+  readonly keyHash?: string | undefined
+  /** What the configuration has the policy do then. */
+  readonly action?: string | undefined
+  /** Whom it is about; the one that is asked next. */
+  readonly backend?: string | undefined
+  /** Who was asked before, where that is somebody else. */
+  readonly from?: string | undefined
+  /** How long it lasts: a pause, an eviction. */
+  readonly durationMs?: number | undefined
+  readonly status?: number | undefined
+  /** For the span; never shown to the client. */
+  readonly reason?: string | undefined
+}
+
 export interface Exchange {
   /** Replaced when an MCP message, not the request's head, carries the caller's context. */
   trace: TraceContext
@@ -198,8 +241,8 @@ export interface Exchange {
   readonly host: string
   /** Without the query. */
   readonly path: string
-  /** Without the question mark; empty when there is none. Never logged as is: it may carry keys. */
-  readonly query: string
+  /** Without the question mark, and without credentials that were checked. Never logged as is: it may carry others. */
+  query: string
   readonly httpVersion: string
   readonly scheme: 'http' | 'https'
   readonly userAgent: string | undefined
@@ -252,6 +295,16 @@ export interface Exchange {
   chunkDelaySumMs: number
   /** Time for which the upstream read was stopped because the client read slowly. */
   stalledMs: number
+  /** What policies did about it, in the order of time; undefined when they did nothing that matters. */
+  events: PolicyEvent[] | undefined
+}
+
+/** More than a request can bring about by its attempts. */
+const MAX_EVENTS = 64
+
+export function noteEvent(exchange: Exchange, event: Omit<PolicyEvent, 'at'>): void {
+  exchange.events ??= []
+  if (exchange.events.length < MAX_EVENTS) exchange.events.push({ ...event, at: performance.now() })
 }
 
 export const beginAttempt = (endpoint: string, startedAt: number): Attempt => ({
@@ -259,6 +312,7 @@ export const beginAttempt = (endpoint: string, startedAt: number): Attempt => ({
   endpoint,
   startedAt,
   connectMs: undefined,
+  queuedMs: undefined,
   headAt: undefined,
   endedAt: undefined,
   status: undefined,
@@ -319,5 +373,6 @@ export function beginExchange(start: ExchangeStart): Exchange {
     chunkDelayCounts: undefined,
     chunkDelaySumMs: 0,
     stalledMs: 0,
+    events: undefined,
   }
 }

@@ -45,10 +45,16 @@ export function compileRules(
 }
 
 /** `onError`: what an expression counts for that cannot be evaluated. */
-export function isTrue(condition: CelExpression, variables: Variables, onError: boolean): boolean {
+export function isTrue(
+  condition: CelExpression,
+  variables: Variables,
+  onError: boolean,
+  failed?: (condition: CelExpression) => void,
+): boolean {
   try {
     return condition.evaluate(variables) === true
   } catch {
+    failed?.(condition)
     return onError
   }
 }

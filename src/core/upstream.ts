@@ -78,11 +78,11 @@ export interface WholeAnswer {
   readonly body: Buffer
 }
 
-/** Rejects when nothing came within `timeoutMs`, or more than `maxBytes` did; follows no redirects. */
+/** Rejects when nothing came within `timeoutMs`, more than `maxBytes` did, or `signal` says so; follows no redirects. */
 export type Ask = (
   target: UpstreamTarget,
   request: UpstreamRequest & { readonly body: Buffer | null },
-  limits: { readonly timeoutMs: number; readonly maxBytes: number },
+  limits: { readonly timeoutMs: number; readonly maxBytes: number; readonly signal?: AbortSignal },
 ) => Promise<WholeAnswer>
 
 export interface Upstreams {

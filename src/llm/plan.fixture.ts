@@ -1,6 +1,6 @@
 /** Backends, requests and plans for the tests of this stage. */
 import type { RouteType } from '../core/exchange.ts'
-import { promptGuard } from './guard/guard.ts'
+import { promptGuard, type ServiceOf } from './guard/guard.ts'
 import { modelAlias, routeTypeOf } from './model-alias.ts'
 import { type LlmBackend, type LlmPlan, type LlmRequest, planLlm } from './plan.ts'
 import { providerOf } from './providers/registry.ts'
@@ -13,6 +13,7 @@ export interface BackendChange {
   readonly pathPrefix?: string
   readonly pathOverride?: string
   readonly credential?: LlmBackend['credential']
+  readonly serviceOf?: ServiceOf
 }
 
 /** Paths as the documentation's example has them. */
@@ -24,6 +25,10 @@ const ROUTES: NonNullable<AiPolicy['routes']> = {
   '/v1/embeddings': 'embeddings',
   '/v1/models': 'models',
   '*': 'passthrough',
+}
+
+const noService: ServiceOf = () => {
+  throw new Error('no service is asked here')
 }
 
 export function backendOf(change: BackendChange = {}): LlmBackend {
@@ -43,7 +48,7 @@ export function backendOf(change: BackendChange = {}): LlmBackend {
     alias: ai.modelAliases === undefined ? undefined : modelAlias(ai.modelAliases),
     configuredModels: new Set([pin ?? '', ...Object.values(ai.modelAliases ?? {})]),
     prompts: ai.prompts,
-    guard: ai.promptGuard && promptGuard(ai.promptGuard),
+    guard: ai.promptGuard && promptGuard(ai.promptGuard, change.serviceOf ?? noService),
   }
 }
 

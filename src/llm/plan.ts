@@ -8,6 +8,7 @@ import { GatewayError } from '../core/errors.ts'
 import type { LlmFacts, RouteType, WireFormat } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import { type Guard, guardRequest, type PromptGuard } from './guard/guard.ts'
+import { Unasked, type Verdicts } from './guard/verdicts.ts'
 import { enrich, type Prompts } from './prompts.ts'
 import type { Api, Credential, Provider } from './providers/provider.ts'
 import { parametersOf } from './request-facts.ts'
@@ -41,6 +42,8 @@ export interface LlmRequest {
   readonly body: Buffer
   /** The body, where it was read already. */
   readonly json?: Body | undefined
+  /** Of services that guard it; needed where `guard.asks`. */
+  readonly verdicts?: Verdicts | undefined
 }
 
 /** `raw`: nothing is read. `same`: read beside the bytes. `translate`: written anew. */
@@ -69,6 +72,8 @@ export interface LlmPlan {
   readonly countLocally: boolean
   /** What the answer has to pass, in the client's format. */
   readonly guards: readonly Guard[]
+  /** Of the services among them. */
+  readonly verdicts: Verdicts | undefined
 }
 
 export type Body = Record<string, unknown>
@@ -204,7 +209,7 @@ function survivingDepth<T>(step: () => T): T {
   try {
     return step()
   } catch (cause) {
-    if (cause instanceof GatewayError) throw cause
+    if (cause instanceof GatewayError || cause instanceof Unasked) throw cause
     throw new GatewayError('invalid_body', 'failed to process LLM request: the body is nested too deeply', {
       cause,
     })
@@ -231,6 +236,7 @@ function applyPolicies(
   format: WireFormat,
   client: Body,
   facts: LlmFacts,
+  verdicts: Verdicts | undefined,
 ): { readonly body: Body; readonly changed: boolean } {
   let body = client
   const set = (key: string, value: unknown) => {
@@ -256,7 +262,7 @@ function applyPolicies(
   const guards = backend.guard?.request ?? []
   // What is written anew is guarded once more, and counts once.
   facts.guards.length = 0
-  const guarded = survivingDepth(() => guardRequest(guards, format, body, facts.guards))
+  const guarded = survivingDepth(() => guardRequest(guards, format, body, facts.guards, verdicts))
   return { body: guarded, changed: guarded !== client }
 }
 
@@ -283,6 +289,7 @@ function rawPlan(backend: LlmBackend, request: LlmRequest, facts: LlmFacts, path
     clientBody: undefined,
     countLocally: false,
     guards: [],
+    verdicts: request.verdicts,
   }
 }
 
@@ -311,7 +318,7 @@ function countPlan(backend: LlmBackend, request: LlmRequest, note: NoteFacts): L
   note(facts)
   const client = request.json ?? parseBody(request.body)
   facts.originalModel = typeof client.model === 'string' ? client.model : undefined
-  const { body, changed } = applyPolicies(backend, 'messages', client, facts)
+  const { body, changed } = applyPolicies(backend, 'messages', client, facts, request.verdicts)
   const countLocally = backend.provider.apis.anthropicTokenCount === undefined
   const path = apiPath(backend, 'anthropicTokenCount', request.path, false)
   const plan = rawPlan(backend, request, facts, path, { kind: 'raw' })
@@ -345,7 +352,7 @@ function conversationPlan(
   const client = request.json ?? parseBody(request.body)
   facts.originalModel = typeof client.model === 'string' ? client.model : undefined
   facts.streaming = client.stream === true
-  const { body, changed } = applyPolicies(backend, format, client, facts)
+  const { body, changed } = applyPolicies(backend, format, client, facts, request.verdicts)
   facts.streaming = body.stream === true
   facts.parameters = parametersOf(body)
   const target = chooseFormat(backend, format)
@@ -379,7 +386,7 @@ function conversationPlan(
   const askUsage = format === 'completions' && facts.streaming && !includeUsage
   const way: Way = { kind: 'same', format, stripUsage: askUsage, lenient: false }
   let bytes = changed
-    ? serialize(applyPolicies(backend, format, parseExactly(request.body), facts).body)
+    ? serialize(applyPolicies(backend, format, parseExactly(request.body), facts, request.verdicts).body)
     : request.body
   if (askUsage) {
     bytes =
@@ -411,7 +418,7 @@ function translateRequest(translation: Translation, body: Body) {
 /** Told of what is known before anything is refused. */
 type NoteFacts = (facts: LlmFacts) => void
 
-/** Throws `GatewayError` where the request cannot be sent. */
+/** Throws `GatewayError` where the request cannot be sent, `Unasked` where a guard has to be asked first. */
 export function planLlm(backend: LlmBackend, request: LlmRequest, note: NoteFacts = () => {}): LlmPlan {
   const routeType = backend.routeType(request.path)
   switch (routeType) {

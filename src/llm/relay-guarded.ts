@@ -2,30 +2,56 @@
  * A stream behind guards: the events that another relay has for the client are read once more, and what a guard has to
  * say of their texts is done to them. Facts are those of the relay within: usage is the provider's, whatever was masked.
  */
-import { GatewayError } from '../core/errors.ts'
 import type { GuardCheck, WireFormat } from '../core/exchange.ts'
-import { formatEvent, frameSplitter, parseFrame } from '../core/sse.ts'
+import { formatEvent } from '../core/sse.ts'
 import { errorEvent } from './error-body.ts'
 import { eventGuard, type Open } from './guard/event-guard.ts'
-import { type Guard, guardsInOrder } from './guard/guard.ts'
-import { isObject, type Json } from './guard/texts.ts'
+import { type Guard, guardsInOrder, type PatternGuard } from './guard/guard.ts'
+import type { Verdicts } from './guard/verdicts.ts'
+import { guardedEvents, splitterWithin } from './guarded-events.ts'
 import { KEPT_TEXT } from './observe.ts'
 import type { StreamRelay } from './relay.ts'
+import { judgedRelay } from './relay-judged.ts'
 
 export interface GuardedOptions {
   /** The client's. */
   readonly format: WireFormat
-  readonly guards: readonly Guard[]
   readonly checks: GuardCheck[]
+  readonly verdicts: Verdicts | undefined
   readonly maxBytes: number
+  readonly now: () => number
 }
 
-const DONE = '[DONE]'
+/** In order: patterns that follow each other look at the stream together. */
+export function behindGuards(
+  relay: StreamRelay,
+  guards: readonly Guard[],
+  options: GuardedOptions,
+): StreamRelay {
+  let behind = relay
+  let together: PatternGuard[] = []
+  const close = () => {
+    if (together.length > 0) behind = guardedRelay(behind, together, options)
+    together = []
+  }
+  for (const guard of guards) {
+    if (guard.service === undefined) together.push(guard)
+    else {
+      close()
+      behind = judgedRelay(behind, guard, options)
+    }
+  }
+  close()
+  return behind
+}
 
-export function guardedRelay(relay: StreamRelay, options: GuardedOptions): StreamRelay {
-  const { format, guards, checks, maxBytes } = options
+function guardedRelay(
+  relay: StreamRelay,
+  guards: readonly PatternGuard[],
+  { format, checks, maxBytes }: GuardedOptions,
+): StreamRelay {
   const { open, edit } = guardsInOrder(guards, checks)
-  const splitter = frameSplitter(maxBytes)
+  const splitter = splitterWithin(maxBytes)
   let kept = ''
 
   const openKept: Open = (scope, kind) => {
@@ -38,45 +64,14 @@ export function guardedRelay(relay: StreamRelay, options: GuardedOptions): Strea
       },
     }
   }
-  const guard = eventGuard(format, openKept, edit)
-
-  const write = (events: readonly Json[]) =>
-    events
-      .map((event) =>
-        formatEvent({
-          event: format === 'completions' ? undefined : String(event.type),
-          data: JSON.stringify(event),
-        }),
-      )
-      .join('')
-
-  function step(frame: Buffer): string {
-    const event = parseFrame(frame)
-    if (event === undefined) return frame.toString()
-    if (event.data.trim() === DONE) return write(guard.end()) + formatEvent(event)
-    const json = parseObject(event.data)
-    // What cannot be read cannot be guarded either.
-    return json === undefined ? '' : write(guard.step(json))
-  }
-
-  function split(chunk: Buffer): readonly Buffer[] {
-    try {
-      return splitter.push(chunk)
-    } catch (cause) {
-      throw new GatewayError(
-        'upstream_bad_response',
-        'failed to process LLM response: an event is too large',
-        { cause },
-      )
-    }
-  }
-
+  const events = guardedEvents(format, eventGuard(format, openKept, edit))
+  const step = (frame: Buffer) => events.step(frame) ?? ''
   const told = (text: string) => (text === '' ? undefined : Buffer.from(text))
 
   /** The stream is broken off already; what a guard would reject of the rest is not sent. */
   function rest(): string {
     try {
-      return write(guard.end())
+      return events.end()
     } catch {
       return ''
     }
@@ -89,28 +84,19 @@ export function guardedRelay(relay: StreamRelay, options: GuardedOptions): Strea
       const bytes = relay.forward(chunk)
       // First, for a guard may throw: what was rejected is paid for, too.
       relay.observe(chunk)
-      return bytes && told(split(bytes).map(step).join(''))
+      return bytes && told(splitter.push(bytes).map(step).join(''))
     },
     observe() {},
     end() {
       const { bytes, failure } = relay.end()
-      const frames = bytes === undefined ? [] : split(bytes)
+      const frames = bytes === undefined ? [] : splitter.push(bytes)
       const last = splitter.end()
       const text = [...frames, ...(last === undefined ? [] : [last])].map(step).join('')
-      return { bytes: told(text + write(guard.end())), failure }
+      return { bytes: told(text + events.end()), failure }
     },
     cut(status, message, code) {
       const held = code === 'guard_rejected' ? '' : rest()
       return Buffer.from(held + formatEvent(errorEvent(format, status, message, code)))
     },
-  }
-}
-
-function parseObject(text: string): Json | undefined {
-  try {
-    const json: unknown = JSON.parse(text)
-    return isObject(json) ? json : undefined
-  } catch {
-    return undefined
   }
 }

@@ -13,7 +13,7 @@ import { errorEvent } from './error-body.ts'
 import { guardAnswer } from './guard/guard.ts'
 import { errorMessageIn, observeStream, observeWhole, type StreamObserver } from './observe.ts'
 import type { LlmPlan } from './plan.ts'
-import { guardedRelay } from './relay-guarded.ts'
+import { behindGuards } from './relay-guarded.ts'
 import { outputText } from './request-facts.ts'
 import { providerError } from './translate/provider-errors.ts'
 import { type Translation, type TranslationContext, TranslationError } from './translate/translation.ts'
@@ -246,12 +246,13 @@ function contextOf(plan: LlmPlan, includeUsage: boolean, options: RelayOptions):
 /** For an answer whose head says `text/event-stream`, and for whatever is not read at all. */
 export function streamRelay(plan: LlmPlan, options: RelayOptions): StreamRelay {
   const plain = relayFor(plan, options)
-  const { guards, facts } = plan
+  const { guards, facts, verdicts } = plan
   const format = facts.clientFormat
+  const { maxBytes, now } = options
   const relay =
     guards.length === 0 || format === undefined
       ? plain
-      : guardedRelay(plain, { format, guards, checks: facts.guards, maxBytes: options.maxBytes })
+      : behindGuards(plain, guards, { format, checks: facts.guards, verdicts, maxBytes, now })
   return {
     ...relay,
     end() {
@@ -330,8 +331,12 @@ export function relayWhole(plan: LlmPlan, status: number, body: Buffer, options:
   }
 }
 
-function guarded({ guards, facts }: LlmPlan, answer: Record<string, unknown>): Record<string, unknown> {
-  return facts.clientFormat === undefined
-    ? answer
-    : guardAnswer(guards, facts.clientFormat, answer, facts.guards)
+/** Once more from the beginning, where a guard had to be asked. */
+function guarded(
+  { guards, facts, verdicts }: LlmPlan,
+  answer: Record<string, unknown>,
+): Record<string, unknown> {
+  if (facts.clientFormat === undefined) return answer
+  while (facts.guards.at(-1)?.phase === 'response') facts.guards.pop()
+  return guardAnswer(guards, facts.clientFormat, answer, facts.guards, verdicts)
 }

@@ -16,7 +16,7 @@ function upstreamOf(url: URL): UpstreamTarget {
 
 /** The request's `host` is sent as it is. */
 export function askingOver(upstreams: Upstreams): Ask {
-  return async (upstream, request, { timeoutMs, maxBytes }) => {
+  return async (upstream, request, { timeoutMs, maxBytes, signal }) => {
     const authority = String(request.headers.host)
     const place: HttpEndpoint = {
       upstream,
@@ -28,10 +28,12 @@ export function askingOver(upstreams: Upstreams): Ask {
     }
     const { reply, abort } = fetchWhole(upstreams, place, request)
     const timer = setTimeout(abort, timeoutMs)
+    signal?.addEventListener('abort', abort, { once: true })
     try {
       return await reply
     } finally {
       clearTimeout(timer)
+      signal?.removeEventListener('abort', abort)
     }
   }
 }

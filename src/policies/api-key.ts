@@ -7,9 +7,10 @@ import type { Exchange } from '../core/exchange.ts'
 import { type Secret, secret } from '../core/schema.ts'
 import { wildcard } from '../core/wildcard.ts'
 import {
-  credentialAt,
   credentialLocation,
   credentialMode,
+  credentialsAt,
+  headerPlace,
   type Place,
   passesUnproven,
   placeOf,
@@ -42,10 +43,7 @@ export const apiKeySchema = z.strictObject({
 export type ApiKeyConfig = z.output<typeof apiKeySchema>
 
 /** Where clients of the APIs that we speak put theirs. */
-const USUAL_PLACES = [
-  { header: 'authorization', prefix: 'Bearer ' },
-  { header: 'x-api-key', prefix: '' },
-] as const
+const USUAL_PLACES = [headerPlace('authorization', 'Bearer '), headerPlace('x-api-key', '')]
 
 type Metadata = Readonly<Record<string, unknown>>
 
@@ -87,23 +85,22 @@ export function apiKey(config: ApiKeyConfig, readSecret: (value: Secret, index: 
     ]),
   )
   const places: readonly Place[] = config.location === undefined ? USUAL_PLACES : [placeOf(config.location)]
-  const expected = places.map((place) => `${place.header}: ${place.prefix}KEY`).join(' or ')
+  const expected = places.map(({ described }) => described).join(' or ')
 
   return {
     onRequest(head) {
-      const { headers, exchange } = head
+      const { exchange } = head
       let isPresent = false
       let found: { readonly hashed: string; readonly owner: Known } | undefined
       for (const place of places) {
-        const key = credentialAt(headers, place)
+        const [key, another] = credentialsAt(head, place)
         if (key === undefined) continue
         isPresent = true
         const hashed = digest(key)
-        const owner = known.get(hashed)
-        if (owner === undefined) continue
-        found ??= { hashed, owner }
+        const owner = another === undefined ? known.get(hashed) : undefined
         // What was checked is for us alone.
-        delete headers[place.header]
+        if (owner !== undefined || another !== undefined) place.removeFrom(head)
+        if (owner !== undefined) found ??= { hashed, owner }
       }
       // Only what was checked says who it is: another credential of the request is the client's own word.
       if (found !== undefined) {

@@ -9,9 +9,9 @@ import { fingerprint } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
 import { headerValue } from '../core/schema.ts'
 import {
-  credentialAt,
   credentialLocation,
   credentialMode,
+  credentialsAt,
   passesUnproven,
   placeOf,
   proven,
@@ -96,13 +96,17 @@ export function basicAuth(
 
   return {
     onRequest(head) {
-      const presented = credentialAt(head.headers, place)
+      const [presented, another] = credentialsAt(head, place)
       if (presented === undefined) return refuse(head, false)
+      if (another !== undefined) {
+        place.removeFrom(head)
+        return refuse(head, true)
+      }
       const credential = parsed(presented)
       if (credential === undefined) return refuse(head, true)
       const { user } = credential
       // What is meant for us is for us alone, right or wrong.
-      if (users.has(user)) delete head.headers[place.header]
+      if (users.has(user)) place.removeFrom(head)
       const judged = isUser(credential)
       return (config.mode === 'permissive' ? judged.catch(() => false) : judged).then((isRight) => {
         if (!isRight) return refuse(head, true)

@@ -107,3 +107,15 @@ test('never more than the capacity at once, and never more than what was filled 
     }),
   )
 })
+
+test('many keys that are too many do not look for room each', () => {
+  let asked = 0
+  const buckets = createBuckets({ capacity: 10, perFill: 1, intervalMs: 60_000 }, () => {
+    asked += 1
+    return 0
+  })
+  for (let index = 0; index < 10_000; index++) buckets.take(buckets.of(`key-${index}`), 1)
+  asked = 0
+  for (let index = 0; index < 1000; index++) buckets.of(`other-${index}`)
+  expect(asked).toBeLessThan(20_000)
+})

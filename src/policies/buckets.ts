@@ -32,11 +32,15 @@ export interface Buckets {
 /** Clients may choose the key. A bucket that is full is as good as none, so those go first. */
 const MAX_KEYS = 10_000
 
+/** Looking for room among so many takes longer than a request may. */
+const SWEEP_MS = 1000
+
 export function createBuckets(first: BucketShape, now: () => number): Buckets {
   let shape = first
   const byKey = new Map<string, Bucket>()
   /** Of all keys that are too many. */
   let rest: Bucket | undefined
+  let sweptAt = Number.NEGATIVE_INFINITY
 
   const fresh = (): Bucket => ({ level: shape.capacity, filledAt: now() })
 
@@ -50,6 +54,8 @@ export function createBuckets(first: BucketShape, now: () => number): Buckets {
 
   function makeRoom(): boolean {
     if (byKey.size < MAX_KEYS) return true
+    if (now() - sweptAt < Math.min(SWEEP_MS, shape.intervalMs)) return false
+    sweptAt = now()
     for (const [key, bucket] of byKey) if (refreshed(bucket).level >= shape.capacity) byKey.delete(key)
     return byKey.size < MAX_KEYS
   }

@@ -44,6 +44,8 @@ export interface Accounts {
 /** Clients may choose the key. */
 const MAX_KEYS = 10_000
 const FREED_AT_ONCE = 1000
+/** After looking for room in vain; looking takes longer than a request may. */
+const NOT_LOOKED = 1000
 
 /** Of all keys that are too many. */
 const REST = '*'
@@ -51,8 +53,12 @@ const REST = '*'
 /** What every database takes as it is. */
 const PLAIN = /^\P{C}{0,200}$/u
 
-/** As it is kept and logged: one that looks like a secret is not told. */
-const nameOf = (key: string) => (PLAIN.test(key) && redact(key) === key ? key : hash('sha256', key))
+/** No key of a request is one: those begin with `=`, or are empty. */
+const HASHED = /^[\da-f]{64}$/
+
+/** As it is kept and logged: one that looks like a secret is not told. A name's name is itself. */
+const nameOf = (key: string) =>
+  HASHED.test(key) || (PLAIN.test(key) && redact(key) === key) ? key : hash('sha256', key)
 
 export function createAccounts(first: BudgetWindow, now: () => number): Accounts {
   let window = first
@@ -60,6 +66,7 @@ export function createAccounts(first: BudgetWindow, now: () => number): Accounts
   /** Whoever was used last comes last. */
   const byKey = new Map<string, Account>()
   let touched = new Set<Account>()
+  let vain = 0
 
   function span(): Span {
     const at = now()
@@ -87,6 +94,10 @@ export function createAccounts(first: BudgetWindow, now: () => number): Accounts
 
   function makeRoom(): boolean {
     if (byKey.size < MAX_KEYS) return true
+    if (vain > 0) {
+      vain -= 1
+      return false
+    }
     let freed = 0
     for (const [key, account] of byKey) {
       if (freed === FREED_AT_ONCE) break
@@ -94,12 +105,14 @@ export function createAccounts(first: BudgetWindow, now: () => number): Accounts
       byKey.delete(key)
       freed += 1
     }
+    if (freed === 0) vain = NOT_LOOKED
     return freed > 0
   }
 
   function renewed(account: Account): Account {
     if (isCurrent(account)) {
-      account.span = span()
+      // One that was begun before the clock went back is the same when it comes again.
+      if (account.span.start !== span().end) account.span = span()
       return account
     }
     // While what is kept cannot be written, windows that are over are not to pile up.
@@ -134,6 +147,7 @@ export function createAccounts(first: BudgetWindow, now: () => number): Accounts
     takeTouched() {
       const taken = [...touched]
       touched = new Set()
+      vain = 0
       return taken
     },
     isCurrent,

@@ -37,8 +37,9 @@ export interface Budget {
 
 /** Of all routes: one name is one budget. They outlive a reload. */
 export interface Budgets {
+  /** One that is known already keeps its shape until it is retained. */
   readonly at: (shape: BudgetShape) => Budget
-  /** The others are gone, until they are named again. */
+  /** In the shapes that were read last. The others are gone, until they are named again. */
   readonly retain: (budgets: readonly Budget[]) => void
   /** From now on. Resolves when what is kept there already is known, or cannot be; undefined: nowhere. */
   readonly keepIn: (book: SpendingBook | undefined) => Promise<void>
@@ -61,6 +62,7 @@ const CLOSE_MS = 3000
 
 interface Known extends Budget {
   shape: BudgetShape
+  next: BudgetShape
   readonly accounts: Accounts
   readonly watch: BudgetWatch
   /** What is kept of its window is known, of all keys. */
@@ -108,8 +110,10 @@ export function createBudgets({ now, watch = () => NOBODY, onProblem = () => {} 
       accounts.touch(account)
       return account
     }
+    watching.limited(shape.limit)
     return {
       shape,
+      next: shape,
       accounts,
       watch: watching,
       isLearnt: false,
@@ -126,6 +130,15 @@ export function createBudgets({ now, watch = () => NOBODY, onProblem = () => {} 
         account.isTold = true
       },
     }
+  }
+
+  function adopt(one: Known): void {
+    const { shape, next } = one
+    one.shape = next
+    one.isGone = false
+    if (shape.window !== next.window) one.isLearnt = false
+    one.accounts.use(next.window)
+    one.watch.limited(next.limit)
   }
 
   function tell(): void {
@@ -232,18 +245,16 @@ export function createBudgets({ now, watch = () => NOBODY, onProblem = () => {} 
       const name = `${shape.name} ${shape.unit}`
       const budget = known.get(name) ?? create(shape)
       known.set(name, budget)
-      if (budget.shape.window !== shape.window) budget.isLearnt = false
-      budget.shape = shape
-      budget.isGone = false
-      budget.accounts.use(shape.window)
-      budget.watch.limited(shape.limit)
+      budget.next = shape
       return budget
     },
     retain(budgets) {
       for (const one of known.values()) {
-        if (one.isGone || budgets.includes(one)) continue
-        one.isGone = true
-        one.watch.gone()
+        if (budgets.includes(one)) adopt(one)
+        else if (!one.isGone) {
+          one.isGone = true
+          one.watch.gone()
+        }
       }
       tell()
     },

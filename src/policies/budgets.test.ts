@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { createAccounts } from './budget-accounts.ts'
 import { type BudgetInput, budgetLab, memoryBook, type Used } from './budgets.fixture.ts'
 import { budgetsSchema } from './budgets.ts'
 
@@ -55,6 +56,26 @@ describe('a budget', () => {
     expect(lab.refusal()).toBeDefined()
   })
 
+  test.each(['sk-abcdefghijklmnop', 'x'.repeat(300), 'a\0b', 'ann\ud800', '*', '🙂'.repeat(150)])(
+    'is spent by a key such as %j, whatever it is kept as',
+    async (user) => {
+      const book = memoryBook()
+      const lab = budgetLab(KEYED)
+      await lab.budgets.keepIn(book)
+      lab.spend({ tokens: 60 }, user)
+      expect(lab.remaining(user)).toBe('40')
+      await lab.budgets.keep()
+      lab.spend({ tokens: 40 }, user)
+      expect(lab.refusal(user)).toBeDefined()
+      await lab.budgets.close()
+      const after = budgetLab(KEYED)
+      await after.budgets.keepIn(book)
+      expect(after.refusal(user)).toBeDefined()
+      expect(after.refusal('bob')).toBeUndefined()
+      await after.budgets.close()
+    },
+  )
+
   test('that only warns lets all pass, and says so once in a window', () => {
     const told: unknown[] = []
     const watch = () => ({
@@ -83,7 +104,19 @@ describe('a budget', () => {
     lab.setClock('2026-11-27T00:00:01Z')
     lab.spend({ tokens: 100 })
     lab.setClock('2026-11-26T23:59:58Z')
-    expect(lab.refusal()).toMatchObject({ retryAfter: '2' })
+    expect(lab.refusal()).toMatchObject({ retryAfter: String(24 * 3600 + 2) })
+    lab.setClock('2026-11-27T00:00:00Z')
+    expect(lab.refusal()).toBeDefined()
+    lab.setClock('2026-11-28T00:00:00Z')
+    expect(lab.refusal()).toBeUndefined()
+  })
+
+  test('is renewed although the clock was far ahead for a while', () => {
+    const lab = budgetLab(TOKENS)
+    lab.setClock('2030-01-01T12:00:00Z')
+    lab.spend({ tokens: 100 })
+    lab.setClock('2026-11-26T10:00:00Z')
+    expect(lab.refusal()).toBeDefined()
     lab.setClock('2026-11-27T00:00:00Z')
     expect(lab.refusal()).toBeUndefined()
   })
@@ -244,6 +277,18 @@ describe('what is kept', () => {
     expect(lab.refusal('ann')).toBeDefined()
     expect(book.total('team')).toBe(11_100)
     await lab.budgets.close()
+  })
+
+  test('of many keys that are too many not each looks for room', () => {
+    let asked = 0
+    const accounts = createAccounts('day', () => {
+      asked += 1
+      return 0
+    })
+    for (let index = 0; index < 10_000; index++) accounts.of(`=user ${index}`).unsaved = 1
+    asked = 0
+    for (let index = 0; index < 1000; index++) expect(accounts.of(`=other ${index}`).key).toBe('*')
+    expect(asked).toBeLessThan(100_000)
   })
 
   test('does not tell what looks like a secret', async () => {

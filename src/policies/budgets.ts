@@ -6,14 +6,15 @@
  */
 import { z } from 'zod'
 import { celExpression } from '../core/cel-schema.ts'
+import { keyHash } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
-import type { Exchange } from '../core/exchange.ts'
+import { type Exchange, noteEvent } from '../core/exchange.ts'
 import type { BudgetUnit } from '../core/spending.ts'
 import { type Account, spentBy } from './budget-accounts.ts'
 import type { Budget } from './budget-book.ts'
-import { budgetWindowSchema, perWindow, spanAt } from './budget-window.ts'
+import { budgetWindowSchema, perWindow } from './budget-window.ts'
 import type { ModelRequest, Policy } from './policy.ts'
-import { requestKey } from './request-key.ts'
+import { NOBODY, requestKey } from './request-key.ts'
 import { REQUEST_NAMES } from './request-variables.ts'
 
 const usd = z
@@ -74,7 +75,7 @@ export function budget(config: BudgetConfig, shared: Budget, now: () => number):
   const underWay = new WeakMap<Exchange, { key: string; reserved: number | undefined }>()
 
   function refuse(account: Account): never {
-    const { end } = spanAt(config.window, now())
+    const { end } = account.span
     const isSpent = spentBy(account) >= limit
     const wait = isSpent ? Math.max(1, Math.ceil((end - now()) / 1000)) : SHORTLY_SECONDS
     const why = isSpent
@@ -98,6 +99,13 @@ export function budget(config: BudgetConfig, shared: Budget, now: () => number):
       own.reserved = 0
       if (spentBy(account) + (config.action === 'refuse' ? account.reserved : 0) >= limit) {
         shared.exceeded(account, config.action)
+        noteEvent(exchange, {
+          name: 'budget.exceeded',
+          policy: config.name,
+          limit: limitText,
+          keyHash: own.key === NOBODY ? undefined : keyHash(own.key),
+          action: config.action,
+        })
         if (config.action === 'refuse') refuse(account)
       }
       own.reserved = ESTIMATES[unit](request)

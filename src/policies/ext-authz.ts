@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { type CelExpression, compileCel } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
 import { type FaultReply, GatewayError } from '../core/errors.ts'
+import { noteEvent } from '../core/exchange.ts'
 import { MAX_BYTES, TIMEOUT_MS } from '../core/fetch-json.ts'
 import type { Headers } from '../core/headers.ts'
 import { isTarget } from '../core/request-target.ts'
@@ -154,6 +155,12 @@ export function extAuthz(
   }
 
   function fail(head: RequestHead, cause: unknown): undefined {
+    noteEvent(head.exchange, {
+      name: 'ext_authz.failed',
+      policy: host,
+      action: failureMode === 'allow' ? 'allow' : 'deny',
+      reason: cause instanceof Error ? cause.message : undefined,
+    })
     if (failureMode === 'allow') return pass(head, {})
     const status = typeof failureMode === 'object' ? failureMode.denyWithStatus : undefined
     const reply = status === undefined ? undefined : { status, headers: {}, body: undefined }
@@ -169,10 +176,12 @@ export function extAuthz(
       return fail(head, cause)
     }
     if (answer.status >= 500) return fail(head, new Error(`${host} answered ${answer.status}`))
-    if (answer.status >= 300)
+    if (answer.status >= 300) {
+      noteEvent(head.exchange, { name: 'ext_authz.denied', policy: host, status: answer.status })
       throw new GatewayError('ext_authz_denied', MESSAGE, {
         reply: redirected(answer, included, redirect, variables) ?? denied(answer, included),
       })
+    }
     const granted = picked(answer.headers, included)
     if (key !== undefined) cache?.add(key, granted)
     return pass(head, granted)

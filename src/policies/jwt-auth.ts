@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto'
 import { decodeJwt, type LocalJWKSet } from 'jose'
 import { z } from 'zod'
-import { bearerChallenge, presentedToken } from '../core/bearer-token.ts'
+import { bearerChallenge, tokenIn } from '../core/bearer-token.ts'
 import { fingerprint } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
@@ -95,7 +95,7 @@ export function jwtAuth(
     const issuer = issuerOf(token)
     const verifier = verifiers.find((one) => one.issuer === issuer)
     // What says that it is for us is for us alone, right or wrong.
-    if (verifier !== undefined) delete head.headers[place.header]
+    if (verifier !== undefined) place.removeFrom(head)
     // One that no provider has issued is refused by whichever is asked.
     const verdict = await (verifier ?? verifiers[0])?.verify(token)
     if (verdict?.kind === 'valid') {
@@ -116,7 +116,9 @@ export function jwtAuth(
 
   return {
     onRequest(head) {
-      const presented = presentedToken(head.headers, place.header, place.prefix)
+      const values = place.valuesIn(head)
+      const presented = tokenIn(values, place.prefix)
+      if (values.length > 1) place.removeFrom(head)
       switch (presented.kind) {
         case 'none':
           return refuse(head, undefined)

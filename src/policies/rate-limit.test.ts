@@ -18,7 +18,9 @@ function lab(config: Config) {
   const policyOf = (wanted: Config) => {
     const [parsed] = localRateLimitSchema.parse([wanted])
     if (parsed === undefined) throw new Error('no limit')
-    return rateLimit(parsed, limits.at('default/a 0', parsed))
+    const policy = rateLimit(parsed, limits.at('default/a 0', parsed))
+    limits.adopt()
+    return policy
   }
   let policy = policyOf(config)
 

@@ -6,14 +6,15 @@
  */
 import { z } from 'zod'
 import { celExpression } from '../core/cel-schema.ts'
+import { keyHash } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
-import type { Exchange } from '../core/exchange.ts'
+import { type Exchange, noteEvent } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import { durationMs } from '../core/schema.ts'
-import { type Bucket, type Buckets, createBuckets } from './buckets.ts'
+import { type Bucket, type BucketShape, type Buckets, createBuckets } from './buckets.ts'
 import { type Conditional, conditional } from './conditional.ts'
 import type { Policy } from './policy.ts'
-import { requestKey } from './request-key.ts'
+import { NOBODY, requestKey } from './request-key.ts'
 import { REQUEST_NAMES } from './request-variables.ts'
 
 export const limitSchema = z.strictObject({
@@ -29,12 +30,20 @@ export type RateLimitConfig = z.output<typeof limitSchema>
 
 /** Of all limits, by their place: they outlive a reload. */
 export interface Limits {
+  /** One that is known already keeps its shape until that is adopted. */
   readonly at: (place: string, config: RateLimitConfig) => Buckets
+  /** The configuration that was read last is the one in force. */
+  readonly adopt: () => void
 }
 
 export function createLimits(now: () => number): Limits {
   const known = new Map<string, Buckets>()
+  const next = new Map<Buckets, BucketShape>()
   return {
+    adopt() {
+      for (const [buckets, shape] of next) buckets.reshape(shape)
+      next.clear()
+    },
     at(place, { maxTokens, tokensPerFill, fillInterval, type }) {
       const shape = { capacity: maxTokens, perFill: tokensPerFill, intervalMs: fillInterval }
       const name = `${place} ${type}`
@@ -44,7 +53,7 @@ export function createLimits(now: () => number): Limits {
         known.set(name, created)
         return created
       }
-      buckets.reshape(shape)
+      next.set(buckets, shape)
       return buckets
     },
   }
@@ -82,15 +91,28 @@ export function localRateLimit(
   place: string,
 ): Policy[] {
   const build = (limit: RateLimitConfig, index: number) =>
-    rateLimit(limit, limits.at(`${place} ${index}`, limit))
+    rateLimit(limit, limits.at(`${place} ${index}`, limit), index)
   return Array.isArray(config) ? config.map(build) : [conditional(config, build)]
 }
 
-export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
+/** `index`: its place among the limits of its route. */
+export function rateLimit(config: RateLimitConfig, buckets: Buckets, index = 0): Policy {
   const keyOf = requestKey(config.key)
   /** What is under way, with what was taken for it. */
   const reserved = new WeakMap<Exchange, { readonly name: string; taken: number }>()
   const ofTokens = config.type === 'tokens'
+  const { tokensPerFill, type, fillInterval } = config
+  const limit = `${tokensPerFill} ${type} per ${fillInterval / 1000}s`
+
+  function exceeded(exchange: Exchange, name: string, bucket: Bucket, wanted: number): never {
+    noteEvent(exchange, {
+      name: 'rate_limit.exceeded',
+      policy: `localRateLimit[${index}]`,
+      limit,
+      keyHash: name === NOBODY ? undefined : keyHash(name),
+    })
+    refuse(buckets, bucket, wanted)
+  }
 
   return {
     onRequest(head) {
@@ -98,8 +120,8 @@ export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
       const bucket = buckets.of(name)
       reserved.set(head.exchange, { name, taken: 0 })
       if (ofTokens) {
-        if (bucket.level < AT_LEAST) refuse(buckets, bucket, AT_LEAST)
-      } else if (!buckets.take(bucket, 1)) refuse(buckets, bucket, 1)
+        if (bucket.level < AT_LEAST) exceeded(head.exchange, name, bucket, AT_LEAST)
+      } else if (!buckets.take(bucket, 1)) exceeded(head.exchange, name, bucket, 1)
       return undefined
     },
     onModelRequest(head, { tokens }) {
@@ -108,7 +130,7 @@ export function rateLimit(config: RateLimitConfig, buckets: Buckets): Policy {
       // What is larger than the whole bucket passes when that is full: it would never pass otherwise.
       const wanted = Math.min(tokens, buckets.shape().capacity)
       const bucket = buckets.of(own.name)
-      if (!buckets.take(bucket, wanted)) refuse(buckets, bucket, wanted)
+      if (!buckets.take(bucket, wanted)) exceeded(head.exchange, own.name, bucket, wanted)
       own.taken = wanted
     },
     onResponse(headers, { exchange }) {

@@ -4,7 +4,7 @@ import type { RequestHead } from './policy.ts'
 import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
 
 /** Whoever has no key, or none that is a text or a number, shares one with all others of that kind. */
-const NOBODY = ''
+export const NOBODY = ''
 
 export function requestKey(expression: string | undefined): (head: RequestHead) => string {
   if (expression === undefined) return () => NOBODY

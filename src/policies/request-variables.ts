@@ -1,5 +1,6 @@
 /** What expressions know of a request: who asks, and for what. */
 import type { Names } from '../core/cel.ts'
+import type { Headers } from '../core/headers.ts'
 import type { RequestHead } from './policy.ts'
 
 export const REQUEST_NAMES = {
@@ -8,6 +9,11 @@ export const REQUEST_NAMES = {
   apiKey: true,
   basicAuth: true,
   jwt: true,
+} as const satisfies Names
+
+export const ANSWER_NAMES = {
+  ...REQUEST_NAMES,
+  response: { code: true, headers: true },
 } as const satisfies Names
 
 /** As the client sent it, but for what policies before have changed in its headers. */
@@ -21,3 +27,8 @@ export function requestVariables({ exchange, headers, apiKey, basicAuth, jwt }: 
     jwt,
   }
 }
+
+export const answerVariables = (head: RequestHead, code: number, headers: Headers) => ({
+  ...requestVariables(head),
+  response: { code, headers },
+})

@@ -51,8 +51,16 @@ test.each([
   { attempts: 1.5 },
   { codes: [] },
   { codes: [200] },
+  { condition: 'response.status == 1' },
+  { condition: 'response.code ==' },
+  { precondition: 'response.code == 500' },
   { backoff: 5 },
   { on: '5xx' },
 ])('refuses %j', (config) => {
   expect(retrySchema.safeParse(config).success).toBe(false)
+})
+
+test('a condition alone says after what', () => {
+  const { codes } = retrySchema.parse({ codes: [], condition: 'response.code == 409' })
+  expect(codes).toEqual([])
 })

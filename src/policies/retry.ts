@@ -6,9 +6,12 @@
  * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */
 import { z } from 'zod'
+import { type CelExpression, compileCel } from '../core/cel.ts'
+import { celExpression } from '../core/cel-schema.ts'
 import type { FaultCode } from '../core/errors.ts'
 import type { Headers } from '../core/headers.ts'
 import { durationMs } from '../core/schema.ts'
+import { ANSWER_NAMES, REQUEST_NAMES } from './request-variables.ts'
 
 /** What a provider answers while it cannot, but soon may. 529 is Anthropic's for too much load. */
 const CODES = [429, 500, 502, 503, 504, 529]
@@ -19,13 +22,22 @@ const LONGEST_BACKOFF_MS = 10_000
 /** Whoever is told to stay away for longer is told so. */
 const LONGEST_RETRY_AFTER_MS = 30_000
 
-export const retrySchema = z.strictObject({
-  /** After the first. */
-  attempts: z.int().min(1).max(10).default(1),
-  /** Before the second attempt at most so long, before the third twice as long, and so on. */
-  backoff: durationMs.default(BACKOFF_MS),
-  codes: z.array(z.int().min(400).max(599)).min(1).default(CODES),
-})
+export const retrySchema = z
+  .strictObject({
+    /** After the first. */
+    attempts: z.int().min(1).max(10).default(1),
+    /** Before the second attempt at most so long, before the third twice as long, and so on. */
+    backoff: durationMs.default(BACKOFF_MS),
+    codes: z.array(z.int().min(400).max(599)).default(CODES),
+    /** Whether there is more than one attempt at all. */
+    precondition: celExpression(REQUEST_NAMES).optional(),
+    /** Answers after which there is another attempt, beside those of `codes`. */
+    condition: celExpression(ANSWER_NAMES).optional(),
+  })
+  .refine(({ codes, condition }) => codes.length > 0 || condition !== undefined, {
+    error: 'expected at least one status, or a `condition`',
+    path: ['codes'],
+  })
 export type RetryConfig = z.output<typeof retrySchema>
 
 export interface Retry {
@@ -33,13 +45,20 @@ export interface Retry {
   readonly attempts: number | undefined
   readonly codes: ReadonlySet<number>
   readonly backoffMs: number
+  readonly precondition: CelExpression | undefined
+  readonly condition: CelExpression | undefined
 }
+
+const compiled = (source: string | undefined, names: typeof REQUEST_NAMES | typeof ANSWER_NAMES) =>
+  source === undefined ? undefined : compileCel(source, names)
 
 /** Without a policy another member of the group is asked, and nobody twice. */
 export const retry = (config: RetryConfig | undefined): Retry => ({
   attempts: config?.attempts,
   codes: new Set(config?.codes ?? CODES),
   backoffMs: config?.backoff ?? BACKOFF_MS,
+  precondition: compiled(config?.precondition, REQUEST_NAMES),
+  condition: compiled(config?.condition, ANSWER_NAMES),
 })
 
 const FAULTS: ReadonlySet<FaultCode> = new Set([

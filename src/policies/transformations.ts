@@ -11,9 +11,7 @@ import type { Headers } from '../core/headers.ts'
 import { isAuthority, isTarget } from '../core/request-target.ts'
 import { compileHeaders, freeHeaderName, headerExpressions, textOf } from './header-expressions.ts'
 import type { Policy } from './policy.ts'
-import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
-
-const RESPONSE_NAMES: Names = { ...REQUEST_NAMES, response: { code: true, headers: true } }
+import { ANSWER_NAMES, answerVariables, REQUEST_NAMES, requestVariables } from './request-variables.ts'
 
 const pseudoHeader = z.enum([':path', ':authority'])
 
@@ -30,7 +28,7 @@ export const transformationsSchema = z.strictObject({
       set: z.record(z.union([freeHeaderName, pseudoHeader]), celExpression(REQUEST_NAMES)).optional(),
     })
     .optional(),
-  response: changeSchema(RESPONSE_NAMES).optional(),
+  response: changeSchema(ANSWER_NAMES).optional(),
 })
 export type TransformationsConfig = z.output<typeof transformationsSchema>
 
@@ -84,8 +82,8 @@ function requestChange(config: NonNullable<TransformationsConfig['request']>): P
 }
 
 function responseChange(config: NonNullable<TransformationsConfig['response']>): Policy['onResponse'] {
-  const change = headerChange(config, RESPONSE_NAMES)
-  return (headers, head, code) => change(headers, { ...requestVariables(head), response: { code, headers } })
+  const change = headerChange(config, ANSWER_NAMES)
+  return (headers, head, code) => change(headers, answerVariables(head, code, headers))
 }
 
 export function transformations({ request, response }: TransformationsConfig): Policy {

@@ -30,7 +30,7 @@ export function createCleaner(): Cleaner {
 }
 
 export function cleaned(exchange: Exchange, cleaner: Cleaner): Exchange {
-  const { trace, host, path, userAgent, user, group, errorMessage, attempts, llm, mcp } = exchange
+  const { trace, host, path, userAgent, user, group, errorMessage, attempts, llm, mcp, events } = exchange
   return {
     ...exchange,
     trace: { ...trace, traceState: cleaner.text(trace.traceState) },
@@ -45,6 +45,7 @@ export function cleaned(exchange: Exchange, cleaner: Cleaner): Exchange {
     ),
     llm: llm && cleanedLlm(llm, cleaner),
     mcp: mcp && cleanedMcp(mcp, cleaner),
+    events: events?.map((event) => ({ ...event, reason: cleaner.text(event.reason) })),
   }
 }
 

@@ -75,6 +75,7 @@ export function httpExchange(
         endpoint: 'plain:8080',
         startedAt: startedAt + 0.25,
         connectMs: 1.5,
+        queuedMs: undefined,
         headAt: startedAt + durationMs / 2,
         endedAt: startedAt + durationMs,
         status: 200,
@@ -125,7 +126,10 @@ export function llmExchange(made: Made, facts: Partial<LlmFacts> = {}, random = 
       usageSource: 'provider',
       cost: { total: 0.75, input: 0.25, output: 0.5 },
       costStatus: 'Exact',
-      guards: [{ phase: 'request', guard: 'regex', action: 'Mask' }],
+      guards: [
+        { phase: 'request', guard: 'regex', action: 'Mask', waitedMs: undefined },
+        { phase: 'response', guard: 'webhook', action: 'FailOpen', waitedMs: 12.5 },
+      ],
       ...facts,
     },
   }
@@ -178,6 +182,39 @@ export function mcpExchange(made: Made, facts?: McpFacts, random = Math.random):
     },
   }
 }
+
+/** With what policies may have done about it. */
+export const eventful = (exchange: Exchange): Exchange => ({
+  ...exchange,
+  events: [
+    {
+      name: 'backend.evicted',
+      at: exchange.startedAt + 1.5,
+      policy: undefined,
+      limit: undefined,
+      keyHash: undefined,
+      action: undefined,
+      backend: 'first',
+      from: undefined,
+      durationMs: 3000,
+      status: 503,
+      reason: 'provider_overloaded',
+    },
+    {
+      name: 'rate_limit.exceeded',
+      at: exchange.startedAt + 2,
+      policy: 'localRateLimit[0]',
+      limit: '1 requests per 60s',
+      keyHash: 'abcd1234',
+      action: 'refuse',
+      backend: undefined,
+      from: 'second',
+      durationMs: undefined,
+      status: undefined,
+      reason: undefined,
+    },
+  ],
+})
 
 export const finished = (exchange: Exchange, more: Partial<Finished> = {}): Finished => ({
   exchange,

@@ -5,7 +5,15 @@
  * What stands where is a format on disk. A new fact goes to the end of its list, where older rows have nothing; for
  * anything else `VERSION` rises and `unpack` (in `unpacked.ts`) reads both.
  */
-import type { Attempt, Exchange, LlmFacts, LlmParameters, McpCall, McpFacts } from '../core/exchange.ts'
+import type {
+  Attempt,
+  Exchange,
+  LlmFacts,
+  LlmParameters,
+  McpCall,
+  McpFacts,
+  PolicyEvent,
+} from '../core/exchange.ts'
 import { clip } from './fields.ts'
 
 export const VERSION = 1
@@ -67,6 +75,7 @@ export function pack(exchange: Exchange, limits: Limits): readonly unknown[] {
     nanos(exchange.responseProcessingMs),
     nanos(exchange.chunkDelaySumMs),
     nanos(exchange.stalledMs),
+    exchange.events?.slice(0, list).map((event) => packEvent(event, startedAt, limits)),
   ]
 }
 
@@ -81,6 +90,23 @@ function packAttempt(attempt: Attempt, start: number, { text, name }: Limits): r
     attempt.status,
     attempt.errorType,
     clip(attempt.errorMessage, text),
+    nanos(attempt.queuedMs),
+  ]
+}
+
+function packEvent(event: PolicyEvent, start: number, { name }: Limits): readonly unknown[] {
+  return [
+    event.name,
+    since(start, event.at),
+    clip(event.policy, name),
+    clip(event.limit, name),
+    event.keyHash,
+    event.action,
+    clip(event.backend, name),
+    clip(event.from, name),
+    nanos(event.durationMs),
+    event.status,
+    clip(event.reason, name),
   ]
 }
 
@@ -112,7 +138,9 @@ function packLlm(llm: LlmFacts, start: number, limits: Limits): readonly unknown
     llm.usageSource,
     cost && [cost.total, cost.input, cost.output],
     llm.costStatus,
-    llm.guards.slice(0, list).map(({ phase, guard, action }) => [phase, guard, action]),
+    llm.guards
+      .slice(0, list)
+      .map(({ phase, guard, action, waitedMs }) => [phase, guard, action, nanos(waitedMs)]),
   ]
 }
 

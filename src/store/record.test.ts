@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Exchange } from '../core/exchange.ts'
-import { finished, httpExchange, llmExchange, mcpExchange } from './exchanges.fixture.ts'
+import { eventful, finished, httpExchange, llmExchange, mcpExchange } from './exchanges.fixture.ts'
 import { readRecord, writeRecord } from './record.ts'
 import type { Finished } from './types.ts'
 
@@ -21,6 +21,15 @@ function manyOperations(method: string): Exchange {
   }))
   const calls = operations.slice(0, 100).map((one) => ({ ...call, operation: one, method }))
   return { ...exchange, mcp: { ...exchange.mcp, operations, calls } }
+}
+
+const endless = (exchange: Exchange): Exchange => {
+  const { events: [event] = [] } = eventful(exchange)
+  if (event === undefined) throw new Error('no event')
+  return {
+    ...exchange,
+    events: Array.from({ length: 5000 }, () => ({ ...event, backend: LONG, reason: LONG })),
+  }
 }
 
 const HOSTILE: readonly (readonly [name: string, record: Finished])[] = [
@@ -52,6 +61,7 @@ const HOSTILE: readonly (readonly [name: string, record: Finished])[] = [
       errorMessage: LONG,
     }),
   ],
+  ['events without end', finished(endless(httpExchange({ completedAt })))],
   ['a batch of 20,000', finished(manyOperations(LONG.slice(0, 2000)))],
   ['a batch whose characters are all escaped', finished(manyOperations('\u0001'.repeat(2000)))],
 ]
@@ -66,6 +76,20 @@ describe('a record', () => {
     for (const value of [...Object.values(fields), searchText]) {
       expect(String(value).length).toBeLessThanOrEqual(1500)
     }
+  })
+
+  test('has what policies did', () => {
+    const exchange = eventful(httpExchange({ completedAt }))
+    const read = readRecord(writeRecord(finished(exchange))).exchange
+    const since = ({ startedAt, events = [] }: Exchange) =>
+      events.map(({ at, ...event }) => ({ ...event, at: Number((at - startedAt).toFixed(6)) }))
+    expect(since(read)).toEqual(since(exchange))
+    expect(since(read)).toHaveLength(2)
+  })
+
+  test('of a request that policies let alone has no events', () => {
+    const read = readRecord(writeRecord(finished(httpExchange({ completedAt })))).exchange
+    expect(read.events).toBeUndefined()
   })
 
   test('has no secret in names that clients chose', () => {
@@ -83,6 +107,7 @@ describe('a record', () => {
         host: `${SECRET}.example`,
         user: SECRET,
         group: SECRET,
+        events: [{ name: 'ext_authz.failed', at: 0, reason: `refused ${SECRET}` }],
       },
       { operation: `tools/call ${SECRET}` },
     )

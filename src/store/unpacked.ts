@@ -1,5 +1,13 @@
 /** An exchange from the list that `pack` made of it. */
-import type { Attempt, Exchange, LlmFacts, McpCall, McpFacts, McpOperation } from '../core/exchange.ts'
+import type {
+  Attempt,
+  Exchange,
+  LlmFacts,
+  McpCall,
+  McpFacts,
+  McpOperation,
+  PolicyEvent,
+} from '../core/exchange.ts'
 import { VERSION } from './packed.ts'
 
 type List = readonly unknown[]
@@ -57,6 +65,7 @@ export function unpack(packed: List): Exchange {
     chunkDelayCounts: undefined,
     chunkDelaySumMs: milliseconds(packed[37]) ?? 0,
     stalledMs: milliseconds(packed[38]) ?? 0,
+    events: Array.isArray(packed[39]) ? packed[39].map((event) => unpackEvent(list(event))) : undefined,
   }
 }
 
@@ -71,8 +80,23 @@ function unpackAttempt(packed: List): Attempt {
     status: as(packed[6]),
     errorType: as(packed[7]),
     errorMessage: as(packed[8]),
+    queuedMs: milliseconds(packed[9]),
   }
 }
+
+const unpackEvent = (packed: List): PolicyEvent => ({
+  name: as(packed[0]),
+  at: milliseconds(packed[1]) ?? 0,
+  policy: as(packed[2]),
+  limit: as(packed[3]),
+  keyHash: as(packed[4]),
+  action: as(packed[5]),
+  backend: as(packed[6]),
+  from: as(packed[7]),
+  durationMs: milliseconds(packed[8]),
+  status: as(packed[9]),
+  reason: as(packed[10]),
+})
 
 function unpackLlm(packed: List): LlmFacts {
   const [inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens] = list(packed[14])
@@ -105,8 +129,8 @@ function unpackLlm(packed: List): LlmFacts {
     cost: Array.isArray(packed[16]) ? { total: as(total), input: as(input), output: as(output) } : undefined,
     costStatus: as(packed[17]),
     guards: list(packed[18]).map((check) => {
-      const [phase, guard, action] = list(check)
-      return { phase: as(phase), guard: as(guard), action: as(action) }
+      const [phase, guard, action, waitedMs] = list(check)
+      return { phase: as(phase), guard: as(guard), action: as(action), waitedMs: milliseconds(waitedMs) }
     }),
   }
 }

@@ -36,6 +36,7 @@ const attempt = (facts: Partial<Exchange['attempts'][number]> = {}) => ({
   endpoint: 'api.openai.com:443',
   startedAt: 1000.5,
   connectMs: undefined,
+  queuedMs: undefined,
   headAt: 1008,
   endedAt: 1012,
   status: 200,
@@ -91,14 +92,41 @@ describe('the access log', () => {
     )
   })
 
+  test('tells pauses, evictions and waits, where there were any', () => {
+    const exchange = finish(begin(), {
+      events: [
+        { name: 'backend.evicted', at: 1001, backend: 'first', durationMs: 3000 },
+        { name: 'backend.failover', at: 1001, backend: 'second', from: 'first' },
+        { name: 'backend.evicted', at: 1002, backend: 'second', durationMs: 3000 },
+        { name: 'backend.retry', at: 1003, backend: 'second', durationMs: 1.5 },
+        { name: 'backend.retry', at: 1005, backend: 'second', durationMs: 2 },
+      ],
+    })
+    exchange.attempts.push(attempt({ queuedMs: 0.25 }), attempt(), attempt({ queuedMs: 1 }))
+    expect(json(exchange)).toMatchObject({
+      'retry.attempt': 2,
+      'retry.backoff': '3.5ms',
+      evicted: 'first,second',
+      queued: '1.25ms',
+    })
+    const plain = json(finish(begin(), { events: [{ name: 'budget.exceeded', at: 1001 }] }))
+    expect([plain['retry.backoff'], plain.evicted, plain.queued]).toEqual([undefined, undefined, undefined])
+  })
+
   test('tells the strictest that guards made of each direction', () => {
     const guards = [
       { phase: 'request', guard: 'regex', action: 'Mask' },
       { phase: 'request', guard: 'regex', action: 'Allow' },
       { phase: 'response', guard: 'regex', action: 'Reject' },
+      { phase: 'request', guard: 'webhook', action: 'FailOpen', waitedMs: 1200 },
+      { phase: 'response', guard: 'webhook', action: 'Allow', waitedMs: 300 },
     ] as const
     const line = json(finish(begin(), { llm: { ...LLM, guards: [...guards] } }))
-    expect(line).toMatchObject({ 'guard.request': 'Mask', 'guard.response': 'Reject' })
+    expect(line).toMatchObject({
+      'guard.request': 'Mask',
+      'guard.response': 'Reject',
+      'guard.duration': 1.5,
+    })
   })
 
   test('writes a streamed chat as JSON, fields in upstream’s order', () => {

@@ -7,7 +7,7 @@
  *
  * Lines are put together by hand: this runs once per request.
  */
-import { type Exchange, guardActionOf, type LlmFacts, type McpFacts } from '../core/exchange.ts'
+import { type Exchange, guardActionOf, guardWaitMs, type LlmFacts, type McpFacts } from '../core/exchange.ts'
 import { redact } from '../core/redact.ts'
 import { type Field, type FieldValue, textOfField } from './fields.ts'
 import { bareOrQuoted, jsonString, jsonValue, type LogFormat, timestamp } from './logger-text.ts'
@@ -149,6 +149,8 @@ function describeLlm(line: Line, exchange: Exchange, llm: LlmFacts): void {
   line.word('agw.ai.usage.source', llm.usageSource)
   line.word('guard.request', guardActionOf(llm.guards, 'request'))
   line.word('guard.response', guardActionOf(llm.guards, 'response'))
+  const guardMs = guardWaitMs(llm.guards)
+  line.number('guard.duration', guardMs === undefined ? undefined : seconds(guardMs))
   line.number('gen_ai.request.temperature', parameters.temperature)
   line.number('gen_ai.embeddings.dimension.count', parameters.dimensions)
   line.text('gen_ai.request.encoding_formats', parameters.encodingFormat)
@@ -162,6 +164,7 @@ function describeLlm(line: Line, exchange: Exchange, llm: LlmFacts): void {
 function describeOutcome(line: Line, exchange: Exchange): void {
   const { requestProcessingMs, errorMessage } = exchange
   line.number('retry.attempt', aboveZero(exchange.attempts.length - 1))
+  describePauses(line, exchange)
   line.quoted('error', errorMessage === undefined ? undefined : redact(errorMessage))
   line.word('reason', exchange.reason === 'Upstream' ? undefined : exchange.reason)
   line.word('outcome', exchange.outcome)
@@ -170,6 +173,21 @@ function describeOutcome(line: Line, exchange: Exchange): void {
     line.word('overhead', milliseconds(requestProcessingMs + exchange.responseProcessingMs))
   }
   if (exchange.stalledMs > 0) line.word('stalled', milliseconds(exchange.stalledMs))
+}
+
+function describePauses(line: Line, { events, attempts }: Exchange): void {
+  if (events !== undefined) {
+    const backoffMs = events.reduce(
+      (sum, { name, durationMs = 0 }) => (name === 'backend.evicted' ? sum : sum + durationMs),
+      0,
+    )
+    if (backoffMs > 0) line.word('retry.backoff', milliseconds(backoffMs))
+    const evicted = events.flatMap(({ name, backend = '' }) => (name === 'backend.evicted' ? [backend] : []))
+    if (evicted.length > 0) line.text('evicted', evicted.join(','))
+  }
+  let queuedMs = 0
+  for (const attempt of attempts) queuedMs += attempt.queuedMs ?? 0
+  if (queuedMs > 0) line.word('queued', milliseconds(queuedMs))
 }
 
 const aboveZero = (count: number) => (count > 0 ? count : undefined)

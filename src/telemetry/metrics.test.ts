@@ -57,6 +57,7 @@ function attempt(exchange: { startedAt: number }, changes: Partial<Attempt> = {}
     endpoint: 'api.openai.com:443',
     startedAt: exchange.startedAt + 1,
     connectMs: undefined,
+    queuedMs: undefined,
     headAt: exchange.startedAt + 301,
     endedAt: exchange.startedAt + 1999,
     status: 200,
@@ -335,9 +336,14 @@ test('each guard that ran is counted, also where no model was asked', () => {
   const guards = [
     { phase: 'request', guard: 'regex', action: 'Allow' },
     { phase: 'request', guard: 'regex', action: 'Reject' },
+    { phase: 'request', guard: 'webhook', action: 'FailOpen', waitedMs: 3 },
   ] as const
   const { samples } = finish(newExchange({ attempts: [], llm: llmFacts({ guards: [...guards] }) }))
-  expect(samples('agentgateway_guardrail_checks_total', 'action')).toEqual({ Allow: 1, Reject: 1 })
+  expect(samples('agentgateway_guardrail_checks_total', 'action')).toEqual({
+    Allow: 1,
+    Reject: 1,
+    FailOpen: 1,
+  })
 })
 
 test('a connection that failed is a request to the model with its error', () => {

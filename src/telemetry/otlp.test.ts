@@ -275,6 +275,7 @@ function chat(sampled = true): Exchange {
     endpoint: 'api.openai.com:443',
     startedAt: startedAt + 1.5,
     connectMs: 3,
+    queuedMs: undefined,
     headAt: startedAt + 10,
     endedAt: startedAt + 20.123456,
     status: 200,

@@ -142,7 +142,11 @@ function described(span: SpanRecord, change: SpanChange | undefined): Described 
       span.error === undefined
         ? { code: SpanStatusCode.UNSET }
         : { code: SpanStatusCode.ERROR, message: span.error.message },
-    events: span.events.map((event) => ({ ...event, attributes: {}, droppedAttributesCount: 0 })),
+    events: span.events.map((event) => ({
+      ...event,
+      attributes: event.attributes ?? {},
+      droppedAttributesCount: 0,
+    })),
     links: [],
     droppedAttributesCount: 0,
     droppedEventsCount: 0,

@@ -20,6 +20,7 @@ export interface SpanRecord {
 export interface SpanEvent {
   readonly name: string
   readonly time: HrTime
+  readonly attributes?: Attributes
 }
 
 export const spanName = (verb: string, object: string | undefined) =>

@@ -40,6 +40,7 @@ const attempt = (facts: Partial<Attempt> = {}): Attempt => ({
   endpoint: 'api.openai.com:443',
   startedAt: 5001,
   connectMs: undefined,
+  queuedMs: undefined,
   headAt: 5010,
   endedAt: 5099,
   status: 200,
@@ -151,6 +152,52 @@ describe('the span tree', () => {
 })
 
 describe('times', () => {
+  test('of policies come first on the SERVER span, in the order of time, without a secret', () => {
+    const exchange = finish(begin(), {
+      headSentAt: 5090,
+      events: [
+        { name: 'backend.evicted', at: 5020, backend: 'first', durationMs: 3000, status: 503 },
+        { name: 'backend.failover', at: 5020, backend: 'second', from: 'first' },
+        {
+          name: 'ext_authz.failed',
+          at: 5001,
+          policy: 'authz:9000',
+          reason: 'no sk-proj-abcdefghij0123456789',
+        },
+      ],
+    })
+    exchange.attempts.push(attempt({ startedAt: 5002, queuedMs: 6.5 }))
+    const [server, queued] = spansOf(exchange)
+    expect(server?.events).toEqual([
+      {
+        name: 'agentgateway.ext_authz.failed',
+        time: at(43_000_000),
+        attributes: { 'agentgateway.policy': 'authz:9000', 'agentgateway.cause': 'no [redacted]' },
+      },
+      {
+        name: 'agentgateway.backend.queued',
+        time: at(50_500_000),
+        attributes: { 'agentgateway.endpoint': 'api.openai.com:443', 'agentgateway.duration': 0.0065 },
+      },
+      {
+        name: 'agentgateway.backend.evicted',
+        time: at(62_000_000),
+        attributes: {
+          'agentgateway.backend': 'first',
+          'agentgateway.duration': 3,
+          'http.response.status_code': 503,
+        },
+      },
+      {
+        name: 'agentgateway.backend.failover',
+        time: at(62_000_000),
+        attributes: { 'agentgateway.backend': 'second', 'agentgateway.backend.previous': 'first' },
+      },
+      { name: 'agentgateway.response_head_sent', time: at(132_000_000) },
+    ])
+    expect(queued?.attributes).toMatchObject({ 'agentgateway.queue_time': 0.0065 })
+  })
+
   test('follow the monotonic clock from one anchor, to the nanosecond', () => {
     const exchange = finish(begin(), { llm: LLM, headSentAt: 5010.000001, endedAt: 6958.5 })
     exchange.attempts.push(
@@ -216,9 +263,14 @@ describe('attributes', () => {
   })
 
   test('of guards', () => {
-    const llm = { ...LLM, guards: [{ phase: 'request', guard: 'regex', action: 'Mask' } as const] }
+    const guards = [
+      { phase: 'request', guard: 'regex', action: 'Mask' },
+      { phase: 'request', guard: 'webhook', action: 'Allow', waitedMs: 250 },
+    ] as const
+    const llm = { ...LLM, guards: [...guards] }
     const [server] = spansOf(finish(begin(), { llm }))
     expect(server?.attributes['agentgateway.guard.request']).toBe('Mask')
+    expect(server?.attributes['agentgateway.guard.duration']).toBe(0.25)
     expect(server?.attributes).not.toHaveProperty(['agentgateway.guard.response'])
   })
 

@@ -9,7 +9,8 @@
  */
 import type { Attributes } from '@opentelemetry/api'
 import { type ErrorType, errorTypeOfStatus, type Outcome } from '../core/errors.ts'
-import { type Attempt, type Exchange, guardActionOf, type LlmFacts } from '../core/exchange.ts'
+import { type Attempt, type Exchange, guardActionOf, guardWaitMs, type LlmFacts } from '../core/exchange.ts'
+import { policyEvents } from './span-events.ts'
 import {
   aboveZero,
   clip,
@@ -68,6 +69,7 @@ function serverSpan(exchange: Exchange): SpanRecord {
   const host = splitAddress(exchange.host)
   const client = splitAddress(exchange.clientAddress)
   const { requestProcessingMs, responseProcessingMs } = exchange
+  const guardMs = exchange.llm && guardWaitMs(exchange.llm.guards)
   const attributes = present({
     'http.request.method': method ?? '_OTHER',
     'http.request.method_original': method === undefined ? exchange.method : undefined,
@@ -97,6 +99,7 @@ function serverSpan(exchange: Exchange): SpanRecord {
     'agentgateway.stalled': exchange.stalledMs > 0 ? seconds(exchange.stalledMs) : undefined,
     'agentgateway.guard.request': exchange.llm && guardActionOf(exchange.llm.guards, 'request'),
     'agentgateway.guard.response': exchange.llm && guardActionOf(exchange.llm.guards, 'response'),
+    'agentgateway.guard.duration': guardMs === undefined ? undefined : seconds(guardMs),
   })
   if (exchange.llm !== undefined && exchange.attempts.length === 0) {
     Object.assign(attributes, requestAttributes(exchange.llm))
@@ -112,7 +115,10 @@ function serverSpan(exchange: Exchange): SpanRecord {
     startTime: timeOf(exchange, exchange.startedAt),
     endTime: timeOf(exchange, endOf(exchange)),
     attributes,
-    events: events(exchange, [['agentgateway.response_head_sent', exchange.headSentAt]]),
+    events: [
+      ...policyEvents(exchange),
+      ...events(exchange, [['agentgateway.response_head_sent', exchange.headSentAt]]),
+    ],
     error: serverError(exchange),
   }
 }
@@ -181,6 +187,7 @@ function attemptSpan(
       'error.type': hasFailed ? errorTypeOf(attempt, undefined) : attempt.errorType,
       'agentgateway.backend': exchange.backend,
       'agentgateway.connect_time': attempt.connectMs === undefined ? undefined : seconds(attempt.connectMs),
+      'agentgateway.queue_time': attempt.queuedMs === undefined ? undefined : seconds(attempt.queuedMs),
     }),
     events: events(exchange, [['agentgateway.response_head', attempt.headAt]]),
     error: hasFailed ? { message: safe(attempt.errorMessage) } : undefined,

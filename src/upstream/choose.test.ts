@@ -9,7 +9,7 @@ const chances = { now: 0, random: () => 0 }
 function evicted(until: number): Health {
   const health = new Health()
   health.begin()
-  health.fail(0, until)
+  health.fail(0, { begunAt: 0, retryAfter: until })
   return health
 }
 

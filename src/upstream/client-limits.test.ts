@@ -239,6 +239,29 @@ describe('pools', () => {
     expect(await callTo(pool, target).over).toMatchObject({ body: 'hello' })
   })
 
+  test('it serves those that wait for their turn when their target goes, and closes then', async () => {
+    let finish = () => {}
+    const { target, sockets, heads } = await serve((socket) => {
+      socket.write(HALF)
+      finish = () => void socket.write('world')
+    })
+    const limited = {
+      ...target,
+      limits: { maxConnections: undefined, maxRequests: 1, maxPendingRequests: 2 },
+    }
+    const pool = upstreams()
+    const calls = [0, 1, 2].map(() => callTo(pool, limited))
+    await calls[0]?.begun
+    pool.retain([])
+    for (const called of calls) {
+      await called.begun
+      finish()
+      expect(await called.over).toMatchObject({ body: 'helloworld', error: undefined })
+    }
+    expect(heads).toHaveLength(3)
+    await until(() => sockets.every((socket) => socket.destroyed || socket.readableEnded))
+  })
+
   test('it ends what is under way when it closes', async () => {
     const { target, sockets } = await serve(HALF)
     const pool = upstreamsWith()

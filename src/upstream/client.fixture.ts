@@ -95,6 +95,7 @@ export function callTo(
     endpoint: `${target.host}:${target.port}`,
     startedAt,
     connectMs: undefined,
+    queuedMs: undefined,
     headAt: undefined,
     endedAt: undefined,
     status: undefined,

@@ -107,6 +107,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamAttempt {
   #over = false
   /** Its place in the gate. */
   #start: (() => void) | undefined
+  #isQueued = false
 
   constructor(attempt: Attempt, handler: UpstreamHandler, entry: PoolEntry, limits: WaitLimits) {
     this.#attempt = attempt
@@ -137,16 +138,32 @@ class AttemptHandler implements Dispatcher.DispatchHandler, UpstreamAttempt {
       start()
       return
     }
-    this.#start = start
-    if (gate.enter(start)) return
+    let isAtOnce = true
+    const turn = () => {
+      if (!isAtOnce) this.#noteQueued()
+      this.#isQueued = false
+      start()
+    }
+    this.#start = turn
+    this.#isQueued = true
+    if (gate.enter(turn)) {
+      isAtOnce = false
+      return
+    }
     this.#start = undefined
+    this.#isQueued = false
     const error = new GatewayError('overloaded', 'the upstream has as much to do as it may have')
     this.#end(FAULTS.overloaded.errorType, error.message)
     this.#handler.onError(error)
   }
 
+  #noteQueued(): void {
+    this.#attempt.queuedMs = performance.now() - this.#attempt.startedAt
+  }
+
   #end(errorType?: ErrorType, message?: string): void {
     this.#over = true
+    if (this.#isQueued) this.#noteQueued()
     clearTimeout(this.#timer)
     const start = this.#start
     this.#start = undefined
@@ -343,7 +360,10 @@ export function createUpstreams(settings: UpstreamSettings): Upstreams {
       for (const [key, entry] of pools) {
         if (wanted.has(key)) continue
         pools.delete(key)
-        entry.pool.close(() => {})
+        const close = () => entry.pool.close(() => {})
+        // A closed pool would refuse those that still wait for their turn.
+        if (entry.gate === undefined) close()
+        else entry.gate.whenEmpty(close)
       }
     },
     async close() {

@@ -4,6 +4,7 @@ export class Gate {
   readonly #mostWaiting: number
   #active = 0
   readonly #waiting = new Set<() => void>()
+  #emptied: (() => void) | undefined
 
   constructor(most: number, mostWaiting: number) {
     this.#most = most
@@ -27,9 +28,18 @@ export class Gate {
     if (this.#waiting.delete(start)) return
     this.#active -= 1
     const [next] = this.#waiting
-    if (next === undefined) return
+    if (next === undefined) {
+      if (this.#active === 0) this.#emptied?.()
+      return
+    }
     this.#waiting.delete(next)
     this.#active += 1
     next()
+  }
+
+  /** Now, or when the last one leaves. */
+  whenEmpty(act: () => void): void {
+    if (this.#active === 0) act()
+    else this.#emptied = act
   }
 }

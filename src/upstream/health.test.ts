@@ -4,7 +4,7 @@ import { createHealths, Health } from './health.ts'
 function failing(health: Health, times: number, now = 0): void {
   for (let time = 0; time < times; time += 1) {
     health.begin()
-    health.fail(now)
+    health.fail(now, { begunAt: now })
   }
 }
 
@@ -55,10 +55,25 @@ describe('eviction', () => {
     expect(health.evictedUntil).toBe(1e6 + 3000)
   })
 
+  test('is one, however many were under way when it came, or were asked in spite of it', () => {
+    const evicted: number[] = []
+    const health = new Health({ up() {}, evicted: () => evicted.push(0), gone() {} })
+    for (let time = 0; time < 100; time += 1) health.begin()
+    for (let time = 0; time < 100; time += 1) health.fail(time, { begunAt: 0 })
+    expect(health.evictedUntil).toBe(2 + 3000)
+    expect(evicted).toHaveLength(1)
+    health.begin()
+    health.fail(2000, { begunAt: 1500, retryAfter: 60_000 })
+    expect([evicted.length, health.evictedUntil]).toEqual([1, 62_000])
+    health.begin()
+    health.fail(62_000, { begunAt: 62_000 })
+    expect([evicted.length, health.evictedUntil]).toEqual([2, 62_000 + 6000])
+  })
+
   test('comes at once to whoever asks to be left alone, for as long', () => {
     const health = new Health()
     health.begin()
-    health.fail(0, 60_000)
+    health.fail(0, { begunAt: 0, retryAfter: 60_000 })
     expect([59_999, 60_000].map((now) => health.isAvailable(now))).toEqual([false, true])
   })
 })
@@ -74,7 +89,7 @@ describe('the score', () => {
       [shaky, 10],
     ] as const) {
       health.begin()
-      if (health === shaky && time % 2 === 0) health.fail(0)
+      if (health === shaky && time % 2 === 0) health.fail(0, { begunAt: 0 })
       else health.succeed(ms)
     }
   }
@@ -98,6 +113,17 @@ test('what is known of an upstream outlives a reload', () => {
   expect(healths.at('group', 'a', { eviction: { duration: 1 } })).toBe(a)
   expect(a.isAvailable(0)).toBe(false)
   expect(healths.at('group', 'b', {}).isAvailable(0)).toBe(true)
+})
+
+test('a configuration is in force once it is retained, and not when it was read', () => {
+  const healths = createHealths()
+  const health = healths.at('group', 'a', {})
+  healths.at('group', 'a', { eviction: { consecutiveFailures: 1 } })
+  failing(health, 1)
+  expect(health.isAvailable(0)).toBe(true)
+  healths.retain([health])
+  failing(health, 1)
+  expect(health.isAvailable(0)).toBe(false)
 })
 
 test('its watch is told when it is evicted, when it is back, and when it is gone', () => {

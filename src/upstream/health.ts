@@ -5,6 +5,8 @@
  * request succeeds. After that time one request at a time tells whether it is back.
  */
 import { z } from 'zod'
+import { type CelExpression, compileCel } from '../core/cel.ts'
+import { celExpression } from '../core/cel-schema.ts'
 import { durationMs } from '../core/schema.ts'
 
 const FAILURES = 3
@@ -14,7 +16,11 @@ const LONGEST_EVICTION_MS = 300_000
 /** Weight of the latest result in the averages. */
 const SHARE = 0.2
 
+const ANSWER_NAMES = { response: { code: true, headers: true } } as const
+
 export const healthSchema = z.strictObject({
+  /** Answers that count as failures, instead of those that usually do. */
+  unhealthyExpression: celExpression(ANSWER_NAMES).optional(),
   eviction: z
     .strictObject({
       /** Of the first eviction; doubled with each that follows. */
@@ -24,6 +30,17 @@ export const healthSchema = z.strictObject({
     .optional(),
 })
 export type HealthConfig = z.output<typeof healthSchema>
+
+interface Failure {
+  /** Of the request; before the end of an eviction, the failure is none of a new one. */
+  readonly begunAt: number
+  /** It asked to be left alone for so many milliseconds. */
+  readonly retryAfter?: number | undefined
+}
+
+/** Which answers are failures; undefined: those that usually are. */
+export const unhealthyAnswer = ({ unhealthyExpression }: HealthConfig): CelExpression | undefined =>
+  unhealthyExpression === undefined ? undefined : compileCel(unhealthyExpression, ANSWER_NAMES)
 
 export interface HealthWatch {
   readonly up: () => void
@@ -87,51 +104,65 @@ export class Health {
     this.#failures = 0
     if (this.#evictions > 0) this.#watch.up()
     this.#evictions = 0
+    this.#evictedUntil = 0
     this.#successes += SHARE * (1 - this.#successes)
     this.#latencyMs += SHARE * (latencyMs - this.#latencyMs)
   }
 
-  /** `retryAfter`: it asked to be left alone for so many milliseconds. */
-  fail(now: number, retryAfter = 0): void {
+  /** Gives for how many milliseconds it is evicted by that; undefined where it is not. */
+  fail(now: number, { begunAt, retryAfter = 0 }: Failure): number | undefined {
     this.abandon()
     this.#failures += 1
     this.#successes -= SHARE * this.#successes
-    if (this.#failures < this.#threshold && retryAfter === 0) return
-    const ms = Math.max(this.#evictionMs * 2 ** this.#evictions, retryAfter)
+    // Many that fail at once tell no more than one does.
+    if (begunAt < this.#evictedUntil) {
+      this.#evictedUntil = Math.max(this.#evictedUntil, now + Math.min(retryAfter, LONGEST_EVICTION_MS))
+      return undefined
+    }
+    if (this.#failures < this.#threshold && retryAfter === 0) return undefined
+    const ms = Math.min(LONGEST_EVICTION_MS, Math.max(this.#evictionMs * 2 ** this.#evictions, retryAfter))
     this.#evictions += 1
     this.#watch.evicted()
-    this.#evictedUntil = now + Math.min(ms, LONGEST_EVICTION_MS)
+    this.#evictedUntil = now + ms
+    return ms
   }
 }
 
 /** Of upstreams, by their group and their name in it: they outlive a reload. */
 export interface Healths {
+  /** One that is known already keeps its configuration until it is retained. */
   readonly at: (group: string, backend: string, config: HealthConfig) => Health
-  /** Forgets all others. */
+  /** With the configuration that was read last. Forgets all others. */
   readonly retain: (healths: readonly Health[]) => void
 }
 
 export function createHealths(
   watch: (group: string, backend: string) => HealthWatch = () => NOBODY,
 ): Healths {
-  const known = new Map<string, { readonly health: Health; readonly watch: HealthWatch }>()
+  const known = new Map<
+    string,
+    { readonly health: Health; readonly watch: HealthWatch; config: HealthConfig }
+  >()
   return {
     at(group, backend, config) {
       const name = `${group}\0${backend}`
       let entry = known.get(name)
       if (entry === undefined) {
         const watching = watch(group, backend)
-        entry = { health: new Health(watching), watch: watching }
+        entry = { health: new Health(watching), watch: watching, config }
+        entry.health.configure(config)
         known.set(name, entry)
       }
-      entry.health.configure(config)
+      entry.config = config
       return entry.health
     },
     retain(healths) {
       for (const [name, entry] of known) {
-        if (healths.includes(entry.health)) continue
-        known.delete(name)
-        entry.watch.gone()
+        if (healths.includes(entry.health)) entry.health.configure(entry.config)
+        else {
+          known.delete(name)
+          entry.watch.gone()
+        }
       }
     },
   }

@@ -73,6 +73,7 @@ const comparable = (span: Span) => ({
   durationNanos: Number(span.endNanos - span.startNanos),
   attributes: withoutAdded(span.attributes),
   events: span.events,
+  eventAttributes: span.eventAttributes,
   error: span.hasFailed ? span.statusMessage : undefined,
 })
 
@@ -85,6 +86,7 @@ const fromApi = (span: ApiSpan) => ({
   durationNanos: Math.round(span.durationMs * 1e6),
   attributes: span.attributes,
   events: span.events.map(({ name }) => name),
+  eventAttributes: span.events.map(({ attributes = {} }) => attributes),
   error: span.error && (span.error.message ?? ''),
 })
 
@@ -147,7 +149,11 @@ interface OtlpSpan {
   readonly startTimeUnixNano: string
   readonly endTimeUnixNano: string
   readonly attributes: readonly { readonly key: string; readonly value: OtlpValue }[]
-  readonly events: readonly { readonly name: string; readonly timeUnixNano: string }[]
+  readonly events: readonly {
+    readonly name: string
+    readonly timeUnixNano: string
+    readonly attributes: OtlpSpan['attributes']
+  }[]
   readonly status: { readonly code?: number; readonly message?: string }
 }
 
@@ -156,6 +162,9 @@ function plainOf(value: OtlpValue): unknown {
   if (value.intValue !== undefined) return Number(value.intValue)
   return value.stringValue ?? value.boolValue ?? value.doubleValue
 }
+
+const record = (attributes: OtlpSpan['attributes']) =>
+  Object.fromEntries(attributes.map(({ key, value }) => [key, plainOf(value)]))
 
 test('it tells a trace in OTLP to the nanosecond as it was sent', async () => {
   for (const traceId of new Set(logs.map((log) => log.traceId))) {
@@ -171,8 +180,9 @@ test('it tells a trace in OTLP to the nanosecond as it was sent', async () => {
       kind: span.kind === 2 ? 'server' : 'client',
       startNanos: BigInt(span.startTimeUnixNano),
       endNanos: BigInt(span.endTimeUnixNano),
-      attributes: Object.fromEntries(span.attributes.map(({ key, value }) => [key, plainOf(value)])),
+      attributes: record(span.attributes),
       events: span.events.map(({ name }) => name),
+      eventAttributes: span.events.map(({ attributes }) => record(attributes)),
       hasFailed: span.status.code === 2,
       statusMessage: span.status.message ?? '',
     }))

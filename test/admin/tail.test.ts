@@ -1,7 +1,7 @@
 /** Following the log: in order, at once, without loss; and no trace of who has left. */
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import type { LogEntry, LogsSearch, TailLog } from '../../src/admin/api-types.ts'
 import { logsRoutes } from '../../src/admin/logs-api.ts'
 import type { Store } from '../../src/store/types.ts'
@@ -248,6 +248,8 @@ test('it tells in the words of every error why it cannot go on', async () => {
 test('it beats while nothing happens', async () => {
   const tail = await follow({ filters: { backend: ['nobody'] } })
   const heard = new Promise<void>((resolve) => tail.stream.once('data', () => resolve()))
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 15_000 })
+  onTestFinished(() => void vi.useRealTimers())
   await heard
   expect(tail.events.map(({ event, data }) => [event, data])).toEqual([['heartbeat', '{}']])
 })

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -80,14 +81,8 @@ const lines = (words: readonly string[]) => words.map((word) => `${word}\n`).joi
 
 function programs(folder: string, without: readonly string[]): void {
   for (const name of PROGRAMS.filter((one) => !without.includes(one))) {
-    for (const place of ['/usr/bin', '/bin']) {
-      try {
-        symlinkSync(join(place, readdirSync(place).find((one) => one === name) ?? ''), join(folder, name))
-        break
-      } catch {
-        // In the other place, or linked already.
-      }
-    }
+    const place = ['/usr/bin', '/bin'].find((one) => existsSync(join(one, name)))
+    if (place !== undefined) symlinkSync(join(place, name), join(folder, name))
   }
 }
 

@@ -12,7 +12,6 @@ import {
   startSimulatedAnthropic,
   startSimulatedOpenAI,
 } from '../../src/demo/provider.ts'
-import type { Script } from '../../src/demo/script.ts'
 import { seeded } from '../../src/store/exchanges.fixture.ts'
 import {
   type Command,
@@ -23,63 +22,26 @@ import {
   startCommand,
 } from '../support/command.ts'
 import { chatBody, gatewayWith, under } from '../support/configuration.ts'
-import { open, sendJson } from '../support/wire.ts'
+import { sendJson } from '../support/wire.ts'
+import { type Asked, count, isRecord, mixOf, sumOf, tokensOf } from './mix.fixture.ts'
 
 const SECONDS = 60
 const CLIENTS = 24
 const RELOAD_MS = 2000
 const BUCKET = 1_000_000_000
 
-const PROSE = 'The harbour was quiet before the storm, and nobody spoke of the letter. '.repeat(4)
-
-/** Before anything of the answer is shown: another attempt can always take its place. */
-const FAULTS: readonly Script[] = [
-  { status: 429, retryAfterSeconds: 0 },
-  { status: 429, retryAfterSeconds: 1 },
-  { status: 500 },
-  { status: 503 },
-  { status: 529 },
-  { fault: 'reset' },
-  { fault: 'reset', afterChunks: 0, text: PROSE },
-  { fault: 'garbage' },
-  { fault: 'garbage-http' },
-  { fault: 'truncate', afterChunks: 0, text: PROSE },
-  { fault: 'midstream-error', afterChunks: 0, text: PROSE },
-  { fault: 'never' },
-  { fault: 'stall', beforeHead: true, text: PROSE },
-]
-const FINE: readonly Script[] = [
-  {},
-  { text: PROSE, chunks: 20, chunkDelayMs: 2 },
-  { text: PROSE, splitBytes: 11 },
-  { text: PROSE, gzip: true },
-  { inputTokens: 1000, outputTokens: 100, cacheReadTokens: 500 },
-]
-
 /** Routes: one that leaves who fails alone, and one that asks again and again. */
 const HEALTHS = {
   lenient: { eviction: { consecutiveFailures: 1_000_000, duration: '1ms' } },
   strict: { eviction: { duration: '20ms' } },
 }
-type Place = keyof typeof HEALTHS
-
-type Kind = 'whole' | 'stream' | 'slow' | 'leaves'
-
-interface Asked {
-  readonly kind: Kind
-  readonly traceId: string | undefined
-  readonly status: number
-  readonly isWhole: boolean
-}
-
 let folder: string
 let flaky: SimulatedProvider
 let steady: SimulatedProvider
 let command: Command
 let urls: Ready
 
-const random = seeded(7)
-const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T
+const { pick, spoil, ask } = mixOf(seeded(7))
 
 function configuration(generation: number): string {
   const provider = (name: string, { port }: SimulatedProvider, kind: object) => ({
@@ -111,49 +73,7 @@ function configuration(generation: number): string {
   )
 }
 
-async function ask(place: Place, kind: Kind): Promise<Asked> {
-  flaky.next(random() < 0.6 ? pick(FAULTS) : pick(FINE))
-  const leaving = new AbortController()
-  const body = JSON.stringify(chatBody({ stream: kind !== 'whole' }))
-  let traceId: string | undefined
-  if (kind === 'leaves') setTimeout(() => leaving.abort(), random() * 60)
-  try {
-    const response = await open(`${urls.url}/${place}/v1/chat/completions`, {
-      headers: { 'content-type': 'application/json', connection: 'close' },
-      body,
-      signal: leaving.signal,
-    })
-    traceId = response.headers['x-trace-id']?.toString()
-    if (kind === 'slow') {
-      response.pause()
-      await pause(200)
-    }
-    let text = ''
-    for await (const piece of response.setEncoding('utf8')) text += piece
-    const isWhole =
-      kind === 'whole'
-        ? Array.isArray((JSON.parse(text) as { choices?: unknown }).choices)
-        : text.endsWith('data: [DONE]\n\n')
-    return { kind, traceId, status: response.statusCode ?? 0, isWhole }
-  } catch {
-    return { kind, traceId, status: 0, isWhole: false }
-  }
-}
-
 const metrics = async () => (await fetch(`${urls.statsUrl}/metrics`)).text()
-
-function sumOf(text: string, name: string): number {
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
-}
-
-const isRecord = (line: LogLine) => line.scope === 'request'
-const count = (line: LogLine, key: string) => Number(line[key] ?? 0)
-
-const tokensOf = (record: LogLine) =>
-  count(record, 'gen_ai.usage.input_tokens') + count(record, 'gen_ai.usage.output_tokens')
 
 const asked: Asked[] = []
 const resident: number[] = []
@@ -172,10 +92,10 @@ beforeAll(async () => {
   const end = performance.now() + SECONDS * 1000
 
   async function client(): Promise<void> {
-    while (performance.now() < end)
-      asked.push(
-        await ask(pick(['lenient', 'strict']), pick(['whole', 'stream', 'stream', 'slow', 'leaves'])),
-      )
+    while (performance.now() < end) {
+      spoil(flaky)
+      asked.push(await ask(`${urls.url}/${pick(['lenient', 'strict'])}`))
+    }
   }
   async function reloading(): Promise<void> {
     while (performance.now() < end) {

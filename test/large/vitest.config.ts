@@ -1,6 +1,10 @@
+import '../support/compile-cache.ts'
 import { defineConfig } from 'vitest/config'
 
-/** `npm run test:large`: what takes long, and tells how long it took. Alone, so that nothing else decides that. */
+/**
+ * `npm run test:large`: what takes long. A large store, a long load, the doctor before a stack that is broken in every
+ * way, MCP's conformance suite. One file after the other, so that nothing else decides how long it takes.
+ */
 export default defineConfig({
   test: {
     include: ['test/large/**/*.test.ts'],

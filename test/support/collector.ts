@@ -21,6 +21,8 @@ export interface Span {
   readonly endNanos: bigint
   readonly attributes: Readonly<Record<string, unknown>>
   readonly events: readonly string[]
+  /** Of the events, in their order. */
+  readonly eventAttributes: readonly Readonly<Record<string, unknown>>[]
   readonly hasFailed: boolean
   readonly statusMessage: string
   readonly resource: Readonly<Record<string, unknown>>
@@ -147,6 +149,7 @@ function spansIn(request: Buffer): Span[] {
           endNanos: numberOf(span, 8),
           attributes: attributesOf(all(span, 9)),
           events: all(span, 11).map((event) => textOf(fields(event), 2)),
+          eventAttributes: all(span, 11).map((event) => attributesOf(all(fields(event), 3))),
           statusMessage: textOf(status, 2),
           hasFailed: numberOf(status, 3) === 2n,
           resource,

@@ -37,6 +37,7 @@ process.on('exit', () => rmSync(DATA, { recursive: true, force: true }))
 const ENVIRONMENT = {
   AGENTGATEWAY_DATA_DIR: DATA,
   PATH: process.env.PATH,
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
   HOME: process.env.HOME,
   NO_COLOR: '1',
   LOG_FORMAT: 'json',

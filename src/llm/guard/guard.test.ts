@@ -2,12 +2,13 @@
 import { describe, expect, test } from 'vitest'
 import { GatewayError } from '../../core/errors.ts'
 import type { GuardCheck, WireFormat } from '../../core/exchange.ts'
-import { guardAnswer, guardRequest, promptGuard } from './guard.ts'
+import { guardAnswer, guardRequest, guardsInOrder, promptGuard } from './guard.ts'
+import { responsesEvents } from './responses-events.ts'
 import { promptGuardSchema, SCOPES } from './schema.ts'
 
 type Json = Record<string, unknown>
 
-const compiled = (config: object) => promptGuard(promptGuardSchema.parse(config))
+const compiled = (config: object) => promptGuard(promptGuardSchema.parse(config), () => expect.fail())
 const seeing = (...scope: string[]) => ({ regex: { rules: [{ pattern: '\\bx\\d*\\b' }] }, scope })
 const M = '<masked>'
 
@@ -273,4 +274,15 @@ describe('guards in order', () => {
       reply: { body: 'no' },
     })
   })
+})
+
+test('a streamed item is one text although its id differs from event to event', () => {
+  const { response } = compiled({ response: [{ regex: { rules: [{ builtin: 'email' }] } }] })
+  const { open, edit } = guardsInOrder(response, [])
+  const events = responsesEvents(open, edit)
+  const type = 'response.output_text.delta'
+  const said = ['ann@exa', 'mple.com', ' is it'].flatMap((delta, index) =>
+    events.step({ type, item_id: `id-${index}`, output_index: 0, content_index: 0, delta }),
+  )
+  expect([...said, ...events.end()].map(({ delta }) => delta).join('')).toBe('<EMAIL_ADDRESS> is it')
 })

@@ -8,50 +8,73 @@ import { type FaultReply, GatewayError } from '../../core/errors.ts'
 import type { GuardCheck, WireFormat } from '../../core/exchange.ts'
 import { BUILTIN_RULES } from './builtins.ts'
 import { jsonStream } from './json-stream.ts'
+import { judge, type ServiceGuard, textsIn, withMasks } from './judge.ts'
 import { patternRule } from './pattern.ts'
 import type { Rule } from './rule.ts'
-import type { GuardConfig, PromptGuardConfig, RejectionConfig } from './schema.ts'
+import type { GuardConfig, PromptGuardConfig, RegexConfig, RejectionConfig } from './schema.ts'
+import type { GuardService } from './service.ts'
 import { inOrder, maskedStream, type TextStream } from './text-stream.ts'
-import { type Edit, editAnswer, editRequest, type Scope, type TextKind } from './texts.ts'
+import { type Edit, editAnswer, editRequest, type Heed, type Scope, type TextKind } from './texts.ts'
+import type { Verdicts } from './verdicts.ts'
 
 type Phase = GuardCheck['phase']
 
-export interface Guard {
+export interface PatternGuard {
   readonly phase: Phase
+  readonly service: undefined
   readonly rules: readonly Rule[]
   readonly scopes: ReadonlySet<Scope>
   /** Undefined: what is found is masked. */
   readonly reject: ((rule: Rule) => GatewayError) | undefined
 }
 
+export type Guard = PatternGuard | ServiceGuard
+
 export interface PromptGuard {
   readonly request: readonly Guard[]
   readonly response: readonly Guard[]
   readonly readsStreams: boolean
+  /** Services are asked. */
+  readonly asks: boolean
 }
 
-export function promptGuard(config: PromptGuardConfig): PromptGuard {
-  const guards = (phase: Phase) => (config[phase] ?? []).map((guard) => compileGuard(phase, guard))
+/** Who is asked where the configuration says so. */
+export type ServiceOf = (phase: Phase, index: number) => GuardService
+
+export function promptGuard(config: PromptGuardConfig, serviceOf: ServiceOf): PromptGuard {
+  const guards = (phase: Phase): Guard[] =>
+    (config[phase] ?? []).map(({ regex, scope, rejection }: GuardConfig, index) => {
+      const reply = rejection && replyOf(rejection)
+      if (regex !== undefined) return patternGuard(phase, regex, scope, reply)
+      return { phase, service: serviceOf(phase, index), reply }
+    })
+  const [request, response] = [guards('request'), guards('response')]
   return {
-    request: guards('request'),
-    response: guards('response'),
+    request,
+    response,
     readsStreams: config.streaming === 'Enabled',
+    asks: [...request, ...response].some(({ service }) => service !== undefined),
   }
 }
 
-function compileGuard(phase: Phase, { regex, scope, rejection }: GuardConfig): Guard {
-  const reply = rejection && replyOf(rejection)
+const USUAL_SCOPE: readonly Scope[] = ['systemPrompt', 'messages']
+
+function patternGuard(
+  phase: Phase,
+  { rules, action }: RegexConfig,
+  scope: readonly Scope[] = USUAL_SCOPE,
+  reply: FaultReply | undefined,
+): PatternGuard {
   return {
     phase,
-    rules: regex.rules.map((rule) =>
-      'builtin' in rule ? BUILTIN_RULES[rule.builtin] : patternRule(rule.pattern),
-    ),
+    service: undefined,
+    rules: rules.map((rule) => ('builtin' in rule ? BUILTIN_RULES[rule.builtin] : patternRule(rule.pattern))),
     scopes: new Set(scope),
-    reject: regex.action === 'mask' ? undefined : (rule) => rejected(phase, rule, reply),
+    reject: action === 'mask' ? undefined : ({ name }) => rejected(phase, name, reply),
   }
 }
 
-function rejected(phase: Phase, { name }: Rule, reply: FaultReply | undefined): GatewayError {
+function rejected(phase: Phase, name: string, reply: FaultReply | undefined): GatewayError {
   const message = `The ${phase} was rejected due to inappropriate content: it matches ${name}`
   return new GatewayError('guard_rejected', message, { reply })
 }
@@ -72,7 +95,7 @@ interface ActiveGuard {
 
 const UNTOUCHED: TextStream = { advance: (piece) => piece }
 
-function activate(guard: Guard, checks: GuardCheck[]): ActiveGuard {
+function activate(guard: PatternGuard, checks: GuardCheck[]): ActiveGuard {
   const check: GuardCheck = { phase: guard.phase, guard: 'regex', action: 'Allow' }
   checks.push(check)
   let matches = 0
@@ -101,14 +124,38 @@ function activate(guard: Guard, checks: GuardCheck[]): ActiveGuard {
 
 type Body = Record<string, unknown>
 
-/** The body itself where nothing is masked. Throws `GatewayError` where it is rejected. */
+interface Walked {
+  readonly role: 'user' | 'assistant'
+  readonly edit: (body: Body, edit: Edit, heed?: Heed) => Body
+}
+
+/** One after the other, each on what the one before has left. */
+function inTurn(
+  guards: readonly Guard[],
+  body: Body,
+  { role, edit }: Walked,
+  checks: GuardCheck[],
+  verdicts: Verdicts | undefined,
+): Body {
+  return guards.reduce((current, guard) => {
+    if (guard.service === undefined) return edit(current, activate(guard, checks).edit)
+    const walk = (one: Edit, heed: Heed) => edit(current, one, heed)
+    const masks = judge(guard, textsIn(walk, role), verdicts, checks)
+    return masks === undefined ? current : withMasks(walk, masks)
+  }, body)
+}
+
+/** The body itself where nothing is masked. Throws `GatewayError` where it is rejected, `Unasked` where it waits. */
 export function guardRequest(
   guards: readonly Guard[],
   format: WireFormat,
   body: Body,
   checks: GuardCheck[],
+  verdicts?: Verdicts,
 ): Body {
-  return guards.reduce((current, guard) => editRequest(format, current, activate(guard, checks).edit), body)
+  if (guards.length === 0) return body
+  const walked: Walked = { role: 'user', edit: (...all) => editRequest(format, ...all) }
+  return inTurn(guards, body, walked, checks, verdicts)
 }
 
 export function guardAnswer(
@@ -116,12 +163,15 @@ export function guardAnswer(
   format: WireFormat,
   body: Body,
   checks: GuardCheck[],
+  verdicts?: Verdicts,
 ): Body {
-  return guards.reduce((current, guard) => editAnswer(format, current, activate(guard, checks).edit), body)
+  if (guards.length === 0) return body
+  const walked: Walked = { role: 'assistant', edit: (answer, edit) => editAnswer(format, answer, edit) }
+  return inTurn(guards, body, walked, checks, verdicts)
 }
 
 /** All guards at once, for a stream. */
-export function guardsInOrder(guards: readonly Guard[], checks: GuardCheck[]): ActiveGuard {
+export function guardsInOrder(guards: readonly PatternGuard[], checks: GuardCheck[]): ActiveGuard {
   const active = guards.map((guard) => activate(guard, checks))
   return {
     open: (scope, kind) => inOrder(active.map((one) => one.open(scope, kind))),

@@ -13,7 +13,7 @@ type Library = typeof import('re2js')
 let library: Library | undefined
 
 /** Loaded with the first pattern. */
-function compile(pattern: string): RE2JS {
+export function compilePattern(pattern: string): RE2JS {
   library ??= createRequire(import.meta.url)('re2js') as Library
   return library.RE2JS.compile(pattern)
 }
@@ -37,7 +37,7 @@ const NEAR = 1024
 
 /** Throws where it is no regular expression. */
 export function patternRule(pattern: string): Rule {
-  const regex = compile(pattern)
+  const regex = compilePattern(pattern)
   const length = longestMatch(regex)
   const isFollowed = regex.programSize() <= FOLLOWED_SIZE
   const window = isFollowed ? OPEN_WINDOW : BLIND_WINDOW

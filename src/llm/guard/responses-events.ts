@@ -52,7 +52,8 @@ export function responsesEvents(open: Open, edit: Edit): EventGuard {
     if (text === undefined) return whole(event)
     const { field, scope, kind } = text
     const { item_id, output_index, content_index, summary_index, logprobs } = event
-    const key = [name, item_id, output_index, content_index, summary_index].join(' ')
+    // Some servers give an item another id in each event; its place is always the same.
+    const key = [name, output_index ?? item_id, content_index, summary_index].join(' ')
     const unspelled = { ...event, ...(logprobs !== undefined && { logprobs: [] }) }
     if (stage === 'done') {
       const said = event[field]

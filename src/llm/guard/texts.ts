@@ -9,10 +9,14 @@ import type { SCOPES } from './schema.ts'
 
 export type Scope = (typeof SCOPES)[number]
 
-/** `json`: text that is JSON. */
-export type TextKind = 'text' | 'json'
+/** `json`: text that is JSON. `name`: of a field within a text that is no text alone. */
+export type TextKind = 'text' | 'json' | 'name'
 
 export type Edit = (scope: Scope, kind: TextKind, text: string) => string
+
+/** Told whose the texts are that follow: the role as the message has it. */
+export type Heed = (role: unknown) => void
+const unheeded: Heed = () => {}
 
 export type Json = Readonly<Record<string, unknown>>
 type Step = (value: unknown) => unknown
@@ -55,7 +59,7 @@ function valueIn(edit: Edit, scope: Scope): Step {
     if (Array.isArray(value)) return each(value, step)
     if (!isObject(value)) return value
     const entries = Object.entries(value)
-    const edited = entries.map(([key, inner]) => [edit(scope, 'text', key), step(inner)] as const)
+    const edited = entries.map(([key, inner]) => [edit(scope, 'name', key), step(inner)] as const)
     const isSame = edited.every(([key, inner]) => Object.hasOwn(value, key) && value[key] === inner)
     return isSame ? value : Object.fromEntries(edited)
   }
@@ -87,7 +91,7 @@ export function contentIn(edit: Edit, scope: Scope): Step {
 
 const isSystem = (role: unknown) => role === 'system' || role === 'developer'
 
-function chatMessage(edit: Edit): Step {
+function chatMessage(edit: Edit, heed = unheeded): Step {
   const call: Step = (value) =>
     fields(value, {
       function: (inner) => fields(inner, { arguments: textIn(edit, 'toolInput', 'json') }),
@@ -96,6 +100,7 @@ function chatMessage(edit: Edit): Step {
   return (message) => {
     if (!isObject(message)) return message
     const { role } = message
+    heed(role)
     const scope = isSystem(role)
       ? 'systemPrompt'
       : role === 'tool' || role === 'function'
@@ -147,9 +152,10 @@ function messagesBlock(edit: Edit, isAnswer: boolean, scope: Scope = 'messages')
   }
 }
 
-function messagesTurn(edit: Edit): Step {
+function messagesTurn(edit: Edit, heed: Heed): Step {
   return (turn) => {
     if (!isObject(turn)) return turn
+    heed(turn.role)
     const scope = isSystem(turn.role) ? 'systemPrompt' : 'messages'
     const block = messagesBlock(edit, false, scope)
     const content: Step = (value) =>
@@ -159,9 +165,10 @@ function messagesTurn(edit: Edit): Step {
 }
 
 /** One item of a responses request's input or of an answer's output. */
-export function responsesItem(edit: Edit, isAnswer: boolean): Step {
+export function responsesItem(edit: Edit, isAnswer: boolean, heed = unheeded): Step {
   return (item) => {
     if (!isObject(item)) return item
+    heed(item.role)
     switch (item.type) {
       case 'function_call':
       case 'mcp_call':
@@ -200,21 +207,32 @@ export const responsesAnswer = (edit: Edit): Step => {
 type Body = Record<string, unknown>
 const bodyOf = (edited: unknown, body: Body): Body => (isObject(edited) ? edited : body)
 
-export function editRequest(format: WireFormat, body: Body, edit: Edit): Body {
+export function editRequest(format: WireFormat, body: Body, edit: Edit, heed = unheeded): Body {
+  const of =
+    (role: string, step: Step): Step =>
+    (value) => {
+      heed(role)
+      return step(value)
+    }
   const steps: Record<WireFormat, Readonly<Record<string, Step>>> = {
     completions: {
-      messages: (messages) => each(messages, chatMessage(edit)),
-      prediction: (prediction) => fields(prediction, { content: contentIn(edit, 'messages') }),
+      messages: (messages) => each(messages, chatMessage(edit, heed)),
+      prediction: of('assistant', (prediction) =>
+        fields(prediction, { content: contentIn(edit, 'messages') }),
+      ),
     },
     messages: {
-      system: contentIn(edit, 'systemPrompt'),
-      messages: (messages) => each(messages, messagesTurn(edit)),
+      system: of('system', contentIn(edit, 'systemPrompt')),
+      messages: (messages) => each(messages, messagesTurn(edit, heed)),
     },
     responses: {
-      instructions: textIn(edit, 'systemPrompt'),
-      input: (input) =>
-        typeof input === 'string' ? edit('messages', 'text', input) : each(input, responsesItem(edit, false)),
-      prompt: (prompt) => fields(prompt, { variables: valueIn(edit, 'messages') }),
+      instructions: of('system', textIn(edit, 'systemPrompt')),
+      input: of('user', (input) =>
+        typeof input === 'string'
+          ? edit('messages', 'text', input)
+          : each(input, responsesItem(edit, false, heed)),
+      ),
+      prompt: of('user', (prompt) => fields(prompt, { variables: valueIn(edit, 'messages') })),
     },
     embeddings: {
       input: (input) =>

@@ -7,6 +7,11 @@ import { Time } from '../parts/time.tsx'
 const reasonOf = ({ error, attributes }: ApiSpan): string =>
   error?.message ?? String(attributes['error.type'] ?? 'The span does not say why.')
 
+const attributesText = (attributes: ApiSpan['attributes']) =>
+  Object.entries(attributes)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ')
+
 export function SpanDetails({ span, traceStart }: { readonly span: ApiSpan; readonly traceStart: number }) {
   return (
     <div class="stack">
@@ -55,7 +60,12 @@ export function SpanDetails({ span, traceStart }: { readonly span: ApiSpan; read
             <tbody>
               {span.events.map((event) => (
                 <tr key={`${event.name}${event.at}`}>
-                  <td class="mono small">{event.name}</td>
+                  <td class="mono small">
+                    {event.name}
+                    {event.attributes !== undefined && (
+                      <div class="faint">{attributesText(event.attributes)}</div>
+                    )}
+                  </td>
                   <td class="number">{formatMs(event.at - traceStart)}</td>
                 </tr>
               ))}

@@ -4,8 +4,8 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import type { HopName } from '../src/doctor/hops.ts'
-import { startCollector } from './support/collector.ts'
+import type { HopName } from '../../src/doctor/hops.ts'
+import { startCollector } from '../support/collector.ts'
 import {
   CLOSED,
   examined,
@@ -20,10 +20,10 @@ import {
   serve,
   stack,
   useDoctorLab,
-} from './support/doctor-lab.ts'
-import { freePort } from './support/free-port.ts'
-import { startGrafana } from './support/grafana.ts'
-import { startJaeger } from './support/stand-ins.ts'
+} from '../support/doctor-lab.ts'
+import { freePort } from '../support/free-port.ts'
+import { startGrafana } from '../support/grafana.ts'
+import { startJaeger } from '../support/stand-ins.ts'
 
 useDoctorLab()
 

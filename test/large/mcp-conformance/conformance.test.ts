@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type RunningGateway, runGateway } from '../support/gateway.ts'
-import { EVERYTHING, everythingOverHttp, type McpServer, stdioTarget } from '../support/mcp.ts'
+import { type RunningGateway, runGateway } from '../../support/gateway.ts'
+import { EVERYTHING, everythingOverHttp, type McpServer, stdioTarget } from '../../support/mcp.ts'
 import { conformanceTable, type Run } from './markdown.ts'
 import { losses, type Outcome, runSuite } from './suite.ts'
 
@@ -111,7 +111,7 @@ test('a call is answered whose server breaks the stream to the gateway', () => {
 })
 
 test('docs/mcp.md shows what was seen', () => {
-  const documented = readFileSync(new URL('../../docs/mcp.md', import.meta.url), 'utf8')
+  const documented = readFileSync(new URL('../../../docs/mcp.md', import.meta.url), 'utf8')
   const shown = /<!-- conformance:begin -->\n(.*)<!-- conformance:end -->/s.exec(documented)?.[1]
   expect(shown?.trim()).toBe(rendered().trim())
 })

@@ -3,7 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
-import { startCollector } from './support/collector.ts'
+import { startCollector } from '../support/collector.ts'
 import {
   CLOSED,
   examined,
@@ -18,10 +18,11 @@ import {
   serveSilence,
   serveText,
   stack,
+  statuses,
   useDoctorLab,
-} from './support/doctor-lab.ts'
-import { freePort } from './support/free-port.ts'
-import { type PrometheusOptions, sendJson, startJaeger, startServer } from './support/stand-ins.ts'
+} from '../support/doctor-lab.ts'
+import { freePort } from '../support/free-port.ts'
+import { type PrometheusOptions, sendJson, startJaeger, startServer } from '../support/stand-ins.ts'
 
 useDoctorLab()
 
@@ -213,6 +214,18 @@ describe('collector:', () => {
       failure(
         /^the gateway could not deliver its spans: 3 spans dropped since the request$/,
         /otlpEndpoint.*its log/,
+      ),
+    )
+  })
+
+  test('a gateway alone that cannot deliver its spans is broken there', async () => {
+    const gateway = await run({ collectorUrl: CLOSED })
+    const report = await examined({ gateway })
+    expect(statuses(report)).toEqual(['absent', 'failed', 'absent', 'absent'])
+    expect(report.collector).toMatchObject(
+      failure(
+        /^the gateway could not deliver its spans: 3 spans dropped since the request; nothing listens at 127/,
+        /^start the collector.*config\.tracing\.otlpEndpoint/,
       ),
     )
   })

@@ -1,0 +1,128 @@
+/**
+ * A stream that a service judges: all of it is held until it is whole, and judged as a whole answer would be. What
+ * passes goes on as it came; where texts are masked each goes on in one piece.
+ *
+ * A connection on which nothing comes for long is taken for dead, by clients and by what is between: while the provider
+ * speaks, a comment now and then keeps it alive.
+ */
+import { GatewayError } from '../core/errors.ts'
+import { formatEvent } from '../core/sse.ts'
+import { errorEvent } from './error-body.ts'
+import { eventGuard, type Open } from './guard/event-guard.ts'
+import { isShown, judge, type ServiceGuard } from './guard/judge.ts'
+import type { Edit } from './guard/texts.ts'
+import { guardedEvents, splitterWithin } from './guarded-events.ts'
+import { KEPT_TEXT } from './observe.ts'
+import type { StreamEnd, StreamRelay } from './relay.ts'
+import type { GuardedOptions } from './relay-guarded.ts'
+
+/** https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes */
+const COMMENT_EACH_MS = 15_000
+const COMMENT = Buffer.from(':\n\n')
+
+/** Reasoning once more, in other shapes: nobody has judged it, and it does not go on. */
+const REPEATED = '"reasoning_details"'
+const NO_MASKS: ReadonlyMap<string, string> = new Map()
+
+/** Texts that come in pieces are given to `edit` whole, and go on when they are. */
+const whole =
+  (edit: Edit): Open =>
+  (scope, kind) => {
+    let text = ''
+    return {
+      advance(piece, isLast) {
+        text += piece
+        if (!isLast) return ''
+        const said = text
+        text = ''
+        return said === '' ? '' : edit(scope, kind, said)
+      },
+    }
+  }
+
+export function judgedRelay(relay: StreamRelay, guard: ServiceGuard, options: GuardedOptions): StreamRelay {
+  const { format, checks, verdicts, maxBytes, now } = options
+  const splitter = splitterWithin(maxBytes)
+  const frames: Buffer[] = []
+  let heldBytes = 0
+  let toldAt = now()
+  /** Each once: some APIs say a text in pieces, and then again whole. */
+  const shown = new Set<string>()
+  const said: string[] = []
+  let ended: StreamEnd | undefined
+  let masks: ReadonlyMap<string, string> | undefined
+  let isJudged = false
+  let repeats = false
+
+  const note: Edit = (scope, kind, text) => {
+    if (isShown(scope, kind, text)) shown.add(text)
+    return text
+  }
+  const openNoted = whole((scope, kind, text) => {
+    said.push(text)
+    return note(scope, kind, text)
+  })
+  const reading = guardedEvents(format, eventGuard(format, openNoted, note))
+
+  function hold(bytes: Buffer | undefined): void {
+    if (bytes === undefined) return
+    heldBytes += bytes.length
+    if (heldBytes > maxBytes)
+      throw new GatewayError('upstream_too_large', 'failed to process LLM response: the answer is too large')
+    splitter.push(bytes).forEach(holdFrame)
+  }
+
+  function holdFrame(frame: Buffer): void {
+    if (reading.step(frame) === undefined) return
+    frames.push(frame)
+    repeats ||= frame.includes(REPEATED)
+  }
+
+  function holdRest(): StreamEnd {
+    const end = relay.end()
+    hold(end.bytes)
+    const last = splitter.end()
+    if (last !== undefined) holdFrame(last)
+    reading.end()
+    return end
+  }
+
+  function rewritten(texts: ReadonlyMap<string, string>): Buffer {
+    const mask: Edit = (scope, kind, text) => (isShown(scope, kind, text) ? (texts.get(text) ?? text) : text)
+    const writing = guardedEvents(format, eventGuard(format, whole(mask), mask))
+    return Buffer.from(frames.map((frame) => writing.step(frame) ?? '').join('') + writing.end())
+  }
+
+  return {
+    observer: relay.observer,
+    text: () =>
+      isJudged
+        ? said
+            .map((text) => masks?.get(text) ?? text)
+            .join('')
+            .slice(0, KEPT_TEXT)
+        : '',
+    forward(chunk) {
+      const bytes = relay.forward(chunk)
+      relay.observe(chunk)
+      hold(bytes)
+      if (now() - toldAt < COMMENT_EACH_MS) return undefined
+      toldAt = now()
+      return COMMENT
+    },
+    observe() {},
+    end() {
+      ended ??= holdRest()
+      const texts = [...shown]
+      const asked = texts.map((content) => ({ role: 'assistant', content }))
+      const masked = judge(guard, asked, verdicts, checks)
+      masks = masked && new Map(texts.map((text, index) => [text, masked[index] ?? text]))
+      isJudged = true
+      return {
+        ...ended,
+        bytes: masks === undefined && !repeats ? Buffer.concat(frames) : rewritten(masks ?? NO_MASKS),
+      }
+    },
+    cut: (status, message, code) => Buffer.from(formatEvent(errorEvent(format, status, message, code))),
+  }
+}
