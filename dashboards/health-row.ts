@@ -72,11 +72,17 @@ const glance = [
   stat({
     title: 'Series overflow',
     description:
-      'Observations within the time range shown that had to share one series because their family has too many label sets. Not 0: a label takes more values than it should.',
+      'Observations within the time range shown that had to share a series because their family has too many label sets, or a label of the configuration too many values. Not 0: a label takes more values than it should.',
     unit: COUNT,
     width: 8,
     limits: [{ value: 1, color: 'orange' }],
-    queries: [{ expr: orZero(`sum(${countedInRange('agentgateway_metric_overflow_total')})`) }],
+    queries: [
+      {
+        expr: ['agentgateway_metric_overflow_total', 'agentgateway_metric_label_overflow_total']
+          .map((name) => `(${orZero(`sum(${countedInRange(name)})`)})`)
+          .join(' + '),
+      },
+    ],
   }),
   stat({
     title: 'Configuration reloads',

@@ -71,11 +71,13 @@ const glance = [
     {
       title: 'Series overflow',
       description:
-        'Observations within the time range shown that had to share one series because their family has too many label sets. Not 0: a label takes more values than it should.',
+        'Observations within the time range shown that had to share a series because their family has too many label sets, or a label of the configuration too many values. Not 0: a label takes more values than it should.',
       unit: 'count',
     },
     ({ range }) => {
-      const value = total(range, 'agentgateway_metric_overflow_total')
+      const value =
+        total(range, 'agentgateway_metric_overflow_total') +
+        total(range, 'agentgateway_metric_label_overflow_total')
       return [{ label: '', value, ...(value > 0 && { tone: 'bad' as const }) }]
     },
   ),

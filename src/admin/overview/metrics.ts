@@ -35,6 +35,7 @@ export const RANGE_METRICS: MetricLabels = {
   agentgateway_mcp_target_restarts_total: [],
   agentgateway_telemetry_dropped_total: ['signal'],
   agentgateway_metric_overflow_total: [],
+  agentgateway_metric_label_overflow_total: [],
   agentgateway_config_reloads_total: ['result'],
   agentgateway_overhead_seconds_bucket: DISTRIBUTION,
   agentgateway_request_processing_seconds_bucket: DISTRIBUTION,
