@@ -4,6 +4,7 @@ import type { CelExpression } from './core/cel.ts'
 import { isTrue } from './core/rules.ts'
 import { type Retry, waitMs } from './policies/retry.ts'
 import { choose } from './upstream/choose.ts'
+import type { Asked } from './upstream/health.ts'
 
 export interface Next {
   readonly backend: ForwardingBackend
@@ -42,8 +43,10 @@ export class Tries {
   readonly #sole: ForwardingBackend | undefined
   readonly #most: number
   #count = 0
-  /** Whose attempt is under way. */
+  /** Whose attempt is the latest. */
   #current: ForwardingBackend | undefined
+  /** As its health knows it, until that is told how it went. */
+  #asking: Asked | undefined
   #begunAt = 0
   /** Until the head was there. */
   #latencyMs: number | undefined
@@ -68,7 +71,7 @@ export class Tries {
     this.#current = backend
     this.#begunAt = this.#clockwork.now()
     this.#latencyMs = undefined
-    backend.health?.begin()
+    this.#asking = backend.health?.begin(this.#begunAt)
   }
 
   /** The answer begins: what comes of it is still to be seen. */
@@ -78,23 +81,24 @@ export class Tries {
 
   /** Nothing is learnt of an upstream that has not answered. */
   succeeded(): void {
-    if (this.#latencyMs === undefined) return
-    this.#current?.health?.succeed(this.#latencyMs)
-    this.#current = undefined
+    if (this.#asking === undefined || this.#latencyMs === undefined) return
+    this.#current?.health?.succeed(this.#asking, this.#latencyMs)
+    this.#asking = undefined
   }
 
   /** Gives for how many milliseconds the upstream is evicted; undefined where it is not. */
   failed(retryAfter?: number): number | undefined {
-    const failure = { begunAt: this.#begunAt, retryAfter }
-    const evictedMs = this.#current?.health?.fail(this.#clockwork.now(), failure)
-    this.#current = undefined
+    if (this.#asking === undefined) return undefined
+    const evictedMs = this.#current?.health?.fail(this.#asking, this.#clockwork.now(), retryAfter)
+    this.#asking = undefined
     return evictedMs
   }
 
   /** What is under way tells nothing of the upstream any more. */
   abandoned(): void {
-    this.#current?.health?.abandon()
-    this.#current = undefined
+    if (this.#asking === undefined) return
+    this.#current?.health?.abandon(this.#asking)
+    this.#asking = undefined
   }
 
   /** After the one that is under way. */

@@ -8,8 +8,7 @@ const chances = { now: 0, random: () => 0 }
 
 function evicted(until: number): Health {
   const health = new Health()
-  health.begin()
-  health.fail(0, { begunAt: 0, retryAfter: until })
+  health.fail(health.begin(0), 0, until)
   return health
 }
 
@@ -30,9 +29,9 @@ test('where all are evicted, the one that is back first is asked', () => {
 })
 
 test('of two that are drawn the better is asked; two that are drawn are never the same', () => {
-  const slow = member('slow')
-  slow.health?.begin()
-  slow.health?.succeed(1000)
+  const health = new Health()
+  health.succeed(health.begin(0), 1000)
+  const slow = member('slow', health)
   const counts = new Map<string, number>()
   for (let first = 0; first < 3; first += 1) {
     for (let second = 0; second < 2; second += 1) {

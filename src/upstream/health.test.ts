@@ -3,8 +3,7 @@ import { createHealths, Health } from './health.ts'
 
 function failing(health: Health, times: number, now = 0): void {
   for (let time = 0; time < times; time += 1) {
-    health.begin()
-    health.fail(now, { begunAt: now })
+    health.fail(health.begin(now), now)
   }
 }
 
@@ -12,8 +11,7 @@ describe('eviction', () => {
   test('comes with the third failure in a row, and lasts three seconds', () => {
     const health = new Health()
     failing(health, 2)
-    health.begin()
-    health.succeed(5)
+    health.succeed(health.begin(0), 5)
     failing(health, 2)
     expect(health.isAvailable(0)).toBe(true)
     failing(health, 1)
@@ -30,14 +28,37 @@ describe('eviction', () => {
   test('lets one request at a time find out whether it is over', () => {
     const health = new Health()
     failing(health, 3)
-    health.begin()
+    const probe = health.begin(3000)
     expect(health.isAvailable(3000)).toBe(false)
-    health.abandon()
+    health.abandon(probe)
     expect(health.isAvailable(3000)).toBe(true)
-    health.begin()
-    health.succeed(1)
-    health.begin()
+    health.succeed(health.begin(3000), 1)
+    health.begin(3000)
     expect(health.isAvailable(3000)).toBe(true)
+  })
+
+  test('is over for the one that finds that out, and for no other that ends meanwhile', () => {
+    const health = new Health()
+    const stragglers = [health.begin(0), health.begin(0)] as const
+    failing(health, 3)
+    const early = health.begin(2000)
+    expect(health.isAvailable(3000)).toBe(true)
+    const probe = health.begin(3000)
+    health.abandon(stragglers[0])
+    health.fail(stragglers[1], 3100)
+    health.fail(early, 3100)
+    expect(health.isAvailable(3100)).toBe(false)
+    health.abandon(probe)
+    expect(health.isAvailable(3100)).toBe(true)
+  })
+
+  test('is found out about by another one each time', () => {
+    const health = new Health()
+    failing(health, 3)
+    health.begin(3000)
+    health.succeed(health.begin(3000), 1)
+    failing(health, 3, 4000)
+    expect(health.isAvailable(7000)).toBe(true)
   })
 
   test('doubles each time, up to five minutes, and begins anew after a success', () => {
@@ -49,8 +70,7 @@ describe('eviction', () => {
       return health.evictedUntil - before
     })
     expect(durations).toEqual([6000, 12_000, 24_000, 48_000, 96_000, 192_000, 300_000, 300_000, 300_000])
-    health.begin()
-    health.succeed(1)
+    health.succeed(health.begin(1e6), 1)
     failing(health, 3, 1e6)
     expect(health.evictedUntil).toBe(1e6 + 3000)
   })
@@ -58,22 +78,19 @@ describe('eviction', () => {
   test('is one, however many were under way when it came, or were asked in spite of it', () => {
     const evicted: number[] = []
     const health = new Health({ up() {}, evicted: () => evicted.push(0), gone() {} })
-    for (let time = 0; time < 100; time += 1) health.begin()
-    for (let time = 0; time < 100; time += 1) health.fail(time, { begunAt: 0 })
+    const many = Array.from({ length: 100 }, () => health.begin(0))
+    for (const [time, asked] of many.entries()) health.fail(asked, time)
     expect(health.evictedUntil).toBe(2 + 3000)
     expect(evicted).toHaveLength(1)
-    health.begin()
-    health.fail(2000, { begunAt: 1500, retryAfter: 60_000 })
+    health.fail(health.begin(1500), 2000, 60_000)
     expect([evicted.length, health.evictedUntil]).toEqual([1, 62_000])
-    health.begin()
-    health.fail(62_000, { begunAt: 62_000 })
+    health.fail(health.begin(62_000), 62_000)
     expect([evicted.length, health.evictedUntil]).toEqual([2, 62_000 + 6000])
   })
 
   test('comes at once to whoever asks to be left alone, for as long', () => {
     const health = new Health()
-    health.begin()
-    health.fail(0, { begunAt: 0, retryAfter: 60_000 })
+    health.fail(health.begin(0), 0, 60_000)
     expect([59_999, 60_000].map((now) => health.isAvailable(now))).toEqual([false, true])
   })
 })
@@ -88,9 +105,9 @@ describe('the score', () => {
       [slow, 1000],
       [shaky, 10],
     ] as const) {
-      health.begin()
-      if (health === shaky && time % 2 === 0) health.fail(0, { begunAt: 0 })
-      else health.succeed(ms)
+      const asked = health.begin(0)
+      if (health === shaky && time % 2 === 0) health.fail(asked, 0)
+      else health.succeed(asked, ms)
     }
   }
 
@@ -101,7 +118,7 @@ describe('the score', () => {
 
   test('falls with what is under way', () => {
     const before = fast.score
-    for (let time = 0; time < 20; time += 1) fast.begin()
+    for (let time = 0; time < 20; time += 1) fast.begin(0)
     expect(fast.score).toBeLessThan(before / 2)
   })
 })
@@ -136,10 +153,8 @@ test('its watch is told when it is evicted, when it is back, and when it is gone
   const a = healths.at('g', 'a', {})
   const b = healths.at('g', 'b', {})
   failing(a, 3)
-  a.begin()
-  a.succeed(1)
-  a.begin()
-  a.succeed(1)
+  a.succeed(a.begin(0), 1)
+  a.succeed(a.begin(0), 1)
   healths.retain([b])
   expect(told).toEqual(['g a up', 'g b up', 'g a evicted', 'g a up', 'g a gone'])
 })

@@ -31,11 +31,9 @@ export const healthSchema = z.strictObject({
 })
 export type HealthConfig = z.output<typeof healthSchema>
 
-interface Failure {
-  /** Of the request; before the end of an eviction, the failure is none of a new one. */
+/** A request that is under way. */
+export interface Asked {
   readonly begunAt: number
-  /** It asked to be left alone for so many milliseconds. */
-  readonly retryAfter?: number | undefined
 }
 
 /** Which answers are failures; undefined: those that usually are. */
@@ -57,7 +55,8 @@ export class Health {
   #failures = 0
   #evictions = 0
   #evictedUntil = 0
-  #isProbed = false
+  /** The one that tells whether an eviction is over. */
+  #probe: Asked | undefined
   #pending = 0
   /** 0 to 1. */
   #successes = 1
@@ -76,7 +75,7 @@ export class Health {
 
   isAvailable(now: number): boolean {
     if (this.#evictions === 0) return true
-    return now >= this.#evictedUntil && !this.#isProbed
+    return now >= this.#evictedUntil && this.#probe === undefined
   }
 
   get evictedUntil(): number {
@@ -88,19 +87,22 @@ export class Health {
     return this.#successes / (1 + this.#latencyMs * (1 + 0.1 * this.#pending))
   }
 
-  begin(): void {
+  /** Ends with one of `abandon`, `succeed` and `fail`. */
+  begin(now: number): Asked {
+    const asked: Asked = { begunAt: now }
     this.#pending += 1
-    this.#isProbed = this.#evictions > 0
+    if (this.#evictions > 0 && this.isAvailable(now)) this.#probe = asked
+    return asked
   }
 
   /** Nothing was learnt. */
-  abandon(): void {
+  abandon(asked: Asked): void {
     this.#pending -= 1
-    this.#isProbed = false
+    if (this.#probe === asked) this.#probe = undefined
   }
 
-  succeed(latencyMs: number): void {
-    this.abandon()
+  succeed(asked: Asked, latencyMs: number): void {
+    this.abandon(asked)
     this.#failures = 0
     if (this.#evictions > 0) this.#watch.up()
     this.#evictions = 0
@@ -109,19 +111,24 @@ export class Health {
     this.#latencyMs += SHARE * (latencyMs - this.#latencyMs)
   }
 
-  /** Gives for how many milliseconds it is evicted by that; undefined where it is not. */
-  fail(now: number, { begunAt, retryAfter = 0 }: Failure): number | undefined {
-    this.abandon()
+  /**
+   * Gives for how many milliseconds it is evicted by that; undefined where it is not. `retryAfter`: it asked to be left
+   * alone for so many milliseconds.
+   */
+  fail(asked: Asked, now: number, retryAfter = 0): number | undefined {
+    this.abandon(asked)
     this.#failures += 1
     this.#successes -= SHARE * this.#successes
     // Many that fail at once tell no more than one does.
-    if (begunAt < this.#evictedUntil) {
+    if (asked.begunAt < this.#evictedUntil) {
       this.#evictedUntil = Math.max(this.#evictedUntil, now + Math.min(retryAfter, LONGEST_EVICTION_MS))
       return undefined
     }
     if (this.#failures < this.#threshold && retryAfter === 0) return undefined
     const ms = Math.min(LONGEST_EVICTION_MS, Math.max(this.#evictionMs * 2 ** this.#evictions, retryAfter))
     this.#evictions += 1
+    // Whoever found out about the one before tells nothing of this one.
+    this.#probe = undefined
     this.#watch.evicted()
     this.#evictedUntil = now + ms
     return ms
