@@ -34,6 +34,8 @@ export interface AnswerOptions {
   /** As long as the client has seen nothing of it, another attempt may take its place. */
   readonly isReplaceable: () => boolean
   readonly onHead: () => void
+  /** The upstream has told all of an answer that the client has, whole unless there is a failure. */
+  readonly onEnd: (failure: StreamEnd['failure']) => void
   readonly onFault: (error: unknown) => void
   /** The answer's text is asked for when all is over. */
   readonly keepsText: boolean
@@ -190,6 +192,7 @@ export class Answer implements UpstreamHandler {
 
   #write(bytes: Buffer | undefined, arrivedAt: number): void {
     if (bytes !== undefined) this.#client.write(bytes, this.#decoder ?? this.call)
+    if (this.#client.isEnded) this.#options.onEnd(undefined)
     const { chunkDelayCounts } = this.#exchange
     if (chunkDelayCounts !== undefined) this.#noteDelay(chunkDelayCounts, performance.now() - arrivedAt)
   }
@@ -288,6 +291,7 @@ export class Answer implements UpstreamHandler {
     if (answer.rewritten) headers['content-type'] = 'application/json'
     this.#options.decorate(headers, this.#status)
     if (this.#options.keepsText) this.#whole = answer.body
+    this.#options.onEnd(undefined)
     this.#client.reply(this.#status, headers, answer.body)
   }
 
@@ -313,6 +317,7 @@ export class Answer implements UpstreamHandler {
       this.#exchange.errorType = ended.failure.type
       this.#exchange.errorMessage = ended.failure.message
     }
+    this.#options.onEnd(ended?.failure)
     this.#client.end(ended?.bytes)
   }
 

@@ -311,7 +311,7 @@ export class Forwarding {
       plan,
       relay: deps.relay,
       decorate: (answerHeaders, status) => {
-        this.#tries?.succeeded()
+        this.#tries?.shown()
         this.#lent.decorate(answerHeaders, status)
       },
       accepts: (status, answered) => this.#accepts(status, answered),
@@ -320,6 +320,10 @@ export class Forwarding {
         this.#lent.onHead()
         // An answer before the upload is over: what is left of it makes the connection useless for another request.
         if (!this.#lent.request.complete) client.closeAfterwards()
+      },
+      onEnd: (failure) => {
+        if (failure === undefined) this.#tries?.succeeded()
+        else this.#noteEviction(this.#tries?.failed(), { reason: failure.type })
       },
       onFault: (error) => this.#failUpstream(error),
       keepsText: this.#asked !== undefined,
@@ -348,10 +352,11 @@ export class Forwarding {
     const retryAfter = retryAfterMs(headers, Date.now())
     const why: Why = { status, reason: status < 400 ? undefined : errorTypeOfStatus(status) }
     if (hasFailed) this.#noteEviction(tries.failed(retryAfter), why)
-    else tries.succeeded()
     const next = this.#mayGoOn && isRetried ? tries.next(retryAfter) : undefined
-    if (next !== undefined) this.#goOn(next, why)
-    return next === undefined
+    if (next === undefined) return true
+    if (!hasFailed) tries.succeeded()
+    this.#goOn(next, why)
+    return false
   }
 
   #failUpstream(error: unknown): void {

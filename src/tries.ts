@@ -79,6 +79,11 @@ export class Tries {
     this.#latencyMs = this.#clockwork.now() - this.#begunAt
   }
 
+  /** The client has seen something of the answer. */
+  shown(): void {
+    if (this.#asking !== undefined) this.#current?.health?.shown(this.#asking)
+  }
+
   /** Nothing is learnt of an upstream that has not answered. */
   succeeded(): void {
     if (this.#asking === undefined || this.#latencyMs === undefined) return

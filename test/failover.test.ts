@@ -237,6 +237,9 @@ describe('whoever fails three times in a row is left alone', () => {
     ['with an answer that ends early', false, { fault: 'truncate' }],
     ['with a stream that breaks before its first content', true, { fault: 'reset', afterChunks: 0 }],
     ['with a stream that begins with an error', true, { fault: 'midstream-error', afterChunks: 0 }],
+    ['with a stream that breaks after content', true, { fault: 'reset', afterChunks: 3 }],
+    ['with a stream that ends early', true, { fault: 'truncate', afterChunks: 3 }],
+    ['with a stream that ends with an error', true, { fault: 'midstream-error', afterChunks: 3 }],
   ])('%s', async (_, isStream, script) => {
     tell(script, script, script)
     for (let time = 0; time < 3; time += 1) expect((await ask('/group', isStream)).status).toBe(200)
@@ -245,6 +248,33 @@ describe('whoever fails three times in a row is left alone', () => {
     const asked = first.calls.length
     expect(await recordOf(gateway, await ask('/group', isStream))).toMatchObject({ backend: 'second' })
     expect(first.calls.length).toBe(asked)
+  })
+
+  const broken: Script = { fault: 'reset', afterChunks: 3 }
+
+  test('but not when one of its streams is whole in between', async () => {
+    tell(broken, broken, {}, broken, broken)
+    for (let time = 0; time < 5; time += 1) await ask('/group', true)
+    expect(first.calls).toHaveLength(5)
+    expect(await gateway.metric('agentgateway_backend_evictions_total', { backend: 'first' })).toBe(0)
+  })
+
+  test('and a stream that its client leaves is no success', async () => {
+    tell(broken, broken, { chunks: 50, chunkDelayMs: 100 }, broken)
+    await ask('/group', true)
+    await ask('/group', true)
+    const leaving = new AbortController()
+    const left = await fetch(`${gateway.url}/group${CHAT}`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify(chatBody({ stream: true })),
+      signal: leaving.signal,
+    })
+    expect(left.status).toBe(200)
+    leaving.abort()
+    expect((await gateway.recorded(3)).at(-1)?.outcome).toBe('client_abort')
+    await ask('/group', true)
+    expect(await gateway.metric('agentgateway_backend_evictions_total', { backend: 'first' })).toBe(1)
   })
 
   test('for as long as it takes one of many that fail at once', async () => {

@@ -52,6 +52,40 @@ describe('eviction', () => {
     expect(health.isAvailable(3100)).toBe(true)
   })
 
+  test('has been found out about once there is an answer, which may be a long one', () => {
+    const health = new Health()
+    failing(health, 3)
+    const probe = health.begin(3000)
+    health.shown(probe)
+    expect(health.isAvailable(3000)).toBe(true)
+    const next = health.begin(3100)
+    health.succeed(probe, 1)
+    expect(health.isAvailable(3100)).toBe(true)
+    health.abandon(next)
+  })
+
+  test('is the longer for a probe’s answer that breaks', () => {
+    const health = new Health()
+    failing(health, 3)
+    const probes = [3000, 3100].map((now) => {
+      const probe = health.begin(now)
+      health.shown(probe)
+      return probe
+    })
+    for (const probe of probes) health.fail(probe, 3200)
+    expect(health.evictedUntil).toBe(3200 + 6000)
+  })
+
+  test('is not over for what was asked before it, and was long on its way', () => {
+    const health = new Health()
+    const long = health.begin(0)
+    failing(health, 3, 1000)
+    health.succeed(long, 5)
+    expect(health.isAvailable(1000)).toBe(false)
+    health.succeed(health.begin(1500), 5)
+    expect(health.isAvailable(1500)).toBe(true)
+  })
+
   test('is found out about by another one each time', () => {
     const health = new Health()
     failing(health, 3)

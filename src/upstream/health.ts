@@ -54,6 +54,7 @@ export class Health {
   #threshold = FAILURES
   #failures = 0
   #evictions = 0
+  #evictedAt = 0
   #evictedUntil = 0
   /** The one that tells whether an eviction is over. */
   #probe: Asked | undefined
@@ -95,20 +96,30 @@ export class Health {
     return asked
   }
 
+  /** Its answer has reached the client, and may go on for long: the next one may find out whether it is back. */
+  shown(asked: Asked): void {
+    if (this.#probe === asked) this.#probe = undefined
+  }
+
   /** Nothing was learnt. */
   abandon(asked: Asked): void {
     this.#pending -= 1
-    if (this.#probe === asked) this.#probe = undefined
+    this.shown(asked)
   }
 
   succeed(asked: Asked, latencyMs: number): void {
     this.abandon(asked)
+    // What was begun before an eviction tells nothing of how it is now.
+    if (this.#evictions === 0 || asked.begunAt >= this.#evictedAt) this.#recover()
+    this.#successes += SHARE * (1 - this.#successes)
+    this.#latencyMs += SHARE * (latencyMs - this.#latencyMs)
+  }
+
+  #recover(): void {
     this.#failures = 0
     if (this.#evictions > 0) this.#watch.up()
     this.#evictions = 0
     this.#evictedUntil = 0
-    this.#successes += SHARE * (1 - this.#successes)
-    this.#latencyMs += SHARE * (latencyMs - this.#latencyMs)
   }
 
   /**
@@ -130,6 +141,7 @@ export class Health {
     // Whoever found out about the one before tells nothing of this one.
     this.#probe = undefined
     this.#watch.evicted()
+    this.#evictedAt = now
     this.#evictedUntil = now + ms
     return ms
   }
