@@ -22,6 +22,7 @@ import { askedOf } from './model-choice.ts'
 import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
 import { answerVariables, requestVariables } from './policies/request-variables.ts'
 import { isPassing, type Retry, retryAfterMs } from './policies/retry.ts'
+import type { Timeouts } from './policies/timeout.ts'
 import { mostAttempts, type Next, Tries } from './tries.ts'
 import type { Pricing } from './usage/price.ts'
 
@@ -32,6 +33,9 @@ const BYTES_PER_TOKEN = 4
 const MAX_OUTPUT_TOKENS = 1_000_000
 
 const EMPTY = Buffer.alloc(0)
+
+/** From a request's arrival until it has to have its answer. */
+const longestMs = ({ requestMs, totalMs }: Timeouts) => Math.min(requestMs || Infinity, totalMs || Infinity)
 
 export interface ForwardingDependencies {
   readonly upstreams: Upstreams
@@ -122,7 +126,11 @@ export class Forwarding {
         const waitedMs = performance.now() - begun
         const pool = backend.models === undefined ? backend : this.#choose(backend, body)
         if (pool === undefined) return
-        const tries = new Tries(pool, retry, { now: () => performance.now(), random: deps.random })
+        const tries = new Tries(pool, retry, {
+          now: () => performance.now(),
+          random: deps.random,
+          deadline: exchange.startedAt + longestMs(route.timeouts),
+        })
         this.#tries = tries
         const first = tries.first()
         if (first === undefined) throw new GatewayError('no_backend', 'no valid backends')

@@ -14,6 +14,8 @@ export interface Next {
 export interface Clockwork {
   readonly now: () => number
   readonly random: () => number
+  /** When the request is over, answered or not. */
+  readonly deadline: number
 }
 
 /** The first one, and those after it. */
@@ -128,13 +130,14 @@ export class Tries {
     return { isRetried, hasFailed: isTrue(unhealthy, answer, false, failed) }
   }
 
-  /** After a failure. Another upstream is asked at once; the same one after a while. */
+  /** After a failure. Another upstream is asked at once; the same one after a while, if that is not too late. */
   next(retryAfter?: number): Next | undefined {
     if (!this.mayGoOn) return undefined
     const other = this.first()
     if (other !== undefined) return { backend: other, delayMs: 0 }
     const delayMs = waitMs(this.#retry, { attempt: this.#count, retryAfter }, this.#clockwork.random)
-    if (delayMs === undefined) return undefined
+    const { now, deadline } = this.#clockwork
+    if (delayMs === undefined || now() + delayMs >= deadline) return undefined
     this.#asked = undefined
     const again = this.#sole ?? this.first()
     return again && { backend: again, delayMs }

@@ -100,9 +100,19 @@ beforeEach(async () => {
         matches: under('/impatient'),
         policies: {
           urlRewrite: toRoot,
-          retry: { attempts: 5, backoff: '10s' },
-          timeout: { requestTimeout: '100ms' },
+          retry: { attempts: 5, backoff: '1ms' },
+          timeout: { requestTimeout: '300ms' },
         },
+        backends: [openAIBackend(first)],
+      },
+      {
+        matches: under('/short'),
+        policies: { urlRewrite: toRoot, retry, timeout: { totalTimeout: '20s', requestTimeout: '25s' } },
+        backends: [openAIBackend(first)],
+      },
+      {
+        matches: under('/brief'),
+        policies: { urlRewrite: toRoot, retry, timeout: { totalTimeout: '25s', requestTimeout: '20s' } },
         backends: [openAIBackend(first)],
       },
       {
@@ -361,14 +371,28 @@ describe('the same one is asked again', () => {
   })
 
   test('not longer than the request may take', async () => {
-    tell({ status: 500 })
+    tell({ status: 500 }, { fault: 'never' })
     const reply = await ask('/impatient')
     expect(reply.status).toBe(504)
     expect(await recordOf(gateway, reply)).toMatchObject({
       outcome: 'timeout',
       error_type: 'gateway_timeout',
+      'retry.attempt': 1,
     })
   })
+
+  test.each([
+    ['/short', 429],
+    ['/brief', 503],
+  ])(
+    'at %s not when it would be too late after a %d: the client is told so at once',
+    async (place, status) => {
+      tell({ status, retryAfterSeconds: 22 })
+      const reply = await ask(place)
+      expect(reply).toMatchObject({ status, headers: { 'retry-after': '22' } })
+      expect((await recordOf(gateway, reply))['retry.attempt']).toBeUndefined()
+    },
+  )
 
   test('not for a client that has left', async () => {
     tell({ status: 500 })
