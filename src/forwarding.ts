@@ -23,7 +23,7 @@ import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
 import { answerVariables, requestVariables } from './policies/request-variables.ts'
 import { isPassing, type Retry, retryAfterMs } from './policies/retry.ts'
 import type { Timeouts } from './policies/timeout.ts'
-import { mostAttempts, type Next, Tries } from './tries.ts'
+import { mostAttempts, type Next, Tries, type Verdict } from './tries.ts'
 import type { Pricing } from './usage/price.ts'
 
 /** Of a request's text, roughly: what is reserved is settled by what was used. */
@@ -351,10 +351,7 @@ export class Forwarding {
   #accepts(status: number, headers: Headers): boolean {
     const tries = this.#tries
     if (tries === undefined) return true
-    const variables = () => answerVariables(this.#head, status, headers)
-    const { isRetried, hasFailed } = tries.judge(status, variables, (condition) =>
-      this.#noteFailed(condition),
-    )
+    const { isRetried, hasFailed } = tries.judge(status) ?? this.#judge(tries, status, headers)
     tries.answered()
     if (!hasFailed && !isRetried) return true
     const retryAfter = retryAfterMs(headers, Date.now())
@@ -365,6 +362,11 @@ export class Forwarding {
     if (!hasFailed) tries.succeeded()
     this.#goOn(next, why)
     return false
+  }
+
+  #judge(tries: Tries, status: number, headers: Headers): Verdict {
+    const variables = answerVariables(this.#head, status, headers)
+    return tries.judgeBy(status, variables, (condition) => this.#noteFailed(condition))
   }
 
   #failUpstream(error: unknown): void {

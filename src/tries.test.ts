@@ -1,6 +1,8 @@
-/** Whether there is another attempt of the same upstream, by the time that is left for it. */
+/** What an answer means, and whether there is another attempt in the time that is left for it. */
 import { expect, test } from 'vitest'
 import type { ForwardingBackend } from './compile.ts'
+import { compileCel } from './core/cel.ts'
+import { ANSWER_NAMES } from './policies/request-variables.ts'
 import { retry } from './policies/retry.ts'
 import { Tries } from './tries.ts'
 
@@ -37,4 +39,26 @@ test('another upstream is asked at once, whatever the first one asks for', () =>
   tries.begin(backend)
   tries.failed(60_000)
   expect(tries.next(60_000)).toEqual({ backend: other, delayMs: 0 })
+})
+
+test.each([
+  { status: 200, verdict: { isRetried: false, hasFailed: false } },
+  { status: 404, verdict: { isRetried: false, hasFailed: false } },
+  { status: 429, verdict: { isRetried: true, hasFailed: true } },
+  { status: 501, verdict: { isRetried: false, hasFailed: true } },
+])('$status by itself tells $verdict; an expression wants more', ({ status, verdict }) => {
+  const clockwork = { now: () => 0, random: () => 0, deadline: Infinity }
+  const judging = (asked: ForwardingBackend, condition?: string) => {
+    const tries = new Tries(
+      { tiers: [[asked]] },
+      retry({ attempts: 1, backoff: 1, codes: [429], condition }),
+      clockwork,
+    )
+    tries.begin(asked)
+    return tries.judge(status)
+  }
+  expect(judging(backend)).toEqual(verdict)
+  expect(judging(backend, 'response.code == 404')).toBeUndefined()
+  const unhealthy = compileCel('response.code == 404', ANSWER_NAMES)
+  expect(judging({ ...backend, unhealthy })).toBeUndefined()
 })

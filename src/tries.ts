@@ -113,21 +113,23 @@ export class Tries {
     return this.#count < this.#most
   }
 
-  /** `variables`: of the answer, where an expression asks for them. */
-  judge(
+  /** By its status alone; undefined where an expression has to be asked. */
+  judge(status: number): Verdict | undefined {
+    if (this.#retry.condition !== undefined || this.#current?.unhealthy !== undefined) return undefined
+    if (this.#retry.codes.has(status)) return RETRIED
+    return status < 500 ? GOOD : BAD
+  }
+
+  judgeBy(
     status: number,
-    variables: () => Readonly<Record<string, unknown>>,
+    variables: Readonly<Record<string, unknown>>,
     failed: (condition: CelExpression) => void,
   ): Verdict {
     const { codes, condition } = this.#retry
     const unhealthy = this.#current?.unhealthy
-    const isListed = codes.has(status)
-    if (condition === undefined && unhealthy === undefined)
-      return isListed ? RETRIED : status < 500 ? GOOD : BAD
-    const answer = variables()
-    const isRetried = isListed || (condition !== undefined && isTrue(condition, answer, false, failed))
-    if (unhealthy === undefined) return { isRetried, hasFailed: isRetried || status >= 500 }
-    return { isRetried, hasFailed: isTrue(unhealthy, answer, false, failed) }
+    const holds = (expression: CelExpression) => isTrue(expression, variables, false, failed)
+    const isRetried = codes.has(status) || (condition !== undefined && holds(condition))
+    return { isRetried, hasFailed: unhealthy === undefined ? isRetried || status >= 500 : holds(unhealthy) }
   }
 
   /** After a failure. Another upstream is asked at once; the same one after a while, if that is not too late. */
