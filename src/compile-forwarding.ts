@@ -21,7 +21,7 @@ import type { LlmBackend } from './llm/plan.ts'
 import { providerOf } from './llm/providers/registry.ts'
 import { requestHeaderModifier, responseHeaderModifier } from './policies/header-modifier.ts'
 import type { Policy } from './policies/policy.ts'
-import { type Health, unhealthyAnswer } from './upstream/health.ts'
+import { type GroupName, type Health, unhealthyAnswer } from './upstream/health.ts'
 
 /** Header modifiers of the backend itself; the route's own are the route's. */
 export function headerPolicies(policies: BackendPolicies | undefined): Policy[] {
@@ -83,7 +83,7 @@ function llmBackend(context: Context, config: AiProviderConfig, layers: Layers, 
   }
 }
 
-function healthOf(context: Context, group: string, backend: string, { policies }: Layers): Health {
+function healthOf(context: Context, group: GroupName, backend: string, { policies }: Layers): Health {
   const health = context.lasting.healths.at(group, backend, policies.health ?? {})
   context.watched.push(health)
   return health
@@ -94,7 +94,7 @@ export function aiProvider(
   context: Context,
   config: AiProviderConfig,
   outer: Layers,
-  { path, group }: { readonly path: KeyPath; readonly group: string | undefined },
+  { path, group }: { readonly path: KeyPath; readonly group: GroupName | undefined },
 ): ForwardingBackend {
   const layers = layer(outer, config.policies, [...path, 'policies'])
   const llm = llmBackend(context, config, layers, path)
@@ -129,7 +129,7 @@ export function aiTiers(
   context: Context,
   config: AiBackendConfig,
   outer: Layers,
-  { path, name }: { readonly path: KeyPath; readonly name: string },
+  { path, group: name }: { readonly path: KeyPath; readonly group: GroupName },
 ): readonly (readonly ForwardingBackend[])[] {
   if (isProvider(config)) return [[aiProvider(context, config, outer, { path, group: undefined })]]
   const groups = config.groups ?? []

@@ -268,7 +268,7 @@ function oneModel(section: Section, index: number, { name, group }: Use): Forwar
       },
     },
     layers,
-    { path, group },
+    { path, group: group === undefined ? undefined : { key: 'llm', label: group } },
   )
 }
 

@@ -29,6 +29,8 @@ export interface Context {
   readonly mcp: McpSource[]
   readonly lasting: Lasting
   readonly watched: Health[]
+  /** By which what is kept of routes is told apart. */
+  readonly routeKeys: Set<string>
   readonly budgets: Budget[]
 }
 

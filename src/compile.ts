@@ -170,6 +170,8 @@ export interface Snapshot {
 /** The route that a backend belongs to, as far as backends look at it. */
 interface Surroundings {
   readonly layers: Layers
+  /** No other route has it; the same after a reload. */
+  readonly key: string
   /** As configured. */
   readonly name: string | undefined
   readonly hostnames: readonly string[]
@@ -203,7 +205,11 @@ function oneBackend(
   const policies = headerPolicies(own)
   if (source.ai !== undefined) {
     const shown = source.ai.name ?? name ?? route.name ?? 'ai'
-    const tiers = aiTiers(context, source.ai, layers, { path: [...at, 'ai'], name: shown })
+    // Wherever it is asked, it is the same one, unless it is asked in another way.
+    const isShared = name !== undefined && config.policies === undefined
+    const key = isShared ? `backends\0${name}` : `${route.key}\0${path.at(-1)}`
+    const group = { key, label: shown }
+    const tiers = aiTiers(context, source.ai, layers, { path: [...at, 'ai'], group })
     return { name: shown, policies, weight, mcp: undefined, models: undefined, tiers }
   }
   if (source.mcp !== undefined) {
@@ -259,7 +265,17 @@ interface CompiledRoute {
   readonly outline: RouteOutline
 }
 
-function oneRoute(context: Context, { config, index, path, place, hostnames }: AttachedRoute): CompiledRoute {
+/** One without a name is known by what it matches: its place in the list changes with those before it. */
+function routeKey({ routeKeys }: Context, { config, place }: AttachedRoute): string {
+  const first = [place, config.name ?? JSON.stringify([config.hostnames, config.matches])].join('\0')
+  let key = first
+  for (let count = 2; routeKeys.has(key); count += 1) key = `${first}\0${count}`
+  routeKeys.add(key)
+  return key
+}
+
+function oneRoute(context: Context, attached: AttachedRoute): CompiledRoute {
+  const { config, index, path, place, hostnames } = attached
   const policiesPath = [...path, 'policies']
   const layers = outermost(config.policies, policiesPath)
   // The route's header modifiers run with the route, not once more with each backend.
@@ -269,6 +285,7 @@ function oneRoute(context: Context, { config, index, path, place, hostnames }: A
   }
   const surroundings: Surroundings = {
     layers: inherited,
+    key: routeKey(context, attached),
     name: config.name,
     hostnames: [...(config.hostnames ?? []), ...hostnames],
   }
@@ -391,7 +408,16 @@ function oneListener(
 
 /** Throws `ConfigProblem`. */
 export function compile(config: Config, readText: ReadText, lasting: Lasting = createLasting()): Snapshot {
-  const context: Context = { config, readText, targets: [], mcp: [], watched: [], budgets: [], lasting }
+  const context: Context = {
+    config,
+    readText,
+    targets: [],
+    mcp: [],
+    watched: [],
+    routeKeys: new Set(),
+    budgets: [],
+    lasting,
+  }
   const routesOf = compiledRoutes(context)
   const binds = listening(config).map(({ port, listeners }): Bind => {
     const compiled = listeners.map((listener) => oneListener(context, listener, routesOf(listener)))

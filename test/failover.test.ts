@@ -296,6 +296,14 @@ describe('whoever fails three times in a row is left alone', () => {
   })
 })
 
+test('whoever is left alone on one route is asked on another: what they ask of it may differ', async () => {
+  tell({ status: 429, retryAfterSeconds: 3600 })
+  await ask('/group')
+  expect(await recordOf(gateway, await ask('/group'))).toMatchObject({ backend: 'second' })
+  expect(await recordOf(gateway, await ask('/other'))).toMatchObject({ backend: 'first' })
+  expect(await gateway.metric('agentgateway_backend_up', { group: 'ai', backend: 'first' })).toBe(0)
+})
+
 describe('nobody else is asked', () => {
   test.each([400, 401, 404, 422])('after %d: that would come again', async (status) => {
     tell({ status })

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { createHealths, Health } from './health.ts'
 
+const GROUP = { key: 'route', label: 'group' }
+
 function failing(health: Health, times: number, now = 0): void {
   for (let time = 0; time < times; time += 1) {
     health.fail(health.begin(now), now)
@@ -159,17 +161,17 @@ describe('the score', () => {
 
 test('what is known of an upstream outlives a reload', () => {
   const healths = createHealths()
-  const a = healths.at('group', 'a', {})
+  const a = healths.at(GROUP, 'a', {})
   failing(a, 3)
-  expect(healths.at('group', 'a', { eviction: { duration: 1 } })).toBe(a)
+  expect(healths.at(GROUP, 'a', { eviction: { duration: 1 } })).toBe(a)
   expect(a.isAvailable(0)).toBe(false)
-  expect(healths.at('group', 'b', {}).isAvailable(0)).toBe(true)
+  expect(healths.at(GROUP, 'b', {}).isAvailable(0)).toBe(true)
 })
 
 test('a configuration is in force once it is retained, and not when it was read', () => {
   const healths = createHealths()
-  const health = healths.at('group', 'a', {})
-  healths.at('group', 'a', { eviction: { consecutiveFailures: 1 } })
+  const health = healths.at(GROUP, 'a', {})
+  healths.at(GROUP, 'a', { eviction: { consecutiveFailures: 1 } })
   failing(health, 1)
   expect(health.isAvailable(0)).toBe(true)
   healths.retain([health])
@@ -184,11 +186,38 @@ test('its watch is told when it is evicted, when it is back, and when it is gone
     evicted: () => told.push(`${group} ${backend} evicted`),
     gone: () => told.push(`${group} ${backend} gone`),
   }))
-  const a = healths.at('g', 'a', {})
-  const b = healths.at('g', 'b', {})
+  const a = healths.at({ key: 'route', label: 'g' }, 'a', {})
+  const b = healths.at({ key: 'route', label: 'g' }, 'b', {})
   failing(a, 3)
   a.succeed(a.begin(0), 1)
   a.succeed(a.begin(0), 1)
   healths.retain([b])
   expect(told).toEqual(['g a up', 'g b up', 'g a evicted', 'g a up', 'g a gone'])
+})
+
+test('groups of the same label fare apart, and are watched together', () => {
+  const told: string[] = []
+  const healths = createHealths((group, backend) => ({
+    up: () => told.push(`${group} ${backend} up`),
+    evicted: () => told.push(`${group} ${backend} evicted`),
+    gone: () => told.push(`${group} ${backend} gone`),
+  }))
+  const [one, other] = ['one', 'other'].map((key) => healths.at({ key, label: 'ai' }, 'a', {}))
+  if (one === undefined || other === undefined) expect.fail()
+  const since = () => told.splice(0)
+  since()
+  failing(one, 3)
+  expect([one, other].map((health) => health.isAvailable(0))).toEqual([false, true])
+  failing(other, 3)
+  expect(since()).toEqual(['ai a evicted', 'ai a evicted'])
+  one.succeed(one.begin(0), 1)
+  expect(since()).toEqual([])
+  const third = healths.at({ key: 'third', label: 'ai' }, 'a', {})
+  expect(since()).toEqual([])
+  healths.retain([one, third])
+  expect(since()).toEqual(['ai a up'])
+  healths.retain([third])
+  expect(since()).toEqual([])
+  healths.retain([])
+  expect(since()).toEqual(['ai a gone'])
 })

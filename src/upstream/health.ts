@@ -147,27 +147,81 @@ export class Health {
   }
 }
 
+/** Several upstreams that stand in for each other. */
+export interface GroupName {
+  /** No other group has it. */
+  readonly key: string
+  /** For people: others may be called the same. */
+  readonly label: string
+}
+
 /** Of upstreams, by their group and their name in it: they outlive a reload. */
 export interface Healths {
   /** One that is known already keeps its configuration until it is retained. */
-  readonly at: (group: string, backend: string, config: HealthConfig) => Health
+  readonly at: (group: GroupName, backend: string, config: HealthConfig) => Health
   /** With the configuration that was read last. Forgets all others. */
   readonly retain: (healths: readonly Health[]) => void
+}
+
+/** One watch for all that are called the same: up while none of them is evicted, gone with the last of them. */
+function shareWatch(watch: HealthWatch, forget: () => void): () => HealthWatch {
+  let members = 0
+  let evicted = 0
+  return () => {
+    let isEvicted = false
+    const setEvicted = (value: boolean) => {
+      evicted += Number(value) - Number(isEvicted)
+      isEvicted = value
+      if (evicted === 0) watch.up()
+    }
+    members += 1
+    return {
+      up: () => setEvicted(false),
+      evicted() {
+        setEvicted(true)
+        watch.evicted()
+      },
+      gone() {
+        members -= 1
+        if (members > 0) {
+          if (isEvicted) setEvicted(false)
+          return
+        }
+        watch.gone()
+        forget()
+      },
+    }
+  }
+}
+
+interface Known {
+  readonly health: Health
+  readonly watch: HealthWatch
+  config: HealthConfig
 }
 
 export function createHealths(
   watch: (group: string, backend: string) => HealthWatch = () => NOBODY,
 ): Healths {
-  const known = new Map<
-    string,
-    { readonly health: Health; readonly watch: HealthWatch; config: HealthConfig }
-  >()
+  const known = new Map<string, Known>()
+  const watches = new Map<string, () => HealthWatch>()
+
+  function watchOf(label: string, backend: string): HealthWatch {
+    const name = `${label}\0${backend}`
+    let join = watches.get(name)
+    if (join === undefined) {
+      join = shareWatch(watch(label, backend), () => watches.delete(name))
+      watches.set(name, join)
+    }
+    return join()
+  }
+
   return {
-    at(group, backend, config) {
-      const name = `${group}\0${backend}`
+    at({ key, label }, backend, config) {
+      const name = `${key}\0${label}\0${backend}`
       let entry = known.get(name)
       if (entry === undefined) {
-        const watching = watch(group, backend)
+        const watching = watchOf(label, backend)
         entry = { health: new Health(watching), watch: watching, config }
         entry.health.configure(config)
         known.set(name, entry)
