@@ -68,7 +68,7 @@ describe('LogWriter', () => {
     retry: 3,
   }, async () => {
     const { writeFd, readAll } = pipe()
-    const { writer, dropped } = writerTo(writeFd, { maxQueuedCharacters: 200_000 })
+    const { writer, dropped } = writerTo(writeFd, { maxQueuedBytes: 200_000 })
     const count = 5000
     const startedAt = performance.now()
     for (let index = 0; index < count; index++) writer.write(LINE)

@@ -12,24 +12,35 @@ import { Socket } from 'node:net'
 export interface LogWriterOptions {
   /** Default 1: standard output. */
   readonly fd?: number
-  /** Characters that may wait; a line that does not fit is dropped. */
-  readonly maxQueuedCharacters?: number
+  /** Bytes that may wait; a line that does not fit is dropped. */
+  readonly maxQueuedBytes?: number
   /** How long lines are gathered into one write. */
   readonly gatherMs?: number
   /** Called with the number of lines that were just lost: the queue was full, or their write failed. */
   readonly onDropped?: (lines: number) => void
 }
 
-const BATCH_CHARACTERS = 64 * 1024
+const BATCH_BYTES = 64 * 1024
+
+/** Of UTF-8, for one unit of UTF-16. */
+const MAX_BYTES = 3
 const LONGEST_PAUSE_MS = 50
+
+const NEWLINE = Buffer.from('\n')
+const EMPTY = Buffer.alloc(0)
 
 export class LogWriter {
   readonly #target: Target
-  readonly #maxQueuedCharacters: number
+  readonly #maxQueuedBytes: number
   readonly #gatherMs: number
   readonly #onDropped: (lines: number) => void
 
-  #queue = ''
+  /**
+   * Lines that wait, `#queuedBytes` of it: copied at once, as the text of a line is a tree of its parts until somebody
+   * reads it, and many small objects that wait are what a collector of garbage has to move.
+   */
+  #queue = EMPTY
+  #queuedBytes = 0
   #queuedLines = 0
   /** Being written, from `#offset` on. */
   #batch: Buffer | undefined
@@ -48,9 +59,9 @@ export class LogWriter {
   #flushes: { readonly upTo: number; readonly done: () => void }[] = []
 
   constructor(options: LogWriterOptions = {}) {
-    const { fd = 1, maxQueuedCharacters = 4 * 1024 * 1024, gatherMs = 10, onDropped = () => {} } = options
+    const { fd = 1, maxQueuedBytes = 4 * 1024 * 1024, gatherMs = 10, onDropped = () => {} } = options
     this.#target = withoutBlocking(fd)
-    this.#maxQueuedCharacters = maxQueuedCharacters
+    this.#maxQueuedBytes = maxQueuedBytes
     this.#gatherMs = gatherMs
     this.#onDropped = onDropped
     process.once('exit', this.flushSync)
@@ -58,15 +69,15 @@ export class LogWriter {
 
   /** `line` ends with its newline. Never blocks, never throws. */
   write(line: string): void {
-    if (this.#isClosed || this.#queue.length + line.length > this.#maxQueuedCharacters) {
+    if (this.#isClosed || this.#queuedBytes + line.length > this.#maxQueuedBytes) {
       this.#drop(1)
       return
     }
-    this.#queue += line
+    this.#append(line)
     this.#queuedLines++
     this.#taken++
     if (this.#batch !== undefined) return
-    if (this.#queue.length >= BATCH_CHARACTERS) this.#pump()
+    if (this.#queuedBytes >= BATCH_BYTES) this.#pump()
     else if (this.#timer === undefined) this.#pumpIn(this.#gatherMs)
   }
 
@@ -122,10 +133,9 @@ export class LogWriter {
 
   /** A write costs a thread's wake-up: after one, lines are gathered again before the next. */
   #pumpNext(): void {
-    const isUrgent =
-      this.#batch !== undefined || this.#flushes.length > 0 || this.#queue.length >= BATCH_CHARACTERS
+    const isUrgent = this.#batch !== undefined || this.#flushes.length > 0 || this.#queuedBytes >= BATCH_BYTES
     if (isUrgent) this.#pump()
-    else if (this.#queue !== '') this.#pumpIn(this.#gatherMs)
+    else if (this.#queuedBytes > 0) this.#pumpIn(this.#gatherMs)
   }
 
   #pump(): void {
@@ -146,7 +156,7 @@ export class LogWriter {
         this.#pumpIn(this.#pauseMs)
       } else {
         this.#fail()
-        if (this.#queue !== '') this.#pumpIn(this.#gatherMs)
+        if (this.#queuedBytes > 0) this.#pumpIn(this.#gatherMs)
       }
     })
   }
@@ -154,13 +164,13 @@ export class LogWriter {
   /** Whether there is something to write. */
   #takeBatch(): boolean {
     if (this.#batch !== undefined) return true
-    if (this.#queue === '') return false
-    this.#batch = Buffer.from(this.#isTorn ? `\n${this.#queue}` : this.#queue)
+    if (this.#queuedBytes === 0) return false
+    const queued = this.#queue.subarray(0, this.#queuedBytes)
+    this.#batch = this.#isTorn ? Buffer.concat([NEWLINE, queued]) : queued
     this.#isTorn = false
     this.#offset = 0
     this.#batchLines = this.#queuedLines
-    this.#queue = ''
-    this.#queuedLines = 0
+    this.#forgetQueue()
     return true
   }
 
@@ -181,7 +191,25 @@ export class LogWriter {
   #abandon(): void {
     this.#drop((this.#batch === undefined ? 0 : this.#batchLines) + this.#queuedLines)
     this.#batch = undefined
-    this.#queue = ''
+    this.#forgetQueue()
+  }
+
+  #append(line: string): void {
+    const needed = this.#queuedBytes + line.length * MAX_BYTES
+    if (needed > this.#queue.length) {
+      const wider = Buffer.allocUnsafeSlow(
+        Math.max(BATCH_BYTES + BATCH_BYTES / 4, 2 * this.#queue.length, needed),
+      )
+      this.#queue.copy(wider, 0, 0, this.#queuedBytes)
+      this.#queue = wider
+    }
+    this.#queuedBytes += this.#queue.write(line, this.#queuedBytes)
+  }
+
+  /** What was in it may be under way. */
+  #forgetQueue(): void {
+    this.#queue = EMPTY
+    this.#queuedBytes = 0
     this.#queuedLines = 0
   }
 

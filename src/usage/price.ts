@@ -146,20 +146,52 @@ function costOf(rates: Rates, usage: Usage): Cost | undefined {
   return { total: inputCost + outputCost, input: inputCost, output: outputCost }
 }
 
+type Find = (provider: string, model: string) => RatesFor | undefined
+
+/** By provider and model; without a key made of both, which would be a new text for each request. */
+class Table<T> {
+  readonly #byProvider = new Map<string, Map<string, T>>()
+  size = 0
+
+  get(provider: string, model: string): T | undefined {
+    return this.#byProvider.get(provider)?.get(model)
+  }
+
+  set(provider: string, model: string, value: T): void {
+    const known = this.#byProvider.get(provider)
+    const models = known ?? new Map<string, T>()
+    if (known === undefined) this.#byProvider.set(provider, models)
+    if (!models.has(model)) this.size += 1
+    models.set(model, value)
+  }
+
+  clear(): void {
+    this.#byProvider.clear()
+    this.size = 0
+  }
+
+  providers(): Iterable<string> {
+    return this.#byProvider.keys()
+  }
+
+  models(provider: string): Iterable<string> {
+    return this.#byProvider.get(provider)?.keys() ?? []
+  }
+}
+
 /** `catalogs`: later ones win, model by model. `now`: milliseconds since 1970. */
 export function createPricing(catalogs: readonly Catalog[] = [], now: () => number = Date.now): Pricing {
-  const own = new Map<string, RatesFor>()
+  const own = new Table<RatesFor>()
   for (const catalog of catalogs) {
     for (const [provider, { models }] of Object.entries(catalog.providers)) {
-      for (const [name, model] of Object.entries(models)) own.set(`${provider}\n${name}`, fromCatalog(model))
+      for (const [name, model] of Object.entries(models)) own.set(provider, name, fromCatalog(model))
     }
   }
-  const fromCatalogs = (provider: string, model: string) => own.get(`${provider}\n${model}`)
-  const found = new Map<string, { readonly rates: RatesFor | undefined; readonly until: number }>()
+  const fromCatalogs: Find = (provider, model) => own.get(provider, model)
+  const found = new Table<{ readonly rates: RatesFor | undefined; readonly until: number }>()
 
-  function fromBuiltIn(provider: string, model: string): RatesFor | undefined {
-    const key = `${provider}\n${model}`
-    const cached = found.get(key)
+  const fromBuiltIn: Find = (provider, model) => {
+    const cached = found.get(provider, model)
     const at = now()
     if (cached !== undefined && cached.until > at) return cached.rates
     // A provider that the table does not know has no prices there: its model may only be called like another's.
@@ -167,14 +199,15 @@ export function createPricing(catalogs: readonly Catalog[] = [], now: () => numb
     const price = calcPrice(none, model, { providerId: provider, timestamp: new Date(at) })?.model_price
     const rates = price === undefined ? undefined : fromTable(price)
     if (found.size >= CACHE_LIMIT) found.clear()
-    found.set(key, { rates, until: at + CACHE_MS })
+    found.set(provider, model, { rates, until: at + CACHE_MS })
     return rates
   }
+  const finds = own.size === 0 ? [fromBuiltIn] : [fromCatalogs, fromBuiltIn]
 
   return {
     price(provider, responseModel, requestModel, usage) {
       let priced = false
-      for (const find of [fromCatalogs, fromBuiltIn]) {
+      for (const find of finds) {
         for (const model of [responseModel, requestModel]) {
           const rates = model === undefined ? undefined : find(provider, model)
           if (rates === undefined) continue
@@ -187,11 +220,10 @@ export function createPricing(catalogs: readonly Catalog[] = [], now: () => numb
     },
     list(providers) {
       const names = new Set(providers)
-      for (const key of own.keys()) names.add(key.slice(0, key.indexOf('\n')))
+      for (const provider of own.providers()) names.add(provider)
       return [...names].map((provider) => {
         const models = new Set(findProvider({ providerId: provider })?.models.map(({ id }) => id))
-        for (const key of own.keys())
-          if (key.startsWith(`${provider}\n`)) models.add(key.slice(provider.length + 1))
+        for (const model of own.models(provider)) models.add(model)
         return {
           provider,
           models: [...models].map((model) => {
