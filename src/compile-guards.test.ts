@@ -18,6 +18,7 @@ const BACKENDS: Backends = [
 
 const caller: Caller = {
   headers: {},
+  variables: () => ({}),
   trace: {},
   signal: new AbortController().signal,
   maxBytes: 1,

@@ -207,7 +207,7 @@ export class Forwarding {
     const { exchange } = this.#lent
     const { method, path, query, headers } = head
     const isFirst = exchange.llm === undefined
-    const verdicts = llm.guard?.asks === true ? this.#guardsOf(headers) : undefined
+    const verdicts = llm.guard?.asks === true ? this.#guardsOf(head) : undefined
     const request = { method, path, query, headers, body, json: this.#json, verdicts }
     const send = (plan: LlmPlan) => {
       this.#notePlan(plan)
@@ -246,15 +246,17 @@ export class Forwarding {
     })
   }
 
-  #guardsOf(headers: Headers): Verdicts {
+  #guardsOf(head: RequestHead): Verdicts {
     if (this.#verdicts !== undefined) return this.#verdicts
     const { deps, exchange } = this.#lent
     const { traceId, spanId, sampled, traceState } = exchange.trace
+    const headers = { ...head.headers }
     const leaving = new AbortController()
     this.#leaving = leaving
     const traceparent = sampled ? formatTraceparent(traceId, spanId, true) : undefined
     this.#verdicts = createVerdicts({
-      headers: { ...headers },
+      headers,
+      variables: () => requestVariables({ ...head, headers }),
       trace: traceparent === undefined ? {} : { traceparent, ...(traceState && { tracestate: traceState }) },
       signal: leaving.signal,
       maxBytes: deps.relay.maxBytes,

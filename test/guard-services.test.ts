@@ -107,6 +107,7 @@ beforeAll(async () => {
   const asking = {
     webhook: {
       target: { host: webhook.address },
+      headers: { 'x-path': 'request.path', 'x-who': 'apiKey.name' },
       forwardHeaderMatches: [
         { name: 'X-Tenant', value: { regex: 'a.*' } },
         { name: 'x-plan', value: { exact: 'gold' } },
@@ -310,11 +311,12 @@ describe('a webhook', () => {
     for (const asked of [toRequest, toResponse]) {
       expect(asked?.headers).toMatchObject({
         'x-tenant': 'acme',
+        'x-path': '/both-openai/v1/chat/completions',
         'content-type': 'application/json',
         host: webhook.address,
         traceparent: expect.stringMatching(`^00-${record?.['trace.id']}-[0-9a-f]{16}-01$`),
       })
-      for (const name of ['x-plan', 'x-other', 'authorization', 'x-simulate'])
+      for (const name of ['x-plan', 'x-who', 'x-other', 'authorization', 'x-simulate'])
         expect(asked?.headers).not.toHaveProperty(name)
     }
   })

@@ -221,10 +221,10 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: ['bedrockGuardrails', 'googleModelArmor', 'azureContentSafety'],
   })),
   {
-    place: `${ROUTE}.policies.ai.promptGuard.request[0].webhook`,
-    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {ai: {promptGuard: {request: [{webhook: {',
-    close: '}}]}}}}]}]}]',
-    keys: ['headers'],
+    place: `${ROUTE}.policies.ai.promptGuard.request[0].webhook.headers`,
+    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {ai: {promptGuard: {request: [{webhook: {target: {host: "a:1"}, headers: {',
+    close: '}}}]}}}}]}]}]',
+    keys: [':method', ':scheme', ':authority', ':path'],
   },
   {
     place: `${ROUTE}.policies.ai.promptGuard.request[0].webhook.target`,

@@ -229,7 +229,7 @@ const REFUSALS: readonly Refusal[] = [
     keys: ['bedrockGuardrails', 'googleModelArmor', 'azureContentSafety'],
     hint: 'this version has `regex`, `webhook` and `openAIModeration`',
   },
-  { at: at(`${GUARD}\\.webhook`), keys: ['headers'], hint: 'this version has `forwardHeaderMatches`' },
+  { at: at(`${GUARD}\\.webhook\\.headers`), keys: [':method', ':scheme', ':authority', ':path'] },
   {
     at: at(`${GUARD}\\.webhook\\.target`),
     keys: ['service'],

@@ -46,6 +46,7 @@ function judged(
   })
   const verdicts = createVerdicts({
     headers: {},
+    variables: () => ({}),
     trace: {},
     signal: new AbortController().signal,
     maxBytes,

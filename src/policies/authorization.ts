@@ -5,9 +5,10 @@
  * `mcpAuthorization` may be about something else than what is judged.
  */
 import { GatewayError } from '../core/errors.ts'
+import { REQUEST_NAMES } from '../core/request-names.ts'
 import { compileRules, type RulesConfig, rulesSchema } from '../core/rules.ts'
 import type { Policy } from './policy.ts'
-import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
+import { requestVariables } from './request-variables.ts'
 
 export const authorizationSchema = rulesSchema(REQUEST_NAMES)
 

@@ -9,13 +9,13 @@ import { celExpression } from '../core/cel-schema.ts'
 import { keyHash } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
 import { type Exchange, noteEvent } from '../core/exchange.ts'
+import { REQUEST_NAMES } from '../core/request-names.ts'
 import type { BudgetUnit } from '../core/spending.ts'
 import { type Account, spentBy } from './budget-accounts.ts'
 import type { Budget } from './budget-book.ts'
 import { budgetWindowSchema, perWindow } from './budget-window.ts'
 import type { ModelRequest, Policy } from './policy.ts'
 import { NOBODY, requestKey } from './request-key.ts'
-import { REQUEST_NAMES } from './request-variables.ts'
 
 const usd = z
   .union([z.number(), z.string().regex(/^\d+(\.\d+)?$/, { error: 'expected a decimal number' })])

@@ -3,9 +3,10 @@ import { z } from 'zod'
 import { compileCel } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
 import type { Exchange } from '../core/exchange.ts'
+import { REQUEST_NAMES } from '../core/request-names.ts'
 import { isTrue } from '../core/rules.ts'
 import type { Policy } from './policy.ts'
-import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
+import { requestVariables } from './request-variables.ts'
 
 const MAX_FORMS = 64
 

@@ -3,10 +3,11 @@ import { z } from 'zod'
 import { compileCel } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
 import type { Exchange } from '../core/exchange.ts'
+import { textOf } from '../core/header-expressions.ts'
+import { REQUEST_NAMES } from '../core/request-names.ts'
 import { durationMs } from '../core/schema.ts'
-import { textOf } from './header-expressions.ts'
 import type { Policy, RequestHead } from './policy.ts'
-import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
+import { requestVariables } from './request-variables.ts'
 
 export const delaySchema = z.strictObject({ duration: z.union([durationMs, celExpression(REQUEST_NAMES)]) })
 export type DelayConfig = z.output<typeof delaySchema>

@@ -2,9 +2,10 @@
 import { z } from 'zod'
 import { compileCel } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
-import { compileHeaders, headerExpressions } from './header-expressions.ts'
+import { compileHeaders, headerExpressions } from '../core/header-expressions.ts'
+import { REQUEST_NAMES } from '../core/request-names.ts'
 import type { Policy, RequestHead } from './policy.ts'
-import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
+import { requestVariables } from './request-variables.ts'
 
 export const directResponseSchema = z
   .strictObject({

@@ -11,19 +11,20 @@ import { celExpression } from '../core/cel-schema.ts'
 import { type FaultReply, GatewayError } from '../core/errors.ts'
 import { noteEvent } from '../core/exchange.ts'
 import { MAX_BYTES, TIMEOUT_MS } from '../core/fetch-json.ts'
-import type { Headers } from '../core/headers.ts'
-import { isTarget } from '../core/request-target.ts'
-import { durationMs, endpoint, orEmpty } from '../core/schema.ts'
-import type { Ask, UpstreamTarget, WholeAnswer } from '../core/upstream.ts'
 import {
   compileHeaders,
   freeHeaderName,
   headerExpressions,
   headerTextOf,
   textOf,
-} from './header-expressions.ts'
+} from '../core/header-expressions.ts'
+import type { Headers } from '../core/headers.ts'
+import { REQUEST_NAMES } from '../core/request-names.ts'
+import { isTarget } from '../core/request-target.ts'
+import { durationMs, endpoint, orEmpty } from '../core/schema.ts'
+import type { Ask, UpstreamTarget, WholeAnswer } from '../core/upstream.ts'
 import type { Policy, RequestHead } from './policy.ts'
-import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
+import { requestVariables } from './request-variables.ts'
 
 const expression = celExpression(REQUEST_NAMES)
 

@@ -10,12 +10,12 @@ import { keyHash } from '../core/credential-key.ts'
 import { GatewayError } from '../core/errors.ts'
 import { type Exchange, noteEvent } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
+import { REQUEST_NAMES } from '../core/request-names.ts'
 import { durationMs } from '../core/schema.ts'
 import { type Bucket, type BucketShape, type Buckets, createBuckets } from './buckets.ts'
 import { type Conditional, conditional } from './conditional.ts'
 import type { Policy } from './policy.ts'
 import { NOBODY, requestKey } from './request-key.ts'
-import { REQUEST_NAMES } from './request-variables.ts'
 
 export const limitSchema = z.strictObject({
   maxTokens: z.int().positive(),

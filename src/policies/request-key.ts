@@ -1,7 +1,8 @@
 /** By what requests are told apart, where each is to have its own. */
 import { type CelExpression, compileCel } from '../core/cel.ts'
+import { REQUEST_NAMES } from '../core/request-names.ts'
 import type { RequestHead } from './policy.ts'
-import { REQUEST_NAMES, requestVariables } from './request-variables.ts'
+import { requestVariables } from './request-variables.ts'
 
 /** Whoever has no key, or none that is a text or a number, shares one with all others of that kind. */
 export const NOBODY = ''

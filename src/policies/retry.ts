@@ -10,8 +10,8 @@ import { type CelExpression, compileCel } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
 import type { FaultCode } from '../core/errors.ts'
 import type { Headers } from '../core/headers.ts'
+import { ANSWER_NAMES, REQUEST_NAMES } from '../core/request-names.ts'
 import { durationMs } from '../core/schema.ts'
-import { ANSWER_NAMES, REQUEST_NAMES } from './request-variables.ts'
 
 /** What a provider answers while it cannot, but soon may. 529 is Anthropic's for too much load. */
 const CODES = [429, 500, 502, 503, 504, 529]

@@ -7,11 +7,12 @@
 import { z } from 'zod'
 import { compileCel, type Names } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
+import { compileHeaders, freeHeaderName, headerExpressions, textOf } from '../core/header-expressions.ts'
 import type { Headers } from '../core/headers.ts'
+import { ANSWER_NAMES, REQUEST_NAMES } from '../core/request-names.ts'
 import { isAuthority, isTarget } from '../core/request-target.ts'
-import { compileHeaders, freeHeaderName, headerExpressions, textOf } from './header-expressions.ts'
 import type { Policy } from './policy.ts'
-import { ANSWER_NAMES, answerVariables, REQUEST_NAMES, requestVariables } from './request-variables.ts'
+import { answerVariables, requestVariables } from './request-variables.ts'
 
 const pseudoHeader = z.enum([':path', ':authority'])
 

@@ -1,4 +1,7 @@
 import { z } from 'zod'
+import { celExpression } from '../../core/cel-schema.ts'
+import { freeHeaderName } from '../../core/header-expressions.ts'
+import { REQUEST_NAMES } from '../../core/request-names.ts'
 import { endpoint, headerName, headerValue, orEmpty } from '../../core/schema.ts'
 import { BUILTINS } from './builtins.ts'
 import { compilePattern, patternRule } from './pattern.ts'
@@ -47,6 +50,13 @@ const headerMatchSchema = z.strictObject({
   ]),
 })
 
+/** Of the question itself, which only the gateway can say. */
+const OF_THE_QUESTION = ['content-type', 'accept', 'accept-encoding', 'traceparent', 'tracestate']
+
+const questionHeaderName = freeHeaderName.refine((name) => !OF_THE_QUESTION.includes(name.toLowerCase()), {
+  error: 'only the gateway itself can say this header',
+})
+
 const webhookSchema = z.strictObject({
   target: z
     .strictObject({
@@ -57,6 +67,7 @@ const webhookSchema = z.strictObject({
     .refine(({ host, backend }) => (host === undefined) !== (backend === undefined), {
       error: 'expected exactly one of host, backend',
     }),
+  headers: z.record(questionHeaderName, celExpression(REQUEST_NAMES)).optional(),
   forwardHeaderMatches: z.array(headerMatchSchema).optional(),
   failureMode: z.enum(['failClosed', 'failOpen']).default('failClosed'),
 })

@@ -31,8 +31,8 @@ export interface Wire {
   readonly path: (phase: Question['phase']) => string
   readonly write: (question: Question) => unknown
   readonly read: (answer: unknown, question: Question) => Verdict
-  /** What it is shown of the client's headers. */
-  readonly shown: (headers: Readonly<Headers>) => Headers
+  /** What it is shown of who asks, as headers. */
+  readonly shown: (caller: Pick<Caller, 'headers' | 'variables'>) => Headers
 }
 
 /** Where a service is. */
@@ -46,6 +46,8 @@ export interface Place {
 export interface Caller {
   /** The client's. */
   readonly headers: Readonly<Headers>
+  /** What expressions know of its request. */
+  readonly variables: () => Readonly<Record<string, unknown>>
   /** `traceparent` and the like. */
   readonly trace: Headers
   readonly signal: AbortSignal
@@ -76,10 +78,11 @@ export function askOver(ask: Ask, { target, authority, auth }: Place, wire: Wire
     }
   }
 
-  return async (question, { headers, trace, signal, maxBytes }) => {
+  return async (question, caller) => {
+    const { trace, signal, maxBytes } = caller
     const body = Buffer.from(JSON.stringify(wire.write(question)))
     const sent: Headers = {
-      ...wire.shown(headers),
+      ...wire.shown(caller),
       ...trace,
       ...(auth && { [auth.header]: auth.value }),
       'content-type': 'application/json',

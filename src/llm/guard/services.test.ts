@@ -68,7 +68,31 @@ describe('what a service is asked', () => {
   ])('of headers $name', ({ matches, shown }) => {
     const headers: Headers = { 'x-a': '1', 'x-b': 'two', 'x-c': ['a', 'b'], te: 'trailers' }
     const wire = webhookWire(webhookConfig({ forwardHeaderMatches: matches }))
-    expect(wire.shown(headers)).toEqual(shown)
+    expect(wire.shown(callerWith({ headers }))).toEqual(shown)
+  })
+
+  test.each([
+    { name: 'what one makes', headers: { 'X-Who': 'jwt.sub + "!"' }, shown: { 'x-a': '1', 'x-who': 'ada!' } },
+    {
+      name: 'that rather than the client’s own',
+      headers: { 'X-A': 'request.headers["x-a"] + request.path' },
+      shown: { 'x-a': '1/v1/chat/completions' },
+    },
+    {
+      name: 'neither where it fails',
+      headers: { 'x-a': 'jwt.email', 'x-b': '"b"' },
+      shown: { 'x-b': 'b' },
+    },
+    { name: 'nothing that breaks its line', headers: { 'x-b': '"b\\r\\nx-evil: 1"' }, shown: { 'x-a': '1' } },
+  ])('of expressions $name', ({ headers, shown }) => {
+    const forwardHeaderMatches = [{ name: 'x-a', value: { exact: '1' } }]
+    const wire = webhookWire(webhookConfig({ headers, forwardHeaderMatches }))
+    const request = { path: '/v1/chat/completions', headers: { 'x-a': '1' } }
+    const caller = callerWith({
+      headers: request.headers,
+      variables: () => ({ request, jwt: { sub: 'ada' } }),
+    })
+    expect(wire.shown(caller)).toEqual(shown)
   })
 })
 
@@ -147,6 +171,7 @@ const PLACE: Place = {
 function callerWith(change: Partial<Caller> = {}): Caller {
   return {
     headers: { authorization: 'Bearer client', 'x-a': '1' },
+    variables: () => ({}),
     trace: { traceparent: 'tp' },
     signal: new AbortController().signal,
     maxBytes: 99,
@@ -359,6 +384,10 @@ describe('the configuration', () => {
     { name: 'two targets', entry: { webhook: { target: { host: 'h:1', backend: 'a' } } } },
     { name: 'a target of nothing', entry: { webhook: { target: {} } } },
     { name: 'another failure mode', entry: { webhook: { target, failureMode: 'open' } } },
+    { name: 'no expression', entry: { webhook: { target, headers: { 'x-a': 'no such' } } } },
+    { name: 'what no request has', entry: { webhook: { target, headers: { 'x-a': 'response.code' } } } },
+    { name: 'a length of its own', entry: { webhook: { target, headers: { 'Content-Length': '1' } } } },
+    { name: 'a type of its own', entry: { webhook: { target, headers: { 'Content-Type': '"a"' } } } },
     {
       name: 'no pattern',
       entry: { webhook: { target, forwardHeaderMatches: [{ name: 'a', value: { regex: '(' } }] } },

@@ -4,8 +4,10 @@
  * Its three actions bear no name and are told apart by their `body`. What is none of them is no verdict, never a pass.
  */
 import { z } from 'zod'
+import { compileHeaders } from '../../core/header-expressions.ts'
 import type { Headers } from '../../core/headers.ts'
 import { isHopByHop } from '../../core/headers.ts'
+import { REQUEST_NAMES } from '../../core/request-names.ts'
 import { compilePattern } from './pattern.ts'
 import type { WebhookConfig } from './schema.ts'
 import type { Question, Verdict, Wire } from './service.ts'
@@ -54,7 +56,7 @@ function valueTest({ value }: Match): (value: string) => boolean {
 }
 
 /** All values of a header of which one fits; what is the connection's or the message's own stays. */
-function shownBy(matches: readonly Match[]): Wire['shown'] {
+function matchedBy(matches: readonly Match[]): (headers: Readonly<Headers>) => Headers {
   const tests = matches
     .map((match) => ({ name: match.name.toLowerCase(), fits: valueTest(match) }))
     .filter(({ name }) => !isHopByHop(name))
@@ -68,9 +70,24 @@ function shownBy(matches: readonly Match[]): Wire['shown'] {
   }
 }
 
-export const webhookWire = ({ forwardHeaderMatches = [] }: WebhookConfig): Wire => ({
+/** An expression without a value takes the client's header away: it would pass for what the gateway says. */
+function shownBy({ forwardHeaderMatches = [], headers: expressions }: WebhookConfig): Wire['shown'] {
+  const matched = matchedBy(forwardHeaderMatches)
+  if (expressions === undefined) return ({ headers }) => matched(headers)
+  const said = compileHeaders(expressions, REQUEST_NAMES)
+  return ({ headers, variables }) => {
+    const shown = matched(headers)
+    for (const [name, value] of said(variables())) {
+      if (value === undefined) delete shown[name]
+      else shown[name] = value
+    }
+    return shown
+  }
+}
+
+export const webhookWire = (config: WebhookConfig): Wire => ({
   path: (phase) => `/${phase}`,
   write,
   read,
-  shown: shownBy(forwardHeaderMatches),
+  shown: shownBy(config),
 })

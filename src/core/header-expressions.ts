@@ -4,10 +4,10 @@
  * What clients send ends up in them: a value is one line that any server takes, or there is none.
  */
 import { z } from 'zod'
-import { type CelExpression, compileCel, type Names } from '../core/cel.ts'
-import { celExpression } from '../core/cel-schema.ts'
-import { isHopByHop } from '../core/headers.ts'
-import { headerName, headerValue } from '../core/schema.ts'
+import { type CelExpression, compileCel, type Names } from './cel.ts'
+import { celExpression } from './cel-schema.ts'
+import { isHopByHop } from './headers.ts'
+import { headerName, headerValue } from './schema.ts'
 
 /** Of one header; servers commonly take so much for all of them. */
 const MAX_VALUE_LENGTH = 16 * 1024

@@ -1,0 +1,15 @@
+/** What expressions of routes may read: `requestVariables` of `policies/` makes it. */
+import type { Names } from './cel.ts'
+
+export const REQUEST_NAMES = {
+  request: { method: true, host: true, path: true, headers: true },
+  source: { address: true },
+  apiKey: true,
+  basicAuth: true,
+  jwt: true,
+} as const satisfies Names
+
+export const ANSWER_NAMES = {
+  ...REQUEST_NAMES,
+  response: { code: true, headers: true },
+} as const satisfies Names
