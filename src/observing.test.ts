@@ -10,7 +10,13 @@ function read(text: string) {
 }
 
 const SEEN: Seen = {
-  requestHeaders: { 'x-user': 'ann', 'x-pin': 'canary', 'x-badge': 'canary', 'x-access-token': 'canary' },
+  requestHeaders: {
+    'x-user': 'ann',
+    'x-pin': 'canary',
+    'x-badge': 'canary',
+    'x-card': 'canary',
+    'x-access-token': 'canary',
+  },
   responseHeaders: {},
   apiKey: undefined,
   basicAuth: undefined,
@@ -53,7 +59,8 @@ binds:
 - port: 0
   listeners:
   - routes:
-    - policies: {apiKey: {keys: [{key: a}], location: {header: {name: X-Badge}}}, directResponse: {status: 200}}`)
+    - policies: {apiKey: {keys: [{key: a}], location: {header: {name: X-Badge}}}, directResponse: {status: 200}}
+    - policies: {apiKey: {keys: [{key: a}], location: {expression: 'request.headers["x-card"]'}}, directResponse: {status: 200}}`)
   expect(view?.labels()).toEqual(['x-user'])
 })
 

@@ -7,6 +7,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config } from './config/schema.ts'
 import { isSecretKey } from './config/secret-keys.ts'
+import { compileCel } from './core/cel.ts'
 import type { Exchange } from './core/exchange.ts'
 import { addressOf, splitTarget } from './listen/incoming.ts'
 import type { LineChange } from './telemetry/access-log.ts'
@@ -150,13 +151,15 @@ function hiddenHeaders(config: Config): IsHidden {
   return (name) => named.has(name) || isSecretKey(name)
 }
 
-/** `location: {header: {name}}`, wherever a policy has it. */
+/** `location: {header: {name}}`, or the headers that its `expression` names, wherever a policy has it. */
 function credentialHeaders(value: unknown): string[] {
   if (Array.isArray(value)) return value.flatMap(credentialHeaders)
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([key, inner]) => {
-    const name = /location$/i.test(key) ? inner?.header?.name : undefined
-    return typeof name === 'string' ? [name.toLowerCase()] : credentialHeaders(inner)
+    const { header, expression } = /location$/i.test(key) && typeof inner === 'object' ? (inner ?? {}) : {}
+    if (typeof header?.name === 'string') return [header.name.toLowerCase()]
+    if (typeof expression === 'string') return compileCel(expression).membersOf('request.headers')
+    return credentialHeaders(inner)
   })
 }
 

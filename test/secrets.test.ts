@@ -44,6 +44,8 @@ const CANARY = {
   token: await issuer.token('ann'),
   inQuery: 'canary-7Pd2inquery',
   inCookie: 'canary-1Zw6incookie',
+  onCard: 'canary-6Xc2oncard',
+  wrongOnCard: 'canary-2Yd5wrongoncard',
   wrongInQuery: 'canary-4Ls3wronginquery',
   wrongInCookie: 'canary-9Hb8wrongincookie',
   encodedPassword: Buffer.from('ann:canary-3Tn6password').toString('base64'),
@@ -127,6 +129,16 @@ beforeAll(async () => {
           matches: under('/in-cookie'),
           policies: {
             apiKey: { keys: [{ key: CANARY.inCookie }], location: { cookie: { name: 'session' } } },
+          },
+          backends: [hostBackend(openAI)],
+        },
+        {
+          matches: under('/on-card'),
+          policies: {
+            apiKey: {
+              keys: [{ key: CANARY.onCard }],
+              location: { expression: 'request.headers["x-card"].split(" ")[1]' },
+            },
           },
           backends: [hostBackend(openAI)],
         },
@@ -250,6 +262,8 @@ test('it takes what was checked out of queries and cookies', async () => {
   await go(`/in-query/${chat}?api+key=${CANARY.wrongInQuery}`)
   await go(`/in-cookie/${chat}`, { cookie: `a=1; session=${CANARY.inCookie}; b=2` })
   await go(`/in-cookie/${chat}`, { cookie: `session=${CANARY.wrongInCookie}` })
+  await go(`/on-card/${chat}`, { 'x-card': `ann ${CANARY.onCard}` })
+  await go(`/on-card/${chat}`, { 'x-card': `ann ${CANARY.wrongOnCard}` })
   await go(`/token-in-query/${chat}?token=${CANARY.token}&a=1`)
   await go(`/token-in-query/${chat}?token=${CANARY.token}&token=${CANARY.token}`)
   await go(`/password-in-cookie/${chat}`, { cookie: `ann=${CANARY.encodedPassword}` })
@@ -258,17 +272,20 @@ test('it takes what was checked out of queries and cookies', async () => {
     'in-query 401',
     'in-cookie 404',
     'in-cookie 401',
+    'on-card 404',
+    'on-card 401',
     'token-in-query 404',
     'token-in-query 401',
     'password-in-cookie 302',
   ])
   const sent = openAI.calls.slice(before)
   const seen = JSON.stringify(sent)
-  for (const canary of [CANARY.inQuery, CANARY.inCookie, CANARY.token, CANARY.encodedPassword])
+  for (const canary of [CANARY.inQuery, CANARY.inCookie, CANARY.onCard, CANARY.token, CANARY.encodedPassword])
     expect(seen).not.toContain(canary)
   expect(sent.map(({ path, headers }) => [path, headers.cookie])).toEqual([
     ['/in-query/v1/chat/completions?a=1&b=2', undefined],
     ['/in-cookie/v1/chat/completions', 'a=1; b=2'],
+    ['/on-card/v1/chat/completions', undefined],
     ['/token-in-query/v1/chat/completions?a=1', undefined],
   ])
 })

@@ -261,12 +261,6 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
     keys: ['queryParameter', 'cookie', 'expression'],
   },
   {
-    place: `${ROUTE}.policies.apiKey.location`,
-    open: 'binds: [{port: 1, listeners: [{routes: [{policies: {apiKey: {keys: [{key: x}], location: {',
-    close: '}}}}]}]}]',
-    keys: ['expression'],
-  },
-  {
     place: `${ROUTE}.backends[0]`,
     open: 'binds: [{port: 1, listeners: [{routes: [{backends: [{',
     close: '}]}]}]}]',

@@ -141,10 +141,6 @@ const REFUSALS: readonly Refusal[] = [
     keys: ['requestMirror', 'oidc', 'mcpGuardrails', 'extProc', 'remoteRateLimit', 'backendTunnel', 'a2a'],
   },
   {
-    at: at(`${ROUTE_POLICIES}\\.(?:(?:apiKey|jwtAuth)\\.location|basicAuth\\.authorizationLocation)`),
-    keys: ['expression'],
-  },
-  {
     at: at(`${formOf('transformations')}\\.(?:request|response)`),
     keys: ['replace', 'body', 'metadata'],
   },

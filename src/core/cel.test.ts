@@ -219,6 +219,15 @@ test.each([
   expect(compileCel(source).reads(path)).toBe(expected)
 })
 
+test.each([
+  ['request.headers["x-a"] + request.headers.b + request.headers["x-a"]', ['x-a', 'b']],
+  ['has(request.headers.a) && "c" in request.headers && request.headers[request.path] == ""', ['a']],
+  ['request.headers["a"].b', ['a']],
+  ['request.path + jwt.request.headers.a', []],
+])('%s reads of the headers %j', (source, expected) => {
+  expect(compileCel(source).membersOf('request.headers')).toEqual(expected)
+})
+
 test('a date is a timestamp, and one that is none is null', () => {
   const at = (source: string, t: Date) => compileCel(source).evaluate({ a: { t } })
   expect(at('a.t == timestamp("2026-01-01T00:00:00.250Z")', new Date('2026-01-01T00:00:00.250Z'))).toBe(true)

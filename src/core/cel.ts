@@ -30,6 +30,8 @@ export interface CelExpression {
   readonly mentions: (path: string) => boolean
   /** The same, or something that this path is a part of: `request` reads `request.headers`, too. */
   readonly reads: (path: string) => boolean
+  /** Of what is at this path, the members that are read by names that stand in the expression. */
+  readonly membersOf: (path: string) => readonly string[]
 }
 
 /** `id` is where: of the variable that the path begins with. */
@@ -142,6 +144,13 @@ export function compileCel(source: string, names: Names = true): CelExpression {
       return findings.paths.some((found) =>
         found.path.every((part, index) => part === (wanted[index] ?? part)),
       )
+    },
+    membersOf(path) {
+      const wanted = path.split('.')
+      const inside = findings.paths.filter((found) =>
+        wanted.every((part, index) => found.path[index] === part),
+      )
+      return [...new Set(inside.flatMap((found) => found.path.slice(wanted.length, wanted.length + 1)))]
     },
   }
 }

@@ -13,7 +13,7 @@ import { headerName, headerValue } from './schema.ts'
 const MAX_VALUE_LENGTH = 16 * 1024
 
 /** The connection's and the message's own, which only the gateway can say. */
-const isGateways = (name: string) => isHopByHop(name) || name === 'host' || name === 'content-length'
+export const isGateways = (name: string) => isHopByHop(name) || name === 'host' || name === 'content-length'
 
 export const freeHeaderName = headerName.refine((name) => !isGateways(name.toLowerCase()), {
   error: 'only the gateway itself can say this header',

@@ -50,8 +50,80 @@ test('in a header, after its prefix in any case', () => {
   expect(taken(location, { 'x-key': 'Token abc' }).found).toEqual([])
 })
 
+describe('by an expression', () => {
+  const header = (name: string) => `request.headers["${name}"]`
+  test.each<{
+    name: string
+    expression: string
+    headers: Record<string, string>
+    found: string[]
+    left: object
+  }>([
+    {
+      name: 'out of a header',
+      expression: `${header('x-auth')}.split(":")[1]`,
+      headers: { 'x-auth': 'key:abc', 'x-a': '1' },
+      found: ['abc'],
+      left: { 'x-a': '1' },
+    },
+    {
+      name: 'out of one of two, and neither is passed on',
+      expression: `"x-one" in request.headers ? ${header('x-one')} : ${header('x-two')}`,
+      headers: { 'x-one': 'abc', 'x-two': 'def' },
+      found: ['abc'],
+      left: {},
+    },
+    {
+      name: 'changed',
+      expression: `${header('x-auth')}.lowerAscii()`,
+      headers: { 'x-auth': 'ABC' },
+      found: ['abc'],
+      left: {},
+    },
+    {
+      name: 'out of a header that another one names',
+      expression: `request.headers[${header('x-where')}]`,
+      headers: { 'x-where': 'x-any', 'x-any': 'abc', 'x-a': 'b' },
+      found: ['abc'],
+      left: { 'x-a': 'b' },
+    },
+    {
+      name: 'out of the path, where it stays, and out of no header that the message needs',
+      expression: 'request.path.split("/")[1] + request.headers.host.substring(0, 0)',
+      headers: { host: 'of-abc.test', 'x-copy': 'key abc' },
+      found: ['abc'],
+      left: { host: 'of-abc.test' },
+    },
+    {
+      name: 'not where it fails',
+      expression: header('x-auth'),
+      headers: { 'x-a': '1' },
+      found: [],
+      left: { 'x-a': '1' },
+    },
+    { name: 'not as no text', expression: '"abc".size()', headers: {}, found: [], left: {} },
+    { name: 'not as an empty text', expression: '""', headers: {}, found: [], left: {} },
+    {
+      name: 'twice, which is one too many',
+      expression: `${header('x-auth')}.split(",")`,
+      headers: { 'x-auth': 'abc,def' },
+      found: ['abc', 'def'],
+      left: {},
+    },
+  ])('$name', ({ expression, headers, found, left }) => {
+    const place = placeOf(credentialLocation.parse({ expression }))
+    const head = requestHead({ headers, exchange: { ...requestHead().exchange, path: '/abc/chat' } })
+    expect(credentialsAt(head, place)).toEqual(found)
+    place.removeFrom(head)
+    expect(head.headers).toEqual(left)
+  })
+})
+
 test.each([
   {},
+  { expression: 'no such' },
+  { expression: 'request.body' },
+  { expression: '"a"', cookie: { name: 'a' } },
   { header: { name: 'a' }, cookie: { name: 'a' } },
   { cookie: { name: 'a b' } },
   { queryParameter: { name: '' } },

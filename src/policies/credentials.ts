@@ -1,7 +1,13 @@
 /** What policies share that ask who calls: how strict they are, and where the credential is. */
 import { z } from 'zod'
+import { compileCel } from '../core/cel.ts'
+import { celExpression } from '../core/cel-schema.ts'
+import { isGateways } from '../core/header-expressions.ts'
+import type { Headers } from '../core/headers.ts'
+import { REQUEST_NAMES } from '../core/request-names.ts'
 import { headerName, headerValue } from '../core/schema.ts'
 import type { RequestHead } from './policy.ts'
+import { requestVariables } from './request-variables.ts'
 
 /**
  * `strict`: no request without a valid credential. `optional`: a request may bring none, but no wrong one.
@@ -15,9 +21,10 @@ export const credentialLocation = z
     header: z.strictObject({ name: headerName, prefix: headerValue.optional() }).optional(),
     queryParameter: z.strictObject({ name: z.string().min(1) }).optional(),
     cookie: z.strictObject({ name: headerName }).optional(),
+    expression: celExpression(REQUEST_NAMES).optional(),
   })
   .refine((location) => Object.values(location).filter((place) => place !== undefined).length === 1, {
-    error: 'expected exactly one of header, queryParameter, cookie',
+    error: 'expected exactly one of header, queryParameter, cookie, expression',
   })
 type CredentialLocation = z.output<typeof credentialLocation>
 
@@ -85,7 +92,39 @@ function cookiePlace(name: string): Place {
   }
 }
 
-export function placeOf({ header, queryParameter, cookie }: CredentialLocation): Place {
+/**
+ * What an expression makes of the request, with all headers that it names. Of what it takes from elsewhere, nothing
+ * can be removed but headers that hold the credential as it is.
+ */
+function computedPlace(source: string): Place {
+  const expression = compileCel(source, REQUEST_NAMES)
+  const named = expression.membersOf('request.headers')
+
+  function valuesIn(head: RequestHead): readonly string[] {
+    try {
+      const made: readonly unknown[] = [expression.evaluate(requestVariables(head))].flat()
+      return made.filter((value): value is string => typeof value === 'string' && value !== '')
+    } catch {
+      return []
+    }
+  }
+
+  return {
+    described: 'KEY where an expression of the configuration finds it',
+    prefix: '',
+    valuesIn,
+    removeFrom(head) {
+      const found = valuesIn(head)
+      const holdsOne = (value: Headers[string] = '') =>
+        [value].flat().some((text) => found.some((credential) => text.includes(credential)))
+      for (const [name, value] of Object.entries(head.headers))
+        if (!isGateways(name) && (named.includes(name) || holdsOne(value))) delete head.headers[name]
+    },
+  }
+}
+
+export function placeOf({ header, queryParameter, cookie, expression }: CredentialLocation): Place {
+  if (expression !== undefined) return computedPlace(expression)
   if (queryParameter !== undefined) return queryPlace(queryParameter.name)
   if (cookie !== undefined) return cookiePlace(cookie.name)
   return headerPlace(header?.name.toLowerCase() ?? 'authorization', header?.prefix ?? '')
