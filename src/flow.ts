@@ -153,6 +153,7 @@ class Flow implements Forwarded {
       allowsModel: undefined,
       basicAuth: undefined,
       jwt: undefined,
+      metadata: undefined,
     }
     this.#head = head
     const backend = pickBackend(route, this.deps.random)

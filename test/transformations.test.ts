@@ -19,11 +19,13 @@ beforeAll(async () => {
     },
     add: { 'x-note': 'request.headers["x-said"]' },
     remove: ['x-secret'],
+    metadata: { who: 'apiKey.user + " at " + request.path' },
   }
   const response = {
     set: {
       'x-seen': 'request.method + " " + string(response.code)',
       'x-upstream': 'response.headers["etag"]',
+      'x-who': 'metadata.who',
     },
     remove: ['server'],
   }
@@ -52,7 +54,10 @@ test('the upstream and the client get what the expressions say', async () => {
     'x-answer': JSON.stringify({ status: 201, headers: { etag: 'e', server: 's' } }),
   }
   const answer = await send(`${gateway.url}/a?b=c`, { headers })
-  expect(answer).toMatchObject({ status: 201, headers: { 'x-seen': 'GET 201', 'x-upstream': 'e' } })
+  expect(answer).toMatchObject({
+    status: 201,
+    headers: { 'x-seen': 'GET 201', 'x-upstream': 'e', 'x-who': 'ann at /a' },
+  })
   expect(answer.headers).not.toHaveProperty('server')
   const asked = upstream.asked.at(-1)
   expect(asked).toMatchObject({

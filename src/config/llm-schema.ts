@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Names } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
-import { REQUEST_NAMES } from '../core/request-names.ts'
+import { NOTED_NAMES } from '../core/request-names.ts'
 import { httpUrl, orEmpty, secret } from '../core/schema.ts'
 import { PRESET_NAMES } from '../llm/providers/presets.ts'
 import { customProvider } from '../llm/schema.ts'
@@ -67,7 +67,7 @@ const modelSchema = z.strictObject({
 export type ModelConfig = z.output<typeof modelSchema>
 
 /** What a condition of a virtual model knows: the request, and its body. */
-export const MODEL_NAMES = { ...REQUEST_NAMES, llmRequest: true } as const satisfies Names
+export const MODEL_NAMES = { ...NOTED_NAMES, llmRequest: true } as const satisfies Names
 
 const someTargets = <T extends z.ZodType>(target: T) => z.strictObject({ targets: z.array(target).min(1) })
 

@@ -142,7 +142,12 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     at: at(`${formOf('transformations')}\\.(?:request|response)`),
-    keys: ['replace', 'body', 'metadata'],
+    keys: ['replace', 'body'],
+  },
+  {
+    at: at(`${formOf('transformations')}\\.response`),
+    keys: ['metadata'],
+    hint: 'this version has it of requests',
   },
   {
     at: at(`${formOf('transformations')}\\.(?:request|response)\\.(?:add|set)`),

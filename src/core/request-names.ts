@@ -9,7 +9,10 @@ export const REQUEST_NAMES = {
   jwt: true,
 } as const satisfies Names
 
+/** Behind `transformations`, and what they have noted. */
+export const NOTED_NAMES = { ...REQUEST_NAMES, metadata: true } as const satisfies Names
+
 export const ANSWER_NAMES = {
-  ...REQUEST_NAMES,
+  ...NOTED_NAMES,
   response: { code: true, headers: true },
 } as const satisfies Names

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { compileCel } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
 import { compileHeaders, headerExpressions } from '../core/header-expressions.ts'
-import { REQUEST_NAMES } from '../core/request-names.ts'
+import { NOTED_NAMES } from '../core/request-names.ts'
 import type { Policy, RequestHead } from './policy.ts'
 import { requestVariables } from './request-variables.ts'
 
@@ -11,8 +11,8 @@ export const directResponseSchema = z
   .strictObject({
     status: z.int().min(200).max(599),
     body: z.string().optional(),
-    bodyExpression: celExpression(REQUEST_NAMES).optional(),
-    headers: headerExpressions(REQUEST_NAMES).optional(),
+    bodyExpression: celExpression(NOTED_NAMES).optional(),
+    headers: headerExpressions(NOTED_NAMES).optional(),
   })
   .refine(({ body, bodyExpression }) => body === undefined || bodyExpression === undefined, {
     error: 'expected body or bodyExpression, not both',
@@ -21,7 +21,7 @@ export type DirectResponseConfig = z.output<typeof directResponseSchema>
 
 /** What is no text becomes JSON; what fails, nothing. */
 function bodyBy(source: string): (head: RequestHead) => string {
-  const expression = compileCel(source, REQUEST_NAMES)
+  const expression = compileCel(source, NOTED_NAMES)
   return (head) => {
     try {
       const value = expression.evaluate(requestVariables(head))
@@ -34,7 +34,7 @@ function bodyBy(source: string): (head: RequestHead) => string {
 
 export function directResponse({ status, body = '', bodyExpression, headers }: DirectResponseConfig): Policy {
   const bodyOf = bodyExpression === undefined ? () => body : bodyBy(bodyExpression)
-  const headersOf = compileHeaders(headers, REQUEST_NAMES)
+  const headersOf = compileHeaders(headers, NOTED_NAMES)
   return {
     onRequest: (head) => ({
       status,

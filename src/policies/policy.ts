@@ -28,6 +28,8 @@ export interface RequestHead {
   basicAuth: Readonly<Record<string, unknown>> | undefined
   /** The claims of the token that was presented; undefined without one. */
   jwt: Readonly<Record<string, unknown>> | undefined
+  /** What `transformations` have noted of it, for later expressions. */
+  metadata: Readonly<Record<string, unknown>> | undefined
 }
 
 /** An answer given without asking an upstream. */

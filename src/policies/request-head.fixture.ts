@@ -35,6 +35,7 @@ export function requestHead(change: Partial<RequestHead> & { readonly host?: str
     allowsModel: undefined,
     basicAuth: undefined,
     jwt: undefined,
+    metadata: undefined,
     ...head,
   }
 }

@@ -3,7 +3,7 @@ import type { Headers } from '../core/headers.ts'
 import type { RequestHead } from './policy.ts'
 
 /** As the client sent it, but for what policies before have changed in its headers. */
-export function requestVariables({ exchange, headers, apiKey, basicAuth, jwt }: RequestHead) {
+export function requestVariables({ exchange, headers, apiKey, basicAuth, jwt, metadata }: RequestHead) {
   const { method, host, path, clientAddress } = exchange
   return {
     request: { method, host, path, headers },
@@ -11,6 +11,7 @@ export function requestVariables({ exchange, headers, apiKey, basicAuth, jwt }: 
     apiKey,
     basicAuth,
     jwt,
+    metadata,
   }
 }
 

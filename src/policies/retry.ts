@@ -10,7 +10,7 @@ import { type CelExpression, compileCel } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
 import type { FaultCode } from '../core/errors.ts'
 import type { Headers } from '../core/headers.ts'
-import { ANSWER_NAMES, REQUEST_NAMES } from '../core/request-names.ts'
+import { ANSWER_NAMES, NOTED_NAMES } from '../core/request-names.ts'
 import { durationMs } from '../core/schema.ts'
 
 /** What a provider answers while it cannot, but soon may. 529 is Anthropic's for too much load. */
@@ -30,7 +30,7 @@ export const retrySchema = z
     backoff: durationMs.default(BACKOFF_MS),
     codes: z.array(z.int().min(400).max(599)).default(CODES),
     /** Whether there is more than one attempt at all. */
-    precondition: celExpression(REQUEST_NAMES).optional(),
+    precondition: celExpression(NOTED_NAMES).optional(),
     /** Answers after which there is another attempt, beside those of `codes`. */
     condition: celExpression(ANSWER_NAMES).optional(),
   })
@@ -49,7 +49,7 @@ export interface Retry {
   readonly condition: CelExpression | undefined
 }
 
-const compiled = (source: string | undefined, names: typeof REQUEST_NAMES | typeof ANSWER_NAMES) =>
+const compiled = (source: string | undefined, names: typeof NOTED_NAMES | typeof ANSWER_NAMES) =>
   source === undefined ? undefined : compileCel(source, names)
 
 /** Without a policy another member of the group is asked, and nobody twice. */
@@ -57,7 +57,7 @@ export const retry = (config: RetryConfig | undefined): Retry => ({
   attempts: config?.attempts,
   codes: new Set(config?.codes ?? CODES),
   backoffMs: config?.backoff ?? BACKOFF_MS,
-  precondition: compiled(config?.precondition, REQUEST_NAMES),
+  precondition: compiled(config?.precondition, NOTED_NAMES),
   condition: compiled(config?.condition, ANSWER_NAMES),
 })
 

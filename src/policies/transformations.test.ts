@@ -96,6 +96,28 @@ test('it knows who asks', () => {
   expect(changed({ set }, who).headers['x-who']).toBe('127.0.0.1 key basic token')
 })
 
+test('it notes what expressions say, for those of answers and whoever comes later', () => {
+  const metadata = {
+    team: 'jwt.team + "!"',
+    list: '["a", 1, true]',
+    map: '{"a": {"b": 1}}',
+    failed: 'jwt.absent',
+    none: 'null',
+    time: 'timestamp("2026-01-01T00:00:00Z")',
+    bytes: 'b"a"',
+  }
+  const config: Input = {
+    request: { metadata },
+    response: { set: { 'x-team': 'metadata.team + string(metadata.map.a.b)', 'x-none': 'metadata.failed' } },
+  }
+  const head = requestHead({ jwt: { team: 'red' } })
+  policy(config).onRequest?.(head)
+  expect(head.metadata).toEqual({ team: 'red!', list: ['a', 1, true], map: { a: { b: 1 } } })
+  const headers: Headers = { 'x-none': 'client' }
+  policy(config).onResponse?.(headers, head, 200)
+  expect(headers).toEqual({ 'x-team': 'red!1' })
+})
+
 test('it knows the response, and the request that it answers', () => {
   const set = { 'x-seen': 'string(response.code) + response.headers["x-a"] + request.method' }
   const headers: Headers = { 'x-a': 'a' }
@@ -138,6 +160,9 @@ test.each([
   { request: { set: { 'x a': '"a"' } } },
   { request: { set: { 'x-a': 'no such' } } },
   { request: { set: { 'x-a': 'response.code' } } },
+  { request: { set: { 'x-a': 'metadata.a' } } },
+  { request: { metadata: { a: 'no such' } } },
+  { request: { metadata: { a: 'metadata.b' } } },
   { response: { set: { ':authority': '"a"' } } },
   { response: { set: { 'content-length': '1' } } },
   { response: { set: { 'x-a': 'request.body' } } },

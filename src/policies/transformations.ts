@@ -1,5 +1,5 @@
 /**
- * Headers, path and authority by expressions in CEL.
+ * Headers, path and authority by expressions in CEL, and notes for later ones.
  *
  * All of them see the headers as they were before. What `set` finds no value for is removed: a client's own header
  * would pass for what the gateway says.
@@ -27,6 +27,7 @@ export const transformationsSchema = z.strictObject({
   request: changeSchema(REQUEST_NAMES)
     .extend({
       set: z.record(z.union([freeHeaderName, pseudoHeader]), celExpression(REQUEST_NAMES)).optional(),
+      metadata: z.record(z.string().min(1), celExpression(REQUEST_NAMES)).optional(),
     })
     .optional(),
   response: changeSchema(ANSWER_NAMES).optional(),
@@ -63,14 +64,39 @@ function pseudoValue(source: string | undefined, fits: (text: string) => boolean
   }
 }
 
+/** What JSON has, and whole numbers of any length. */
+const isPlain = (value: unknown) =>
+  typeof value === 'object' && value !== null
+    ? Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype
+    : value !== null && value !== undefined
+
+/** What fails, gives null or a value of the language's own is not noted. */
+function notedBy(expressions: Readonly<Record<string, string>>): (variables: Variables) => Variables {
+  const compiled = Object.entries(expressions).map(
+    ([name, source]) => [name, compileCel(source, REQUEST_NAMES)] as const,
+  )
+  return (variables) => {
+    const noted = new Map<string, unknown>()
+    for (const [name, expression] of compiled) {
+      try {
+        const value = expression.evaluate(variables)
+        if (isPlain(value)) noted.set(name, value)
+      } catch {}
+    }
+    return Object.fromEntries(noted)
+  }
+}
+
 function requestChange(config: NonNullable<TransformationsConfig['request']>): Policy['onRequest'] {
   const { ':path': path, ':authority': authority, ...set } = config.set ?? {}
   const target = pseudoValue(path, isTarget)
   const host = pseudoValue(authority, isAuthority)
   const change = headerChange({ ...config, set }, REQUEST_NAMES)
+  const noted = config.metadata && notedBy(config.metadata)
   return (head) => {
     const variables = requestVariables(head)
     const [newTarget, newHost] = [target(variables), host(variables)]
+    head.metadata = noted?.(variables)
     change(head.headers, variables)
     if (newHost !== undefined) head.authority = newHost
     if (newTarget !== undefined) {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { celExpression } from '../../core/cel-schema.ts'
 import { freeHeaderName } from '../../core/header-expressions.ts'
-import { REQUEST_NAMES } from '../../core/request-names.ts'
+import { NOTED_NAMES } from '../../core/request-names.ts'
 import { endpoint, headerName, headerValue, orEmpty } from '../../core/schema.ts'
 import { BUILTINS } from './builtins.ts'
 import { compilePattern, patternRule } from './pattern.ts'
@@ -67,7 +67,7 @@ const webhookSchema = z.strictObject({
     .refine(({ host, backend }) => (host === undefined) !== (backend === undefined), {
       error: 'expected exactly one of host, backend',
     }),
-  headers: z.record(questionHeaderName, celExpression(REQUEST_NAMES)).optional(),
+  headers: z.record(questionHeaderName, celExpression(NOTED_NAMES)).optional(),
   forwardHeaderMatches: z.array(headerMatchSchema).optional(),
   failureMode: z.enum(['failClosed', 'failOpen']).default('failClosed'),
 })

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { compileHeaders } from '../../core/header-expressions.ts'
 import type { Headers } from '../../core/headers.ts'
 import { isHopByHop } from '../../core/headers.ts'
-import { REQUEST_NAMES } from '../../core/request-names.ts'
+import { NOTED_NAMES } from '../../core/request-names.ts'
 import { compilePattern } from './pattern.ts'
 import type { WebhookConfig } from './schema.ts'
 import type { Question, Verdict, Wire } from './service.ts'
@@ -74,7 +74,7 @@ function matchedBy(matches: readonly Match[]): (headers: Readonly<Headers>) => H
 function shownBy({ forwardHeaderMatches = [], headers: expressions }: WebhookConfig): Wire['shown'] {
   const matched = matchedBy(forwardHeaderMatches)
   if (expressions === undefined) return ({ headers }) => matched(headers)
-  const said = compileHeaders(expressions, REQUEST_NAMES)
+  const said = compileHeaders(expressions, NOTED_NAMES)
   return ({ headers, variables }) => {
     const shown = matched(headers)
     for (const [name, value] of said(variables())) {
