@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { ForwardingBackend } from './compile.ts'
 import { compileCel } from './core/cel.ts'
-import { ANSWER_NAMES } from './policies/request-variables.ts'
+import { ANSWER_NAMES } from './core/request-names.ts'
 import { retry } from './policies/retry.ts'
 import { Tries } from './tries.ts'
 
