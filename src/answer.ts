@@ -12,6 +12,7 @@ import type { ClientResponse } from './listen/client-response.ts'
 import { whenAsked } from './llm/guard/verdicts.ts'
 import type { LlmPlan } from './llm/plan.ts'
 import {
+  endOf,
   type RelayOptions,
   relayWhole,
   type StreamEnd,
@@ -84,6 +85,7 @@ export class Answer implements UpstreamHandler {
 
   /** Nothing that arrives from here on counts. */
   close(): void {
+    this.#judgeLeft()
     this.#leave()
     this.call?.abort()
   }
@@ -92,6 +94,13 @@ export class Answer implements UpstreamHandler {
   discard(): void {
     this.#leave()
     this.call?.discard()
+  }
+
+  /** A client may leave with the last event, before the connection to the upstream ends. */
+  #judgeLeft(): void {
+    const observer = this.#relay?.observer
+    if (this.#isOver || observer === undefined) return
+    if (observer.terminated() || observer.error() !== undefined) this.#options.onEnd(endOf(observer))
   }
 
   #leave(): void {

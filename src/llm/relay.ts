@@ -71,7 +71,7 @@ function eventReader(observer: StreamObserver): (event: SseEvent) => void {
 
 const TRUNCATED = 'the provider ended the stream early'
 
-function endOf(observer: StreamObserver): StreamEnd['failure'] {
+export function endOf(observer: StreamObserver): StreamEnd['failure'] {
   const error = observer.error()
   if (error !== undefined) return { type: 'provider_stream_error', message: error }
   return observer.complete() ? undefined : { type: 'provider_bad_response', message: TRUNCATED }
