@@ -154,6 +154,7 @@ class Flow implements Forwarded {
       basicAuth: undefined,
       jwt: undefined,
       metadata: undefined,
+      changeBody: undefined,
     }
     this.#head = head
     const backend = pickBackend(route, this.deps.random)
@@ -217,12 +218,14 @@ class Flow implements Forwarded {
 
   #federate({ mcp }: FederatingBackend, { buffer }: Route, head: RequestHead): void {
     const waitingSince = performance.now()
-    const done = (error: GatewayError | undefined, body: Buffer) => {
+    const maxBytes = this.deps.maxBodyBytes()
+    const done = (error: GatewayError | undefined, received: Buffer) => {
       if (this.isOver) return
       const waitedMs = performance.now() - waitingSince
       this.guard(() => {
         if (error !== undefined) throw error
-        this.exchange.requestBytes = body.length
+        this.exchange.requestBytes = received.length
+        const body = head.changeBody?.(received, maxBytes) ?? received
         const step = mcpStep({
           exchange: this.exchange,
           client: this.client,
@@ -238,7 +241,7 @@ class Flow implements Forwarded {
         this.deps.serveMcp(mcp, step.request).catch((reason) => this.fail(reason))
       })
     }
-    const limit = readLimit({ buffer, maxBytes: this.deps.maxBodyBytes() })
+    const limit = readLimit({ buffer, maxBytes })
     if (hasBody(this.request)) readBody(this.request, limit, done, 'failed to process MCP request')
     else done(undefined, Buffer.alloc(0))
   }

@@ -11,6 +11,7 @@ import { formatTraceparent } from './core/trace-context.ts'
 import type { Upstreams } from './core/upstream.ts'
 import { explain } from './fault-reply.ts'
 import type { ClientResponse } from './listen/client-response.ts'
+import { hasBody } from './listen/incoming.ts'
 import { type RequestBody, receiveBody } from './listen/receive.ts'
 import { createVerdicts, type Verdicts, whenAsked } from './llm/guard/verdicts.ts'
 import { keptJson, keptText } from './llm/payload.ts'
@@ -112,17 +113,22 @@ export class Forwarding {
     const route = this.#route
     const retry = this.#retryOf(route)
     const begun = performance.now()
+    const asksModel = backend.models !== undefined || backend.tiers[0]?.[0]?.llm !== undefined
+    const changeBody = hasBody(request) ? this.#head.changeBody : undefined
+    const maxBytes = deps.maxBodyBytes()
     const wanted = {
-      isRead: backend.models !== undefined || backend.tiers[0]?.[0]?.llm !== undefined,
+      isRead: asksModel || changeBody !== undefined,
       isRepeated: backend.models === undefined && mostAttempts(backend, retry) > 1,
       buffer: route.buffer,
-      maxBytes: deps.maxBodyBytes(),
+      maxBytes,
+      subject: asksModel ? 'failed to process LLM request' : 'failed to process the request',
     }
-    receiveBody(request, wanted, (error, body, bytes) => {
+    receiveBody(request, wanted, (error, received, bytes) => {
       if (this.#lent.isOver) return
       this.#lent.guard(() => {
         if (error !== undefined) throw error
         exchange.requestBytes = bytes
+        const body = changeBody === undefined ? received : this.#changed(received, changeBody, maxBytes)
         const waitedMs = performance.now() - begun
         const pool = backend.models === undefined ? backend : this.#choose(backend, body)
         if (pool === undefined) return
@@ -137,6 +143,19 @@ export class Forwarding {
         this.#attempt(tries, first, this.#head, body, waitedMs)
       })
     })
+  }
+
+  #changed(
+    received: RequestBody,
+    change: NonNullable<RequestHead['changeBody']>,
+    maxBytes: number,
+  ): RequestBody {
+    if (!Buffer.isBuffer(received)) return received
+    const body = change(received, maxBytes)
+    const { headers } = this.#head
+    delete headers['content-encoding']
+    headers['content-length'] = String(body.length)
+    return body
   }
 
   #retryOf({ retry }: Route): Retry {

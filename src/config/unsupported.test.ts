@@ -169,7 +169,7 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
       place: `${ROUTE}.policies.transformations.${phase}`,
       open: `binds: [{port: 1, listeners: [{routes: [{policies: {transformations: {${phase}: {`,
       close: '}}}}]}]}]',
-      keys: ['replace', 'body', ...(phase === 'response' ? ['metadata'] : [])],
+      keys: ['replace', ...(phase === 'response' ? ['body', 'metadata'] : [])],
     },
     ...['add', 'set'].map((change) => ({
       place: `${ROUTE}.policies.transformations.${phase}.${change}`,

@@ -142,11 +142,11 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     at: at(`${formOf('transformations')}\\.(?:request|response)`),
-    keys: ['replace', 'body'],
+    keys: ['replace'],
   },
   {
     at: at(`${formOf('transformations')}\\.response`),
-    keys: ['metadata'],
+    keys: ['body', 'metadata'],
     hint: 'this version has it of requests',
   },
   {

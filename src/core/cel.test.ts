@@ -219,6 +219,18 @@ test.each([
   expect(compileCel(source).reads(path)).toBe(expected)
 })
 
+test('what is no JSON is an error that does not quote it', () => {
+  const message = (text: string) => {
+    try {
+      return compileCel('json(request.text)').evaluate({ request: { text } })
+    } catch (error) {
+      return String(error)
+    }
+  }
+  expect(message('secret')).toBe('Error: json() of what is no JSON')
+  expect(message('{"a": 1.5}')).toEqual({ a: 1.5 })
+})
+
 test.each([
   ['request.headers["x-a"] + request.headers.b + request.headers["x-a"]', ['x-a', 'b']],
   ['has(request.headers.a) && "c" in request.headers && request.headers[request.path] == ""', ['a']],

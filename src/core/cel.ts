@@ -72,7 +72,8 @@ function load() {
   const extensions: typeof import('@bufbuild/cel/ext') = require('@bufbuild/cel/ext')
   const list = cel.listType(cel.CelScalar.DYN)
   const append = cel.celFunc('_+_', [list, list], list, appender(cel))
-  const env = cel.celEnv({ funcs: [...extensions.strings, append] })
+  const json = cel.celFunc('json', [cel.CelScalar.STRING], cel.CelScalar.DYN, celOfJson)
+  const env = cel.celEnv({ funcs: [...extensions.strings, append, json] })
   const timestamp = cel.plan(env, cel.parse('timestamp(text)'))
   return { cel, env, timestamp }
 }
@@ -153,6 +154,17 @@ export function compileCel(source: string, names: Names = true): CelExpression {
       return [...new Set(inside.flatMap((found) => found.path.slice(wanted.length, wanted.length + 1)))]
     },
   }
+}
+
+function celOfJson(text: string): CelInput {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // The engine's message quotes the text.
+    throw new Error('json() of what is no JSON')
+  }
+  return celValue(value)
 }
 
 /** What is no date becomes null. */

@@ -9,6 +9,12 @@ export const REQUEST_NAMES = {
   jwt: true,
 } as const satisfies Names
 
+/** With the body, as text. */
+export const BODY_NAMES = {
+  ...REQUEST_NAMES,
+  request: { ...REQUEST_NAMES.request, body: true },
+} as const satisfies Names
+
 /** Behind `transformations`, and what they have noted. */
 export const NOTED_NAMES = { ...REQUEST_NAMES, metadata: true } as const satisfies Names
 

@@ -26,6 +26,8 @@ export interface Wanted {
   readonly buffer: Buffering | undefined
   /** Largest body that is held in memory. */
   readonly maxBytes: number
+  /** How messages about a body that is read begin. */
+  readonly subject: string
 }
 
 /** Of a body that has to be read. */
@@ -40,7 +42,7 @@ export function receiveBody(
 ): void {
   const { isRead, isRepeated, buffer } = wanted
   if (isRead) {
-    readBody(request, readLimit(wanted), (error, body) => done(error, body, body.length))
+    readBody(request, readLimit(wanted), (error, body) => done(error, body, body.length), wanted.subject)
     return
   }
   const promised = Number(request.headers['content-length'] ?? 0)

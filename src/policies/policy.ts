@@ -30,6 +30,8 @@ export interface RequestHead {
   jwt: Readonly<Record<string, unknown>> | undefined
   /** What `transformations` have noted of it, for later expressions. */
   metadata: Readonly<Record<string, unknown>> | undefined
+  /** The request's body instead of this one, which is decoded; undefined where it goes on as it comes. */
+  changeBody: ((body: Buffer, maxBytes: number) => Buffer) | undefined
 }
 
 /** An answer given without asking an upstream. */

@@ -36,6 +36,7 @@ export function requestHead(change: Partial<RequestHead> & { readonly host?: str
     basicAuth: undefined,
     jwt: undefined,
     metadata: undefined,
+    changeBody: undefined,
     ...head,
   }
 }

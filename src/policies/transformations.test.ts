@@ -118,6 +118,55 @@ test('it notes what expressions say, for those of answers and whoever comes late
   expect(headers).toEqual({ 'x-team': 'red!1' })
 })
 
+describe('a body', () => {
+  const changed = (body: string, sent: string | Buffer, change: NonNullable<Input['request']> = {}) => {
+    const head = requestHead({ headers: { 'x-a': 'a' }, jwt: { sub: 'ada' } })
+    policy({ request: { ...change, body } }).onRequest?.(head)
+    return head.changeBody?.(Buffer.from(sent), 30).toString()
+  }
+
+  test.each([
+    { name: 'a text as it is', body: 'request.body + jwt.sub', sent: 'I am ', after: 'I am ada' },
+    { name: 'bytes as they are', body: 'bytes(request.body)', sent: 'é', after: 'é' },
+    {
+      name: 'a map as JSON',
+      body: '{"a": json(request.body).b}',
+      sent: '{"b":[1,null]}',
+      after: '{"a":[1,null]}',
+    },
+    { name: 'a list as JSON', body: '[request.path, true, 1]', sent: '', after: '["/",true,1]' },
+    { name: 'nothing at all', body: '""', sent: 'a', after: '' },
+    { name: 'the client’s where it fails', body: 'json(request.body).b', sent: 'no JSON', after: 'no JSON' },
+    { name: 'the client’s where it is null', body: 'null', sent: 'a', after: 'a' },
+    { name: 'the client’s where it is no value of JSON', body: 'timestamp(0)', sent: 'a', after: 'a' },
+    {
+      name: 'the client’s where it is too long',
+      body: 'request.body + request.body',
+      sent: '1234567890123456',
+      after: '1234567890123456',
+    },
+    { name: 'what no number can hold', body: '[9223372036854775807]', sent: 'a', after: 'a' },
+  ])('is $name', ({ body, sent, after }) => {
+    expect(changed(body, sent)).toBe(after)
+  })
+
+  test('that is no text is not read', () => {
+    const sent = Buffer.from([0xff, 0x00])
+    expect(changed('request.body + "a"', sent)).toBe(sent.toString())
+    expect(changed('"a"', sent)).toBe('a')
+  })
+
+  test('is made of the headers as they were', () => {
+    expect(changed('request.headers["x-a"]', 'b', { set: { 'x-a': '"c"' } })).toBe('a')
+  })
+
+  test('goes on as it comes without an expression', () => {
+    const head = requestHead()
+    policy({ request: { set: { 'x-a': '"a"' } } }).onRequest?.(head)
+    expect(head.changeBody).toBeUndefined()
+  })
+})
+
 test('it knows the response, and the request that it answers', () => {
   const set = { 'x-seen': 'string(response.code) + response.headers["x-a"] + request.method' }
   const headers: Headers = { 'x-a': 'a' }
@@ -161,6 +210,9 @@ test.each([
   { request: { set: { 'x-a': 'no such' } } },
   { request: { set: { 'x-a': 'response.code' } } },
   { request: { set: { 'x-a': 'metadata.a' } } },
+  { request: { set: { 'x-a': 'request.body' } } },
+  { request: { body: 'response.code' } },
+  { response: { body: '"a"' } },
   { request: { metadata: { a: 'no such' } } },
   { request: { metadata: { a: 'metadata.b' } } },
   { response: { set: { ':authority': '"a"' } } },

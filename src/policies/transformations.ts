@@ -1,17 +1,18 @@
 /**
- * Headers, path and authority by expressions in CEL, and notes for later ones.
+ * Headers, path, authority and body by expressions in CEL, and notes for later ones.
  *
  * All of them see the headers as they were before. What `set` finds no value for is removed: a client's own header
  * would pass for what the gateway says.
  */
+import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
 import { compileCel, type Names } from '../core/cel.ts'
 import { celExpression } from '../core/cel-schema.ts'
 import { compileHeaders, freeHeaderName, headerExpressions, textOf } from '../core/header-expressions.ts'
 import type { Headers } from '../core/headers.ts'
-import { ANSWER_NAMES, REQUEST_NAMES } from '../core/request-names.ts'
+import { ANSWER_NAMES, BODY_NAMES, REQUEST_NAMES } from '../core/request-names.ts'
 import { isAuthority, isTarget } from '../core/request-target.ts'
-import type { Policy } from './policy.ts'
+import type { Policy, RequestHead } from './policy.ts'
 import { answerVariables, requestVariables } from './request-variables.ts'
 
 const pseudoHeader = z.enum([':path', ':authority'])
@@ -27,6 +28,7 @@ export const transformationsSchema = z.strictObject({
   request: changeSchema(REQUEST_NAMES)
     .extend({
       set: z.record(z.union([freeHeaderName, pseudoHeader]), celExpression(REQUEST_NAMES)).optional(),
+      body: celExpression(BODY_NAMES).optional(),
       metadata: z.record(z.string().min(1), celExpression(REQUEST_NAMES)).optional(),
     })
     .optional(),
@@ -70,6 +72,28 @@ const isPlain = (value: unknown) =>
     ? Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype
     : value !== null && value !== undefined
 
+/** Texts and bytes as they are, the rest as JSON. */
+function bodyOf(value: unknown): Buffer | undefined {
+  if (typeof value === 'string') return Buffer.from(value)
+  if (value instanceof Uint8Array) return Buffer.from(value)
+  return isPlain(value) ? Buffer.from(JSON.stringify(value)) : undefined
+}
+
+/** The client's own stays where the expression fails, or makes none of at most `maxBytes`. */
+function bodyBy(source: string): (variables: Variables) => RequestHead['changeBody'] {
+  const expression = compileCel(source, BODY_NAMES)
+  return ({ request, ...others }) =>
+    (body, maxBytes) => {
+      const text = isUtf8(body) ? body.toString('utf8') : undefined
+      try {
+        const made = bodyOf(expression.evaluate({ ...others, request: { ...Object(request), body: text } }))
+        return made === undefined || made.length > maxBytes ? body : made
+      } catch {
+        return body
+      }
+    }
+}
+
 /** What fails, gives null or a value of the language's own is not noted. */
 function notedBy(expressions: Readonly<Record<string, string>>): (variables: Variables) => Variables {
   const compiled = Object.entries(expressions).map(
@@ -93,10 +117,15 @@ function requestChange(config: NonNullable<TransformationsConfig['request']>): P
   const host = pseudoValue(authority, isAuthority)
   const change = headerChange({ ...config, set }, REQUEST_NAMES)
   const noted = config.metadata && notedBy(config.metadata)
+  const rewritten = config.body === undefined ? undefined : bodyBy(config.body)
   return (head) => {
     const variables = requestVariables(head)
     const [newTarget, newHost] = [target(variables), host(variables)]
     head.metadata = noted?.(variables)
+    head.changeBody = rewritten?.({
+      ...variables,
+      request: { ...variables.request, headers: { ...head.headers } },
+    })
     change(head.headers, variables)
     if (newHost !== undefined) head.authority = newHost
     if (newTarget !== undefined) {
