@@ -126,7 +126,10 @@ export function adminPort(options: AdminPortOptions): Handler {
       ...logsRoutes({
         store,
         spansOf,
-        attributesOf: ({ exchange }) => JSON.parse(lineOf(exchange)),
+        attributesOf: ({ exchange }) => ({
+          ...JSON.parse(lineOf(exchange)),
+          ...Object.fromEntries(exchange.attributes ?? []),
+        }),
       }),
       ...analyticsRoutes({ store }),
       ...tracesRoutes({ store, spansOf, version }),

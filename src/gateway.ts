@@ -248,6 +248,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if (logger.isEnabled('request', 'info') && view?.isLogged() !== false)
       options.accessLog.write(line(exchange, view?.line()))
     if (exchange.trace.sampled && view?.isTraced() !== false) tracer?.export(exchange, view?.span)
+    if (keeping.store !== undefined) view?.keep()
     keeping.finished(exchange, keepsPayloads() ? payload : undefined)
     inFlight--
     for (const { server } of retired) server.closeIdle()

@@ -80,6 +80,20 @@ test.each([
   })
 })
 
+test('what is kept has texts, numbers and booleans, lists and maps as JSON, and nothing that fails', () => {
+  const { view, exchange } = viewOf(`
+frontendPolicies:
+  accessLog:
+    database: {add: {groups: jwt.groups, first: 'jwt.groups[0]', n: '1.5', on: 'true', failed: jwt.absent, pin: 'request.headers["x-access-token"]'}}`)
+  view?.keep()
+  expect(exchange.attributes).toEqual([
+    ['groups', '["a","b"]'],
+    ['first', 'a'],
+    ['n', 1.5],
+    ['on', true],
+  ])
+})
+
 test('the older form of fields and the newer form of what is kept go together', () => {
   const text = 'config: {logging: {filter: "true"}}\nfrontendPolicies: {logging: {database: {llm: full}}}'
   expect(accessLogOf(read(text))).toMatchObject({ filter: 'true', database: { llm: 'full' } })

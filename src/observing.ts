@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Config } from './config/schema.ts'
 import { isSecretKey } from './config/secret-keys.ts'
 import { compileCel } from './core/cel.ts'
-import type { Exchange } from './core/exchange.ts'
+import type { Attribute, Exchange } from './core/exchange.ts'
 import { addressOf, splitTarget } from './listen/incoming.ts'
 import type { LineChange } from './telemetry/access-log.ts'
 import { compileField, compileFields, type Field, type OnFailed, textOfField } from './telemetry/fields.ts'
@@ -32,6 +32,8 @@ export interface View {
   readonly isLogged: () => boolean
   readonly line: () => LineChange
   readonly isTraced: () => boolean
+  /** Notes what is kept with it. */
+  readonly keep: () => void
   readonly span: () => SpanChange
 }
 
@@ -82,8 +84,10 @@ export function createObserving(
   const isTraced = one(tracing?.filter, 'tracing: filter')
   const attributes = compileFields(tracing?.attributes, 'tracing', onFailed)
 
+  const kept = compileFields(log.database?.add, 'access log: database', onFailed)
+
   const isHidden = hiddenHeaders(config)
-  const all = [isLogged, user, group, isTraced, ...added, ...labelled, ...attributes].filter(
+  const all = [isLogged, user, group, isTraced, ...added, ...labelled, ...attributes, ...kept].filter(
     (field) => field !== undefined,
   )
   const toVariables = finishedVariables(
@@ -115,6 +119,9 @@ export function createObserving(
       isLogged: () => holds(isLogged),
       line: () => ({ removed: removedFields, added, variables: added.length === 0 ? {} : variables() }),
       isTraced: () => holds(isTraced),
+      keep() {
+        if (kept.length > 0) exchange.attributes = keptAttributes(kept, variables())
+      },
       span: () => ({
         ...spanAttributes(attributes, attributes.length === 0 ? {} : variables()),
         removed: removedAttributes,
@@ -128,6 +135,15 @@ export function createObserving(
     isHidden,
     view: isSilent ? undefined : view,
   }
+}
+
+function keptAttributes(fields: readonly Field[], variables: Variables): readonly Attribute[] {
+  return fields.flatMap(({ name, evaluate }) => {
+    const value = evaluate(variables)
+    if (value === undefined) return []
+    const plain = typeof value === 'number' || typeof value === 'boolean' ? value : textOfField(value)
+    return [[name, plain] as const]
+  })
 }
 
 function spanAttributes(fields: readonly Field[], variables: Variables): Pick<SpanChange, 'name' | 'added'> {

@@ -1,7 +1,9 @@
 /** What expressions in the configuration make of log, metrics and traces, from a request to the line, the sample and the span. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { LogGot } from '../src/admin/api-types.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { type SimulatedProvider, startSimulatedOpenAI } from '../src/demo/provider.ts'
+import { askFor, clientOf } from './admin/lab.fixture.ts'
 import { type Collector, startCollector } from './support/collector.ts'
 import { chatBody, gatewayWith, openAIBackend, under } from './support/configuration.ts'
 import { type RunningGateway, runGateway } from './support/gateway.ts'
@@ -301,4 +303,54 @@ test('a reload with a collector that is none is refused, and changes nothing', a
   ).rejects.toThrow(/expected http:/)
   await send(`${gateway.url}/plain`)
   expect(await gateway.recorded(1)).toMatchObject([{ a: 'old' }])
+})
+
+test('the database keeps what it is told to, and the console shows it; the line does not', async () => {
+  const accessLog = (add: object) => ({
+    config: { database: { url: 'sqlite::memory:' } },
+    frontendPolicies: { accessLog: { database: { add } } },
+  })
+  const gateway = await run(
+    accessLog({ team: 'apiKey.team', cost: 'llm.totalTokens * 2', 'http.status': '"mine"' }),
+  )
+  await chat(gateway)
+  const kept = async () => {
+    const admin = clientOf(gateway.adminUrl)
+    const found = await admin.search({ includeAttributes: true })
+    const [{ id } = { id: '' }] = found.logs
+    const { log } = await askFor<LogGot>(gateway.adminUrl, '/api/logs/get', { id })
+    expect(log?.attributes).toEqual(found.logs[0]?.attributes)
+    return log?.attributes
+  }
+  const tokens = 2 * (await gateway.metric('agentgateway_gen_ai_client_token_usage_sum'))
+  expect(await kept()).toMatchObject({
+    team: 'red',
+    cost: tokens,
+    'http.status': 'mine',
+    route: expect.any(String),
+  })
+  const [line] = await gateway.recorded(1)
+  expect(line).toMatchObject({ 'http.status': 200 })
+  expect(line).not.toHaveProperty('team')
+
+  await reload(gateway, accessLog({ agent: 'request.headers["x-agent"]' }))
+  await chat(gateway, 'key-of-blue', { 'x-agent': 'tests' })
+  await gateway.recorded(2)
+  const attributes = await kept()
+  expect(attributes).toMatchObject({ agent: 'tests' })
+  expect(attributes).not.toHaveProperty('team')
+})
+
+test.each([
+  ['an expression that cannot be', { a: 'no such' }, 'frontendPolicies.accessLog.database.add.a'],
+  ['what is no finished request’s', { a: 'request.body' }, 'frontendPolicies.accessLog.database.add.a'],
+  [
+    'more than there is room for',
+    Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`a${index}`, '1'])),
+    'frontendPolicies.accessLog.database.add',
+  ],
+])('the database is not told to keep %s', (_name, add, path) => {
+  const text = yaml({ frontendPolicies: { accessLog: { database: { add } } } })
+  const loaded = loadConfig({ text, file: 'test.yaml', environment: {} })
+  expect(loaded.ok ? [] : loaded.problems).toMatchObject([{ path }])
 })

@@ -169,7 +169,7 @@ export interface LogEntry {
     readonly errorType?: string
     readonly errorMessage?: string
   }[]
-  /** With `includeAttributes`: those of the access log's line. */
+  /** With `includeAttributes`: those of the access log's line, and what `accessLog.database.add` has kept. */
   readonly attributes?: Readonly<Record<string, string | number | boolean>>
   readonly payload?: { readonly requestPrompt?: string; readonly responseCompletion?: string }
 }

@@ -129,12 +129,6 @@ const PLACES: readonly { place: string; open: string; close: string; keys: reado
       close: '}}',
       keys: ['otlp'],
     },
-    {
-      place: `frontendPolicies.${key}.database`,
-      open: `frontendPolicies: {${key}: {database: {`,
-      close: '}}}',
-      keys: ['add'],
-    },
   ]),
   {
     place: 'frontendPolicies.tracing',

@@ -119,7 +119,6 @@ const REFUSALS: readonly Refusal[] = [
     at: at('frontendPolicies\\.(?:accessLog|logging)'),
     keys: ['otlp'],
   },
-  { at: at('frontendPolicies\\.(?:accessLog|logging)\\.database'), keys: ['add'] },
   { at: at('frontendPolicies\\.tracing'), keys: ['service', 'backend'], hint: 'use `host`' },
   { at: at('frontendPolicies\\.tracing'), keys: ['policies'] },
 

@@ -297,7 +297,11 @@ export interface Exchange {
   stalledMs: number
   /** What policies did about it, in the order of time; undefined when they did nothing that matters. */
   events: PolicyEvent[] | undefined
+  /** What the configuration wants kept with it besides; undefined where it names nothing. */
+  attributes: readonly Attribute[] | undefined
 }
+
+export type Attribute = readonly [name: string, value: string | number | boolean]
 
 /** More than a request can bring about by its attempts. */
 const MAX_EVENTS = 64
@@ -374,5 +378,6 @@ export function beginExchange(start: ExchangeStart): Exchange {
     chunkDelaySumMs: 0,
     stalledMs: 0,
     events: undefined,
+    attributes: undefined,
   }
 }

@@ -30,7 +30,8 @@ export function createCleaner(): Cleaner {
 }
 
 export function cleaned(exchange: Exchange, cleaner: Cleaner): Exchange {
-  const { trace, host, path, userAgent, user, group, errorMessage, attempts, llm, mcp, events } = exchange
+  const { trace, host, path, userAgent, user, group, errorMessage, attempts, llm, mcp, events, attributes } =
+    exchange
   return {
     ...exchange,
     trace: { ...trace, traceState: cleaner.text(trace.traceState) },
@@ -46,6 +47,10 @@ export function cleaned(exchange: Exchange, cleaner: Cleaner): Exchange {
     llm: llm && cleanedLlm(llm, cleaner),
     mcp: mcp && cleanedMcp(mcp, cleaner),
     events: events?.map((event) => ({ ...event, reason: cleaner.text(event.reason) })),
+    attributes: attributes?.map(([name, value]) => [
+      name,
+      typeof value === 'string' ? cleaner.text(value) : value,
+    ]),
   }
 }
 

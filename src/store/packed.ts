@@ -76,6 +76,9 @@ export function pack(exchange: Exchange, limits: Limits): readonly unknown[] {
     nanos(exchange.chunkDelaySumMs),
     nanos(exchange.stalledMs),
     exchange.events?.slice(0, list).map((event) => packEvent(event, startedAt, limits)),
+    exchange.attributes
+      ?.slice(0, list)
+      .map(([key, value]) => [clip(key, name), typeof value === 'string' ? clip(value, text) : value]),
   ]
 }
 

@@ -62,6 +62,13 @@ const HOSTILE: readonly (readonly [name: string, record: Finished])[] = [
     }),
   ],
   ['events without end', finished(endless(httpExchange({ completedAt })))],
+  [
+    'attributes without end',
+    finished({
+      ...httpExchange({ completedAt }),
+      attributes: Array.from({ length: 32 }, () => [LONG, LONG] as const),
+    }),
+  ],
   ['a batch of 20,000', finished(manyOperations(LONG.slice(0, 2000)))],
   ['a batch whose characters are all escaped', finished(manyOperations('\u0001'.repeat(2000)))],
 ]
@@ -92,6 +99,23 @@ describe('a record', () => {
     expect(read.events).toBeUndefined()
   })
 
+  test('has what the configuration wants kept besides', () => {
+    const attributes = [
+      ['team', 'red'],
+      ['n', 1.5],
+      ['on', true],
+      ['cut', `${'a'.repeat(1023)}…`],
+    ] as const
+    const exchange = {
+      ...httpExchange({ completedAt }),
+      attributes: [...attributes.slice(0, 3), ['cut', LONG.replace(/./g, 'a')] as const],
+    }
+    expect(readRecord(writeRecord(finished(exchange))).exchange.attributes).toEqual(attributes)
+    expect(
+      readRecord(writeRecord(finished(httpExchange({ completedAt })))).exchange.attributes,
+    ).toBeUndefined()
+  })
+
   test('has no secret in names that clients chose', () => {
     const record = finished(
       {
@@ -108,6 +132,7 @@ describe('a record', () => {
         user: SECRET,
         group: SECRET,
         events: [{ name: 'ext_authz.failed', at: 0, reason: `refused ${SECRET}` }],
+        attributes: [['said', `Bearer ${SECRET}`]],
       },
       { operation: `tools/call ${SECRET}` },
     )

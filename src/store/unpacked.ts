@@ -66,6 +66,7 @@ export function unpack(packed: List): Exchange {
     chunkDelaySumMs: milliseconds(packed[37]) ?? 0,
     stalledMs: milliseconds(packed[38]) ?? 0,
     events: Array.isArray(packed[39]) ? packed[39].map((event) => unpackEvent(list(event))) : undefined,
+    attributes: Array.isArray(packed[40]) ? as(packed[40]) : undefined,
   }
 }
 

@@ -107,11 +107,20 @@ export const standardAttributesSchema = z.strictObject({
 })
 export type StandardAttributesConfig = z.output<typeof standardAttributesSchema>
 
-/** `frontendPolicies.accessLog`; `database`: whether prompts and completions are kept there. */
+/** As many as a record has room for. */
+const MAX_KEPT = 32
+
+const keptFields = lineFields.refine((sources) => Object.keys(sources).length <= MAX_KEPT, {
+  error: `no more than ${MAX_KEPT}`,
+})
+
+/** `frontendPolicies.accessLog`; `database`: what is kept there besides, and whether prompts and completions are. */
 export const accessLogSchema = z.strictObject({
   filter: finishedExpression.optional(),
   add: lineFields.optional(),
   remove: names.optional(),
-  database: z.strictObject({ llm: z.enum(['metadata', 'full']).optional() }).optional(),
+  database: z
+    .strictObject({ llm: z.enum(['metadata', 'full']).optional(), add: keptFields.optional() })
+    .optional(),
 })
 export type AccessLogConfig = z.output<typeof accessLogSchema>
