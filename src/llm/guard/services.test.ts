@@ -139,6 +139,8 @@ const ANSWERS: readonly Row[] = [
   ['no object', webhook, REQUEST, ['action'], 'none'],
   ['an action that is a word', webhook, REQUEST, { action: 'pass' }, 'none'],
   ['a text without a status', webhook, REQUEST, { action: { body: 'No' } }, 'none'],
+  ['a status without a text', webhook, REQUEST, { action: { status_code: 403 } }, 'none'],
+  ['a status and nothing', webhook, RESPONSE, { action: { body: null, status_code: 403 } }, 'none'],
   ['choices for messages', webhook, REQUEST, { action: { body: { choices: choices('a', 'b') } } }, 'none'],
   ['messages for choices', webhook, RESPONSE, { action: { body: { messages: messages('a', 'b') } } }, 'none'],
   ['too few messages', webhook, REQUEST, { action: { body: { messages: messages('a') } } }, 'none'],

@@ -16,7 +16,10 @@ const said = z.object({ content: z.string() })
 const reject = z.object({ body: z.string(), status_code: z.int() })
 const maskedMessages = z.object({ body: z.object({ messages: z.array(said) }) })
 const maskedChoices = z.object({ body: z.object({ choices: z.array(z.object({ message: said })) }) })
-const pass = z.object({ body: z.null().optional() })
+/** A status is a rejection's: without its text it is none, and no pass either. */
+const pass = z
+  .object({ body: z.null().optional(), status_code: z.null().optional() })
+  .transform(() => ({ body: null }))
 
 const requestAnswer = z.object({ action: z.union([reject, maskedMessages, pass]) })
 const responseAnswer = z.object({ action: z.union([reject, maskedChoices, pass]) })
@@ -34,7 +37,7 @@ function read(answer: unknown, question: Question): Verdict {
     const { body, status_code } = action
     return { action: 'reject', body, ...(isErrorStatus(status_code) && { status: status_code }) }
   }
-  if (action.body === undefined || action.body === null) return { action: 'pass' }
+  if (action.body === null) return { action: 'pass' }
   if ('messages' in action.body) return masked(action.body.messages, question)
   return masked(
     action.body.choices.map(({ message }) => message),
