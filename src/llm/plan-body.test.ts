@@ -301,6 +301,18 @@ describe('guards of requests', () => {
     expect(made.facts.guards).toEqual([{ phase: 'request', guard: 'regex', action: 'Mask' }])
   })
 
+  test.each(['123456789', '123456789.0', '1.23456789e8'])(
+    'the number %s is masked as what it is',
+    (number) => {
+      const promptGuard = promptGuardSchema.parse({ request: [{ regex: { rules: [{ builtin: 'ssn' }] } }] })
+      const variables = `{"a":${number},"b":1.0}`
+      const body = `{"model":"m","input":"x","prompt":{"id":"p","variables":${variables}}}`
+      expect(sentBody(plan({ ai: { promptGuard } }, body, '/v1/responses'))).toBe(
+        body.replace(number, '"<SSN>"'),
+      )
+    },
+  )
+
   test('configured prompts are looked at, too', () => {
     const backend = guarded({ rules })
     const prompts = { prepend: [{ role: 'system', content: 'You are bot@example.com' }] }

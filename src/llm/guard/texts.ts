@@ -48,13 +48,21 @@ const textIn =
   (value) =>
     typeof value === 'string' ? edit(scope, kind, value) : value
 
+/** Of a body that was read to be written anew, some numbers keep the spelling of their source: `JSON.rawJSON`. */
+function numberOf(value: unknown): number | undefined {
+  if (typeof value === 'number') return value
+  const isRaw = isObject(value) && Object.getPrototypeOf(value) === null && 'rawJSON' in value
+  return isRaw ? Number(value.rawJSON) : undefined
+}
+
 /** Any JSON value: its strings, names among them, and its numbers, which a mask turns into strings. */
 function valueIn(edit: Edit, scope: Scope): Step {
   const step: Step = (value) => {
     if (typeof value === 'string') return edit(scope, 'text', value)
-    if (typeof value === 'number') {
-      const edited = edit(scope, 'text', String(value))
-      return edited === String(value) ? value : edited
+    const number = numberOf(value)
+    if (number !== undefined) {
+      const edited = edit(scope, 'text', String(number))
+      return edited === String(number) ? value : edited
     }
     if (Array.isArray(value)) return each(value, step)
     if (!isObject(value)) return value
