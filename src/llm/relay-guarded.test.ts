@@ -351,6 +351,23 @@ test('what a server says under two names at once is masked in both', () => {
   expect(JSON.stringify(events)).not.toContain('ann')
 })
 
+test('what a server repeats as a whole message in each chunk does not go on', () => {
+  const pieces = ['I am ann@', 'example', '.com, ok']
+  const chunks = pieces.map((content, index) => ({
+    choices: [{ index: 0, delta: { content }, message: { content: pieces.slice(0, index + 1).join('') } }],
+  }))
+  const end = {
+    choices: [{ index: 0, delta: {}, message: { content: pieces.join('') }, finish_reason: 'stop' }],
+  }
+  const { events } = relay(
+    planOf('completions', 'completions', MASK),
+    bytesOf('completions', [...chunks, end]),
+  )
+  const told = JSON.stringify(events)
+  expect(told).toContain('<EMAIL_ADDRESS>')
+  expect(told).not.toContain('ann')
+})
+
 test('what is held goes out before the error of a provider that breaks off', () => {
   const relayed = streamRelay(planOf('completions', 'completions', MASK), options)
   const events = chat({ reasoning: [], text: ['Mail ann@example.com'], call: [] })

@@ -209,6 +209,15 @@ describe('a stream', () => {
     expect(readChat(bytes)).toMatchObject({ 'content 0': 'first one', 'reasoning_content 0': 'hmlet me' })
   })
 
+  test('has no message beside what is said piece by piece', async () => {
+    const { relay } = judged('completions', PASS)
+    const repeating = { index: 0, delta: { content: 'well, ' }, message: { content: 'unjudged' } }
+    feed(relay, write([chunk([repeating]), delta(0, { content: 'first one' }, 'stop')]))
+    const bytes = await endOf(relay)
+    expect(bytes.toString()).not.toContain('unjudged')
+    expect(readChat(bytes)).toMatchObject({ 'content 0': 'well, first one' })
+  })
+
   test('that breaks off is an error, and nothing of what is held', () => {
     const { relay, asked } = judged('completions', PASS)
     feed(relay, write(CHAT).subarray(0, 900))

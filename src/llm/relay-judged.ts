@@ -20,8 +20,8 @@ import type { GuardedOptions } from './relay-guarded.ts'
 const COMMENT_EACH_MS = 15_000
 const COMMENT = Buffer.from(':\n\n')
 
-/** Reasoning once more, in other shapes: nobody has judged it, and it does not go on. */
-const REPEATED = '"reasoning_details"'
+/** Of a chat, reasoning in other shapes, or a choice's whole text: nobody has judged it, and it does not go on. */
+const REPEATED = ['"reasoning_details"', '"message"']
 const NO_MASKS: ReadonlyMap<string, string> = new Map()
 
 /** Texts that come in pieces are given to `edit` whole, and go on when they are. */
@@ -75,7 +75,7 @@ export function judgedRelay(relay: StreamRelay, guard: ServiceGuard, options: Gu
   function holdFrame(frame: Buffer): void {
     if (reading.step(frame) === undefined) return
     frames.push(frame)
-    repeats ||= frame.includes(REPEATED)
+    repeats ||= format === 'completions' && REPEATED.some((name) => frame.includes(name))
   }
 
   function holdRest(): StreamEnd {

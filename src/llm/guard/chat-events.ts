@@ -61,7 +61,9 @@ export function chatEvents(open: Open, edit: Edit): EventGuard {
 
   /** What has to go out before the choice, and the choice; undefined when it was nothing but text that is held. */
   function choiceOf(choice: Json): { readonly before: readonly Json[]; readonly choice: Json | undefined } {
-    const { index } = choice
+    // Some servers repeat all that was said so far beside each piece of it.
+    const { message: _, ...rest } = choice
+    const { index } = rest
     const voice = voiceOf(index)
     const said: Json = isObject(choice.delta) ? choice.delta : {}
     const hasEnded = typeof choice.finish_reason === 'string'
@@ -99,7 +101,7 @@ export function chatEvents(open: Open, edit: Edit): EventGuard {
     delete delta.reasoning_details
     const before = hasEnded || heard.length > 0 ? silence(index, voice, heard) : []
     const isSpent = isHeld && !hasEnded && Object.values(delta).every((value) => value === null)
-    const guarded = { ...choice, delta, ...(choice.logprobs !== undefined && { logprobs: null }) }
+    const guarded = { ...rest, delta, ...(choice.logprobs !== undefined && { logprobs: null }) }
     return { before, choice: isSpent ? undefined : guarded }
   }
 
