@@ -218,6 +218,20 @@ describe('a stream', () => {
     expect(readChat(bytes)).toMatchObject({ 'content 0': 'well, first one' })
   })
 
+  test.each([
+    { name: 'passes', verdict: PASS, change: (text: string) => text },
+    { name: 'is masked', verdict: UPPER, change: (text: string) => text.toUpperCase() },
+  ])('however long it is and however small its pieces: it $name whole', async ({ verdict, change }) => {
+    const words = Array.from({ length: 1000 }, (_, index) => `word ${index} `)
+    const bytes = write([...words.map((content) => delta(0, { content })), delta(0, {}, 'stop')])
+    const { relay } = judged('completions', verdict, 1_000_000)
+    for (let at = 0; at < bytes.length; at += 7) relay.forward(bytes.subarray(at, at + 7))
+    relay.forward(Buffer.from('\n'.repeat(1000)))
+    const told = await endOf(relay)
+    expect(bytes.length).toBeGreaterThan(100_000)
+    expect(readChat(told)).toMatchObject({ 'content 0': change(words.join('')) })
+  })
+
   test('that breaks off is an error, and nothing of what is held', () => {
     const { relay, asked } = judged('completions', PASS)
     feed(relay, write(CHAT).subarray(0, 900))

@@ -40,10 +40,32 @@ const whole =
     }
   }
 
+/** Of a stream, in one piece: each piece by itself takes a hundred bytes more, and a blank line is one. */
+function holder() {
+  let block = Buffer.alloc(0)
+  let length = 0
+  return {
+    push(bytes: Buffer): void {
+      const needed = length + bytes.length
+      if (needed > block.length) {
+        const grown = Buffer.allocUnsafe(Math.max(needed, block.length * 2, 4096))
+        block.copy(grown, 0, 0, length)
+        block = grown
+      }
+      bytes.copy(block, length)
+      length = needed
+    },
+    all: () => block.subarray(0, length),
+  }
+}
+
+/** Not all frames of a large stream at once. */
+const STEP_BYTES = 64 * 1024
+
 export function judgedRelay(relay: StreamRelay, guard: ServiceGuard, options: GuardedOptions): StreamRelay {
   const { format, checks, verdicts, maxBytes, now } = options
   const splitter = splitterWithin(maxBytes)
-  const frames: Buffer[] = []
+  const held = holder()
   let heldBytes = 0
   let toldAt = now()
   /** Each once: some APIs say a text in pieces, and then again whole. */
@@ -74,7 +96,7 @@ export function judgedRelay(relay: StreamRelay, guard: ServiceGuard, options: Gu
 
   function holdFrame(frame: Buffer): void {
     if (reading.step(frame) === undefined) return
-    frames.push(frame)
+    held.push(frame)
     repeats ||= format === 'completions' && REPEATED.some((name) => frame.includes(name))
   }
 
@@ -90,7 +112,17 @@ export function judgedRelay(relay: StreamRelay, guard: ServiceGuard, options: Gu
   function rewritten(texts: ReadonlyMap<string, string>): Buffer {
     const mask: Edit = (scope, kind, text) => (isShown(scope, kind, text) ? (texts.get(text) ?? text) : text)
     const writing = guardedEvents(format, eventGuard(format, whole(mask), mask))
-    return Buffer.from(frames.map((frame) => writing.step(frame) ?? '').join('') + writing.end())
+    const again = splitterWithin(maxBytes)
+    const bytes = held.all()
+    let text = ''
+    const write = (frame: Buffer) => {
+      text += writing.step(frame) ?? ''
+    }
+    for (let at = 0; at < bytes.length; at += STEP_BYTES)
+      again.push(bytes.subarray(at, at + STEP_BYTES)).forEach(write)
+    const last = again.end()
+    if (last !== undefined) write(last)
+    return Buffer.from(text + writing.end())
   }
 
   return {
@@ -120,7 +152,7 @@ export function judgedRelay(relay: StreamRelay, guard: ServiceGuard, options: Gu
       isJudged = true
       return {
         ...ended,
-        bytes: masks === undefined && !repeats ? Buffer.concat(frames) : rewritten(masks ?? NO_MASKS),
+        bytes: masks === undefined && !repeats ? held.all() : rewritten(masks ?? NO_MASKS),
       }
     },
     cut: (status, message, code) => Buffer.from(formatEvent(errorEvent(format, status, message, code))),
