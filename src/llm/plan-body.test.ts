@@ -320,6 +320,17 @@ describe('guards of requests', () => {
     expect(sentJson(made)).toMatchObject({ messages: [{ content: 'You are <EMAIL_ADDRESS>' }, ...HELLO] })
   })
 
+  test('what is no text is refused: providers might read something else in it', () => {
+    const [before = '', after = ''] = JSON.stringify(chat({ messages: SAID })).split('ann@')
+    const body = Buffer.concat([Buffer.from(before), Buffer.from('ann\xff@', 'latin1'), Buffer.from(after)])
+    const planned = (backend: BackendChange) =>
+      codeOf(() => planLlm(backendOf(backend), requestOf(CHAT, chat(), { body })))
+    expect(planned(guarded({ rules }))).toBe(
+      '400 invalid_body: failed to process LLM request: the body is not UTF-8',
+    )
+    expect(planned({})).toBe('nothing thrown')
+  })
+
   test('what is clean goes out byte for byte', () => {
     const body = ' {"model": "m", "messages": [] }'
     expect(sentBody(plan(guarded({ rules }), body))).toBe(body)

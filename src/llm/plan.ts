@@ -4,6 +4,7 @@
  * Order on the body, as upstream has it: model pin, overrides, defaults, aliases, prompts, guards, translation. A body
  * that none of these touch goes out byte for byte; a stream's wish for usage is spliced in, not re-serialised.
  */
+import { isUtf8 } from 'node:buffer'
 import { GatewayError } from '../core/errors.ts'
 import type { LlmFacts, RouteType, WireFormat } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
@@ -180,6 +181,14 @@ export function parseBody(body: Buffer): Body {
   return parsed
 }
 
+/** Guards look at what is read, and what passes goes out as it came: bytes that are no text might be read otherwise. */
+function readClient(backend: LlmBackend, { json, body }: LlmRequest): Body {
+  const isGuarded = backend.guard !== undefined && backend.guard.request.length > 0
+  if (isGuarded && !isUtf8(body))
+    throw new GatewayError('invalid_body', 'failed to process LLM request: the body is not UTF-8')
+  return json ?? parseBody(body)
+}
+
 /** JavaScript's own access to a number's digits, which its types do not have yet. */
 interface ExactJson {
   readonly parse: (
@@ -316,7 +325,7 @@ function countPlan(backend: LlmBackend, request: LlmRequest, note: NoteFacts): L
   requireMethod('POST', request.method)
   const facts = newFacts(backend, 'anthropicTokenCount', 'messages')
   note(facts)
-  const client = request.json ?? parseBody(request.body)
+  const client = readClient(backend, request)
   facts.originalModel = typeof client.model === 'string' ? client.model : undefined
   const { body, changed } = applyPolicies(backend, 'messages', client, facts, request.verdicts)
   const countLocally = backend.provider.apis.anthropicTokenCount === undefined
@@ -349,7 +358,7 @@ function conversationPlan(
   requireMethod('POST', request.method)
   const facts = newFacts(backend, routeType, format)
   note(facts)
-  const client = request.json ?? parseBody(request.body)
+  const client = readClient(backend, request)
   facts.originalModel = typeof client.model === 'string' ? client.model : undefined
   facts.streaming = client.stream === true
   const { body, changed } = applyPolicies(backend, format, client, facts, request.verdicts)
