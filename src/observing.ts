@@ -83,7 +83,6 @@ export function createObserving(
   const group = one(standard?.group, 'standardAttributes.group')
   const isTraced = one(tracing?.filter, 'tracing: filter')
   const attributes = compileFields(tracing?.attributes, 'tracing', onFailed)
-
   const kept = compileFields(log.database?.add, 'access log: database', onFailed)
 
   const isHidden = hiddenHeaders(config)

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { GatewayError } from '../core/errors.ts'
-import type { Attempt } from '../core/exchange.ts'
+import { type Attempt, beginAttempt } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
 import type {
   UpstreamCall,
@@ -90,18 +90,7 @@ export function callTo(
   const startedAt = performance.now()
   const over = Promise.withResolvers<Called>()
   const begun = Promise.withResolvers<void>()
-  const attempt: Attempt = {
-    spanId: '1',
-    endpoint: `${target.host}:${target.port}`,
-    startedAt,
-    connectMs: undefined,
-    queuedMs: undefined,
-    headAt: undefined,
-    endedAt: undefined,
-    status: undefined,
-    errorType: undefined,
-    errorMessage: undefined,
-  }
+  const attempt = beginAttempt(`${target.host}:${target.port}`, startedAt)
   const told: string[] = []
   const seen = { told, status: undefined, headers: {}, body: '', error: undefined, ms: 0 } as {
     -readonly [Key in keyof Called]: Called[Key]
