@@ -22,7 +22,7 @@ import { type ListeningServer, listen, type TlsListener } from './listen/server.
 import { askingOver, fetchingOver } from './mcp/fetch-url.ts'
 import { createMcp } from './mcp/runtime.ts'
 import { accessLogOf, arrivingOf, createObserving, labelsOf } from './observing.ts'
-import { accessLogLine } from './telemetry/access-log.ts'
+import { createAccessLog } from './telemetry/access-log.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { createMetrics } from './telemetry/metrics.ts'
@@ -183,7 +183,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await lasting.budgets.keepIn(keeping.store)
   if (keeping.store === undefined && snapshot.budgets.length > 0)
     logger.warn('budgets', 'what budgets spend is counted in memory, and forgotten at the end')
-  const line = accessLogLine(settings.logFormat)
+  const accessLog = createAccessLog(settings.logFormat, options.accessLog)
 
   // 6 usage.
   const estimator = createEstimator()
@@ -246,7 +246,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     view?.identify()
     metrics.finished(exchange, view?.labels())
     if (logger.isEnabled('request', 'info') && view?.isLogged() !== false)
-      options.accessLog.write(line(exchange, view?.line()))
+      accessLog.add(exchange, view?.line())
     if (exchange.trace.sampled && view?.isTraced() !== false) tracer?.export(exchange, view?.span)
     if (keeping.store !== undefined) view?.keep()
     keeping.finished(exchange, keepsPayloads() ? payload : undefined)
@@ -473,6 +473,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await lasting.close()
     await side?.close()
     processMetrics.close()
+    accessLog.flush()
     await options.accessLog.flush(FLUSH_MS)
   }
 

@@ -3,7 +3,7 @@ import type { Exchange } from '../core/exchange.ts'
 import type { StoredRequest } from '../store/types.ts'
 import type { ApiSpan } from './api-types.ts'
 
-type Time = [seconds: number, nanos: number]
+type Time = readonly [seconds: number, nanos: number]
 
 /** As `telemetry/` builds them. */
 interface BuiltSpan {

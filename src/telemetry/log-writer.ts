@@ -20,7 +20,12 @@ export interface LogWriterOptions {
   readonly onDropped?: (lines: number) => void
 }
 
-const BATCH_BYTES = 64 * 1024
+const BATCH_BYTES = 256 * 1024
+/** A write costs a thread's wake-up. While there is always something to write, one is enough in so long. */
+const BUSY_GATHER_MS = 50
+const FIRST_BYTES = 16 * 1024
+/** Memory that is kept for the lines to come, if it has not grown beyond. */
+const MAX_SPARE_BYTES = 2 * BATCH_BYTES
 
 /** Of UTF-8, for one unit of UTF-16. */
 const MAX_BYTES = 3
@@ -39,9 +44,11 @@ export class LogWriter {
    * Lines that wait, `#queuedBytes` of it: copied at once, as the text of a line is a tree of its parts until somebody
    * reads it, and many small objects that wait are what a collector of garbage has to move.
    */
-  #queue = EMPTY
+  #queue: Buffer = EMPTY
   #queuedBytes = 0
   #queuedLines = 0
+  /** What was written from: new memory is what the kernel has to find and to empty, page by page. */
+  #spare: Buffer = EMPTY
   /** Being written, from `#offset` on. */
   #batch: Buffer | undefined
   #offset = 0
@@ -131,11 +138,10 @@ export class LogWriter {
     this.#timer.unref()
   }
 
-  /** A write costs a thread's wake-up: after one, lines are gathered again before the next. */
   #pumpNext(): void {
     const isUrgent = this.#batch !== undefined || this.#flushes.length > 0 || this.#queuedBytes >= BATCH_BYTES
     if (isUrgent) this.#pump()
-    else if (this.#queuedBytes > 0) this.#pumpIn(this.#gatherMs)
+    else if (this.#queuedBytes > 0) this.#pumpIn(Math.max(this.#gatherMs, BUSY_GATHER_MS))
   }
 
   #pump(): void {
@@ -177,8 +183,15 @@ export class LogWriter {
   #advance(written: number): void {
     this.#offset += written
     if (this.#batch !== undefined && this.#offset < this.#batch.length) return
+    this.#keepSpare(this.#batch)
     this.#batch = undefined
     this.#settle(this.#batchLines)
+  }
+
+  #keepSpare(batch: Buffer | undefined): void {
+    const memory = batch?.buffer.byteLength ?? 0
+    if (batch !== undefined && memory > this.#spare.length && memory <= MAX_SPARE_BYTES)
+      this.#spare = Buffer.from(batch.buffer)
   }
 
   #fail(): void {
@@ -197,13 +210,19 @@ export class LogWriter {
   #append(line: string): void {
     const needed = this.#queuedBytes + line.length * MAX_BYTES
     if (needed > this.#queue.length) {
-      const wider = Buffer.allocUnsafeSlow(
-        Math.max(BATCH_BYTES + BATCH_BYTES / 4, 2 * this.#queue.length, needed),
-      )
+      const wider = this.#takeSpare(needed)
       this.#queue.copy(wider, 0, 0, this.#queuedBytes)
       this.#queue = wider
     }
     this.#queuedBytes += this.#queue.write(line, this.#queuedBytes)
+  }
+
+  #takeSpare(needed: number): Buffer {
+    const spare = this.#spare
+    if (spare.length < needed)
+      return Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, 2 * this.#queue.length, needed))
+    this.#spare = EMPTY
+    return spare
   }
 
   /** What was in it may be under way. */

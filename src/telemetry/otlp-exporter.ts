@@ -1,7 +1,7 @@
 /**
- * Spans to a collector, by OTLP over gRPC or HTTP, with OpenTelemetry's serialiser.
+ * Spans to a collector, by OTLP over gRPC or HTTP.
  *
- * Not with its ready-made exporters. They read `OTEL_EXPORTER_OTLP_*` from the process by themselves: they add
+ * Not with OpenTelemetry's ready-made exporters. They read `OTEL_EXPORTER_OTLP_*` from the process by themselves: they add
  * headers (keys, that is) meant for another endpoint, and fail on headers in JSON. Their gRPC client pauses up to
  * two minutes between two attempts to connect: traces would stay away that long after a collector has come back.
  * And what they have begun cannot be stopped: with a collector that hangs, the process ended eleven seconds late.
@@ -9,15 +9,15 @@
 import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { ClientUnaryCall } from '@grpc/grpc-js'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace'
+import { rejectedSpans } from './otlp-encoding.ts'
 import { Unavailable } from './otlp-queue.ts'
 import type { TracingSettings } from './tracing-settings.ts'
 
 type Done = (error: Error | undefined) => void
 
 export interface SpanExporter {
-  /** Calls `done` once, at the timeout at the latest. */
-  readonly export: (spans: ReadableSpan[], done: Done) => void
+  /** An encoded request. Calls `done` once, at the timeout at the latest. */
+  readonly export: (request: Buffer, done: Done) => void
   /** Ends exports on their way, with an error, and lets go of connections. */
   readonly close: () => void
 }
@@ -39,12 +39,8 @@ const GRPC_METHOD = '/opentelemetry.proto.collector.trace.v1.TraceService/Export
 const LONGEST_RECONNECT_PAUSE_MS = 5000
 
 async function grpcExporter(options: ExporterOptions): Promise<SpanExporter> {
-  const [grpc, transformer] = await Promise.all([
-    import('@grpc/grpc-js'),
-    import('@opentelemetry/otlp-transformer'),
-  ])
-  const { settings, timeoutMs } = options
-  const serializer = countingRejections(transformer.ProtobufTraceSerializer, options)
+  const grpc = await import('@grpc/grpc-js')
+  const { settings, timeoutMs, onRejected } = options
   // Not by `URL`, which leaves out port 80: gRPC would take 443.
   const [scheme, address = ''] = settings.url.split('://')
   const credentials = scheme === 'https' ? grpc.credentials.createSsl() : grpc.credentials.createInsecure()
@@ -65,14 +61,13 @@ async function grpcExporter(options: ExporterOptions): Promise<SpanExporter> {
   const calls = new Set<ClientUnaryCall>()
 
   return {
-    export(spans, done) {
+    export(request, done) {
       const usedClient = client
-      const bytes = Buffer.from(serializer.serializeRequest(spans) ?? [])
       const call = usedClient.makeUnaryRequest(
         GRPC_METHOD,
         asIs,
         asIs,
-        bytes,
+        request,
         metadata,
         { deadline: Date.now() + timeoutMs },
         (error, response) => {
@@ -82,7 +77,7 @@ async function grpcExporter(options: ExporterOptions): Promise<SpanExporter> {
             client.close()
             client = connect()
           }
-          if (response !== undefined) serializer.deserializeResponse(response)
+          if (response !== undefined) tellRejected(response, onRejected)
           done(error === null ? undefined : RETRIED_CODES.has(error.code) ? unavailable(error) : error)
         },
       )
@@ -107,16 +102,13 @@ const unavailable = (cause: Error) => new Unavailable(cause.message, { cause })
 
 const LONGEST_RESPONSE = 64 * 1024
 
-async function httpExporter(options: ExporterOptions): Promise<SpanExporter> {
-  const transformer = await import('@opentelemetry/otlp-transformer')
-  const { settings, timeoutMs } = options
-  const serializer = countingRejections(transformer.ProtobufTraceSerializer, options)
+function httpExporter({ settings, timeoutMs, userAgent, onRejected }: ExporterOptions): SpanExporter {
   const protocol = settings.url.startsWith('https:') ? https : http
   const agent = new protocol.Agent({ keepAlive: true })
   const headers = {
     ...settings.headers,
     'content-type': 'application/x-protobuf',
-    'user-agent': options.userAgent,
+    'user-agent': userAgent,
   }
   const requests = new Set<ClientRequest>()
 
@@ -134,7 +126,7 @@ async function httpExporter(options: ExporterOptions): Promise<SpanExporter> {
       done(error)
     }
     requests.add(request)
-    request.on('response', (response) => readAnswer(response, serializer, finish))
+    request.on('response', (response) => readAnswer(response, onRejected, finish))
     request.on('error', (error: NodeJS.ErrnoException) => {
       // The collector closed an idle connection in the moment in which we took it up: nobody has seen the batch.
       if (request.reusedSocket && error.code === 'ECONNRESET' && requests.delete(request)) {
@@ -146,7 +138,7 @@ async function httpExporter(options: ExporterOptions): Promise<SpanExporter> {
   }
 
   return {
-    export: (spans, done) => post(Buffer.from(serializer.serializeRequest(spans) ?? []), done),
+    export: post,
     close() {
       for (const request of requests) {
         requests.delete(request)
@@ -157,7 +149,7 @@ async function httpExporter(options: ExporterOptions): Promise<SpanExporter> {
   }
 }
 
-function readAnswer(response: IncomingMessage, serializer: Serializer, done: Done): void {
+function readAnswer(response: IncomingMessage, onRejected: OnRejected, done: Done): void {
   const { statusCode = 0, statusMessage = '' } = response
   const chunks: Buffer[] = []
   let size = 0
@@ -169,36 +161,17 @@ function readAnswer(response: IncomingMessage, serializer: Serializer, done: Don
   response.on('error', done)
   response.on('end', () => {
     const isSuccess = statusCode >= 200 && statusCode < 300
-    if (isSuccess) serializer.deserializeResponse(Buffer.concat(chunks))
+    if (isSuccess) tellRejected(Buffer.concat(chunks), onRejected)
     if (isSuccess) return done(undefined)
     const error = new Error(`HTTP ${statusCode} ${statusMessage}`)
     done(RETRIED_STATUSES.has(statusCode) ? unavailable(error) : error)
   })
 }
 
-type Serializer = typeof import('@opentelemetry/otlp-transformer').ProtobufTraceSerializer
+type OnRejected = ExporterOptions['onRejected']
 
 /** A collector may answer "success" and have refused some of the spans. */
-function countingRejections(serializer: Serializer, options: ExporterOptions): Serializer {
-  return {
-    serializeRequest: serializer.serializeRequest,
-    deserializeResponse(bytes) {
-      const response = readResponse(serializer, bytes)
-      const rejected = Number(response.partialSuccess?.rejectedSpans ?? 0)
-      if (rejected > 0) options.onRejected(rejected)
-      return response
-    },
-  }
-}
-
-function readResponse(
-  serializer: Serializer,
-  bytes: Uint8Array,
-): ReturnType<Serializer['deserializeResponse']> {
-  try {
-    return serializer.deserializeResponse(bytes)
-  } catch {
-    // Delivered all the same.
-    return {}
-  }
+function tellRejected(response: Buffer, onRejected: OnRejected): void {
+  const rejected = rejectedSpans(response)
+  if (rejected > 0) onRejected(rejected)
 }

@@ -1,7 +1,11 @@
 /** What all spans are put together from: times, addresses, attributes without gaps. */
-import type { Attributes, AttributeValue, HrTime } from '@opentelemetry/api'
 import type { Exchange } from '../core/exchange.ts'
 import { redact } from '../core/redact.ts'
+
+export type AttributeValue = string | number | boolean | readonly string[]
+export type Attributes = Record<string, AttributeValue>
+/** Since 1970. */
+export type HrTime = readonly [seconds: number, nanos: number]
 
 export interface SpanRecord {
   readonly name: string

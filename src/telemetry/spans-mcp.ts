@@ -2,10 +2,10 @@
  * Spans of MCP: the SERVER span takes its name from the message, below it stands one CLIENT span per call of a target.
  * https://opentelemetry.io/docs/specs/semconv/gen-ai/mcp/
  */
-import type { Attributes } from '@opentelemetry/api'
 import type { Exchange, McpCall, McpFacts, McpOperation } from '../core/exchange.ts'
 import { redact } from '../core/redact.ts'
 import {
+  type Attributes,
   clip,
   endOf,
   present,

@@ -7,11 +7,11 @@
  * https://opentelemetry.io/docs/specs/semconv/http/http-spans/; what they have no word for is `agentgateway.*`,
  * and `agw.*` where upstream has one. Durations in attributes are seconds.
  */
-import type { Attributes } from '@opentelemetry/api'
 import { type ErrorType, errorTypeOfStatus, type Outcome } from '../core/errors.ts'
 import { type Attempt, type Exchange, guardActionOf, guardWaitMs, type LlmFacts } from '../core/exchange.ts'
 import { policyEvents } from './span-events.ts'
 import {
+  type Attributes,
   aboveZero,
   clip,
   clipText,
