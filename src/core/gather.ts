@@ -7,27 +7,37 @@ export interface Gathered<T> {
 }
 
 /**
- * `take` gets up to `most` at a time, each after `withinMs` at the latest. Code that runs once between two requests has
- * left the processor's caches each time: it takes about twice as long as when it runs for many in a row.
+ * `take` gets up to `most` at a time, at the latest when what `soon` was given is called. Code that runs once between
+ * two requests has left the processor's caches each time: it takes about twice as long as when it runs for many in a row.
  */
-export function gather<T>(most: number, withinMs: number, take: (all: readonly T[]) => void): Gathered<T> {
+export function gather<T>(
+  most: number,
+  soon: (flush: () => void) => void,
+  take: (all: readonly T[]) => void,
+): Gathered<T> {
   let waiting: T[] = []
-  let timer: NodeJS.Timeout | undefined
+  let isDue = false
 
   function flush(): void {
-    clearTimeout(timer)
-    timer = undefined
     if (waiting.length === 0) return
     const all = waiting
     waiting = []
     take(all)
   }
 
+  function due(): void {
+    isDue = false
+    flush()
+  }
+
   return {
     add(one) {
       waiting.push(one)
       if (waiting.length >= most) flush()
-      else timer ??= setTimeout(flush, withinMs).unref()
+      else if (!isDue) {
+        isDue = true
+        soon(due)
+      }
     },
     flush,
   }

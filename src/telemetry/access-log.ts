@@ -41,19 +41,18 @@ export interface LineChange {
 export const LINE_KEYS = ['level', 'time', 'scope'] as const
 
 export interface AccessLog {
-  /** It is written a little later, and must not change any more but for what is MCP's. */
+  /** It is written when the event loop comes round, and must not change any more but for what is MCP's. */
   readonly add: (exchange: Exchange, change?: LineChange) => void
   /** Writes what is there. */
   readonly flush: () => void
 }
 
-/** Lines that are put together at once, and how long the first of them waits. */
+/** Lines that are put together at once. */
 const TOGETHER = 64
-const TOGETHER_MS = 10
 
 export function createAccessLog(format: LogFormat, sink: { write(line: string): void }): AccessLog {
   const line = accessLogLine(format)
-  const unwritten = gather<readonly [Exchange, LineChange | undefined]>(TOGETHER, TOGETHER_MS, (all) => {
+  const unwritten = gather<readonly [Exchange, LineChange | undefined]>(TOGETHER, setImmediate, (all) => {
     for (const [exchange, change] of all) sink.write(line(exchange, change))
   })
   return {

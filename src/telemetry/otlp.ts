@@ -52,6 +52,7 @@ export interface Tracer {
 /** Traces that are encoded together, and how long the first of them waits. */
 const TOGETHER = 16
 const TOGETHER_MS = 100
+const later = (encode: () => void) => setTimeout(encode, TOGETHER_MS).unref()
 
 interface Unwritten {
   readonly exchange: Exchange
@@ -80,7 +81,7 @@ export function createTracer(settings: TracingSettings, options: TracerOptions):
     send: (spans, done) => exporter.then((ready) => ready.export(encoder.request(spans), done)).catch(done),
   })
   let unwrittenSpans = 0
-  const unwritten = gather<Unwritten>(TOGETHER, TOGETHER_MS, (all) => {
+  const unwritten = gather<Unwritten>(TOGETHER, later, (all) => {
     unwrittenSpans = 0
     for (const { exchange, change } of all)
       queue.add(encoder.encode(spansOf(exchange), exchange.trace.traceState, change))
