@@ -5,7 +5,7 @@ WORKDIR /src
 COPY package.json package-lock.json ./
 # Without install scripts: the only one that is allowed to run brings Node.js 24, which is here already.
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json rolldown.config.ts ./
 COPY src ./src
 COPY ui ./ui
 RUN npm run build && chmod +x dist/cli/agentgateway.js && npm prune --omit=dev --ignore-scripts

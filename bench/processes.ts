@@ -84,15 +84,18 @@ function chooseCpus(taskset: string | undefined): Cpus | undefined {
 
 function copySources(to: string): string {
   const from = fileURLToPath(new URL('..', import.meta.url))
-  for (const name of ['src', 'bench', 'package.json', 'tsconfig.json', 'tsconfig.build.json'])
+  for (const name of ['src', 'bench', 'package.json', 'tsconfig.json', 'rolldown.config.ts'])
     cpSync(join(from, name), join(to, name), { recursive: true })
   symlinkSync(join(from, 'node_modules'), join(to, 'node_modules'))
   return to
 }
 
 function compile(source: string): string {
-  const compiler = join(source, 'node_modules/typescript/bin/tsc')
-  execFileSync(process.execPath, [compiler, '-p', join(source, 'tsconfig.build.json')], { stdio: 'inherit' })
+  const bundler = join(source, 'node_modules/rolldown/bin/cli.mjs')
+  execFileSync(process.execPath, [bundler, '-c', 'rolldown.config.ts'], {
+    cwd: source,
+    stdio: ['ignore', 2, 2],
+  })
   return join(source, 'dist/cli/agentgateway.js')
 }
 

@@ -58,7 +58,7 @@ export interface AdminPortOptions {
 
 /** Where Vite puts the console; from the sources and from the package it is at the same place. */
 const CONSOLE = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../dist/ui' : './ui', import.meta.url),
+  new URL(import.meta.url.endsWith('.ts') ? '../dist/ui' : '../ui', import.meta.url),
 )
 /** Providers of which everybody wants to see prices. */
 const PROVIDERS = ['openai', 'anthropic']

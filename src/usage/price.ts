@@ -4,9 +4,20 @@
  * Finding a model's prices costs some 30 microseconds in the table's library, more than a request may spend here,
  * so the found prices are kept per provider and model; the arithmetic on them is ours.
  */
-import { calcPrice, findProvider, type ModelPrice } from '@pydantic/genai-prices'
+import { createRequire } from 'node:module'
+import type { ModelPrice } from '@pydantic/genai-prices'
 import { z } from 'zod'
 import type { Cost, CostStatus, Usage } from '../core/usage.ts'
+
+// Loaded with the first price: some 11 MB and 40 ms that do not stand between the start and its first answer.
+let table: typeof import('@pydantic/genai-prices') | undefined
+
+function priceTable() {
+  table ??= createRequire(import.meta.url)(
+    '@pydantic/genai-prices',
+  ) as typeof import('@pydantic/genai-prices')
+  return table
+}
 
 /** USD per million tokens, as upstream's catalog writes it: decimal strings. */
 const rate = z
@@ -196,7 +207,10 @@ export function createPricing(catalogs: readonly Catalog[] = [], now: () => numb
     if (cached !== undefined && cached.until > at) return cached.rates
     // A provider that the table does not know has no prices there: its model may only be called like another's.
     const none = { input_tokens: 0, output_tokens: 0 }
-    const price = calcPrice(none, model, { providerId: provider, timestamp: new Date(at) })?.model_price
+    const price = priceTable().calcPrice(none, model, {
+      providerId: provider,
+      timestamp: new Date(at),
+    })?.model_price
     const rates = price === undefined ? undefined : fromTable(price)
     if (found.size >= CACHE_LIMIT) found.clear()
     found.set(provider, model, { rates, until: at + CACHE_MS })
@@ -222,7 +236,11 @@ export function createPricing(catalogs: readonly Catalog[] = [], now: () => numb
       const names = new Set(providers)
       for (const provider of own.providers()) names.add(provider)
       return [...names].map((provider) => {
-        const models = new Set(findProvider({ providerId: provider })?.models.map(({ id }) => id))
+        const models = new Set(
+          priceTable()
+            .findProvider({ providerId: provider })
+            ?.models.map(({ id }) => id),
+        )
         for (const model of own.models(provider)) models.add(model)
         return {
           provider,
