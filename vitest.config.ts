@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'dashboards/**/*.test.ts', 'ui/**/*.test.ts'],
+    include: ['src', 'test', 'dashboards', 'bench', 'ui'].map((folder) => `${folder}/**/*.test.ts`),
     // They have runs of their own: `npm run test:stack`, `test:ui`, `test:large`.
     exclude: ['test/stack/**', 'test/ui/**', 'test/large/**'],
     reporters: ['default', './test/support/count-reporter.ts'],

@@ -6,6 +6,13 @@
  */
 import { connect as connectSocket } from 'node:net'
 
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export const local = (port: number): Address => ({ host: '127.0.0.1', port })
+
 export interface Connection {
   /** Resolves with the status when the answer is whole. One request at a time. */
   readonly request: (bytes: Buffer, onBody?: (piece: Buffer) => void) => Promise<number>
@@ -25,8 +32,8 @@ const NOTHING = Buffer.alloc(0)
 const HEAD_END = Buffer.from('\r\n\r\n')
 const LINE_END = Buffer.from('\r\n')
 
-export function connect(port: number): Promise<Connection> {
-  const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true })
+export function connect({ host, port }: Address): Promise<Connection> {
+  const socket = connectSocket({ host, port, noDelay: true })
   let held: Buffer = NOTHING
   let phase: Phase = 'head'
   let left = 0
@@ -117,7 +124,10 @@ export function connect(port: number): Promise<Connection> {
   const connection: Connection = {
     request: (bytes, onBody) =>
       new Promise((resolve, reject) => {
-        if (broken !== undefined) return reject(broken)
+        if (broken !== undefined) {
+          reject(broken)
+          return
+        }
         pending = { onBody, resolve, reject }
         socket.write(bytes)
       }),
@@ -129,5 +139,5 @@ export function connect(port: number): Promise<Connection> {
   })
 }
 
-export const connectAll = (port: number, count: number) =>
-  Promise.all(Array.from({ length: count }, () => connect(port)))
+export const connectAll = (address: Address, count: number) =>
+  Promise.all(Array.from({ length: count }, () => connect(address)))

@@ -1,16 +1,16 @@
 /**
  * A closed loop: every connection sends its next request when the last answer is whole.
  *
- * Such a loop slows down with what it measures, so its latencies tell nothing about a fixed rate: see `latency.ts`.
+ * Such a loop slows down with what it measures, so its latencies tell nothing about a fixed rate: see `open-loop.ts`.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { now } from './clock.ts'
 import { type Connection, connectAll } from './connection.ts'
+import { durations } from './histogram.ts'
 import type { Stage } from './processes.ts'
-import { JSON_BODY, JSON_REQUEST, PATH, REQUEST_HEADERS } from './requests.ts'
-import { percentile } from './statistics.ts'
+import { CHAT, JSON_BODY, jsonRequest, REQUEST_HEADERS, type Site } from './requests.ts'
 
 export interface LoadResult {
   readonly requests: number
@@ -21,11 +21,12 @@ export interface LoadResult {
   readonly errors: number
 }
 
-export type Load = (port: number, connections: number, seconds: number) => Promise<LoadResult>
+export type Load = (site: Site, connections: number, seconds: number) => Promise<LoadResult>
 
-export async function ownLoad(port: number, count: number, seconds: number): Promise<LoadResult> {
-  const connections = await connectAll(port, count)
-  const latencies: number[] = []
+export async function ownLoad(site: Site, count: number, seconds: number): Promise<LoadResult> {
+  const connections = await connectAll(site, count)
+  const request = jsonRequest(site)
+  const latencies = durations()
   let errors = 0
   const begun = now()
   const end = begun + seconds * 1000
@@ -33,8 +34,8 @@ export async function ownLoad(port: number, count: number, seconds: number): Pro
   async function work(connection: Connection): Promise<void> {
     try {
       for (let sent = now(); sent < end; sent = now()) {
-        const status = await connection.request(JSON_REQUEST)
-        latencies.push(now() - sent)
+        const status = await connection.request(request)
+        latencies.record(now() - sent)
         if (status !== 200) errors++
       }
     } catch {
@@ -45,10 +46,10 @@ export async function ownLoad(port: number, count: number, seconds: number): Pro
 
   await Promise.all(connections.map(work))
   return {
-    requests: latencies.length,
+    requests: latencies.count(),
     seconds: (now() - begun) / 1000,
-    p50Ms: percentile(latencies, 0.5),
-    p99Ms: percentile(latencies, 0.99),
+    p50Ms: latencies.percentileMs(0.5),
+    p99Ms: latencies.percentileMs(0.99),
     errors,
   }
 }
@@ -80,10 +81,10 @@ export function wrkLoad(stage: Stage, wrk: string): Load {
   ]
   writeFileSync(script, lines.join('\n'))
 
-  return async (port, connections, seconds) => {
+  return async ({ host, port, base }, connections, seconds) => {
     const duration = Math.max(Math.round(seconds), 1)
     const options = ['-t1', `-c${connections}`, `-d${duration}s`, '-s', script]
-    const command = [wrk, ...options, `http://127.0.0.1:${port}${PATH}`] as const
+    const command = [wrk, ...options, `http://${host}:${port}${base}${CHAT}`] as const
     const stdout = await stage.start({ name: 'wrk', command, on: 'load' }).output()
     const text: unknown = JSON.parse(/^summary (.*)$/m.exec(stdout)?.[1] ?? 'null')
     const { requests, micros, p50, p99, errors } = summarySchema.parse(text)

@@ -29,7 +29,11 @@ const headersOf = (sessionId: string) => ({
 })
 
 export async function startMcpServer(setup: Setup, answers: 'json' | 'events'): Promise<Upstream> {
-  const command = [process.execPath, join(setup.stage.source, 'bench/mcp-server.ts'), answers] as const
+  const command = [
+    process.execPath,
+    join(setup.stage.source, 'bench/children/mcp-server.ts'),
+    answers,
+  ] as const
   const child = setup.stage.start({ name: `mcp-${answers}`, command, on: 'upstream' })
   return { port: Number(await child.firstLine()), child }
 }

@@ -18,25 +18,32 @@ export interface Cost {
   readonly busyShare: number | undefined
   /** Of the proxy's CPU, taken by anything else: other programs, other machines. */
   readonly othersShare: number | undefined
+  /** Of the CPUs of load generator and upstream, the busier one, by whomever. */
+  readonly loadBusyShare: number | undefined
 }
 
 export async function measured<T>(
-  { proxy }: Target,
+  { proxy }: Pick<Target, 'proxy'>,
   cpus: Cpus | undefined,
   work: () => Promise<T>,
 ): Promise<{ readonly result: T; readonly cost: Cost }> {
   const own = () => (proxy === undefined ? undefined : cpuMs(proxy.pid))
   const main = () => (proxy === undefined ? undefined : mainThreadMs(proxy.pid))
   const idle = () => (cpus === undefined ? undefined : idleMs(cpus.proxy))
+  const loadIdle = () => (cpus === undefined ? [] : [cpus.load, cpus.upstream].map(idleMs))
   // What one candidate has still to do would be in the next one's way.
   if (proxy !== undefined) await settled(proxy)
-  const before = { at: now(), own: own(), main: main(), idle: idle() }
+  const before = { at: now(), own: own(), main: main(), idle: idle(), loadIdle: loadIdle() }
   const result = await work()
-  const after = { at: now(), own: own(), main: main(), idle: idle() }
+  const after = { at: now(), own: own(), main: main(), idle: idle(), loadIdle: loadIdle() }
   if (proxy !== undefined) await settled(proxy)
   const elapsed = after.at - before.at
   const used = difference(after.own, before.own)
   const idled = difference(after.idle, before.idle)
+  const loadBusy = after.loadIdle.flatMap((idleAfter, cpu) => {
+    const cpuIdled = difference(idleAfter, before.loadIdle[cpu])
+    return cpuIdled === undefined ? [] : [1 - cpuIdled / elapsed]
+  })
   return {
     result,
     cost: {
@@ -44,6 +51,7 @@ export async function measured<T>(
       mainMs: difference(main(), before.main),
       busyShare: used === undefined ? undefined : used / elapsed,
       othersShare: idled === undefined ? undefined : Math.max(1 - (idled + (used ?? 0)) / elapsed, 0),
+      loadBusyShare: loadBusy.length === 0 ? undefined : Math.max(...loadBusy),
     },
   }
 }

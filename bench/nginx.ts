@@ -20,6 +20,8 @@ export function nginxProxy(stage: Stage, upstreamPort: number): Promise<Nginx | 
     `access_log ${log} combined buffer=64k flush=1s;`,
     'server {',
     `  listen 127.0.0.1:${port} backlog=4096;`,
+    '  client_body_buffer_size 2m;',
+    '  client_max_body_size 32m;',
     '  location / {',
     '    proxy_pass http://provider;',
     '    proxy_http_version 1.1;',
@@ -31,22 +33,32 @@ export function nginxProxy(stage: Stage, upstreamPort: number): Promise<Nginx | 
 }
 
 /** Answers every request with `body`. */
-export function nginxAnswering(stage: Stage, body: string): Promise<Nginx | undefined> {
+export function nginxAnswering(
+  stage: Stage,
+  body: string,
+  port: number | undefined,
+): Promise<Nginx | undefined> {
   if (body.includes('$')) throw new Error('nginx would take a dollar sign in the answer for a variable')
   const quoted = body.replaceAll('\\', '\\\\').replaceAll("'", "\\'")
-  return startNginx(stage, 'upstream', (port) => [
+  const http = (on: number) => [
     'access_log off;',
     'default_type application/json;',
-    `server { listen 127.0.0.1:${port} backlog=4096; location / { return 200 '${quoted}'; } }`,
-  ])
+    `server { listen 127.0.0.1:${on} backlog=4096; location / { return 200 '${quoted}'; } }`,
+  ]
+  return startNginx(stage, 'upstream', http, port)
 }
 
 type Http = (port: number, accessLog: string) => readonly string[]
 
-async function startNginx(stage: Stage, on: Place, http: Http): Promise<Nginx | undefined> {
+async function startNginx(
+  stage: Stage,
+  on: Place,
+  http: Http,
+  givenPort?: number,
+): Promise<Nginx | undefined> {
   const { nginx } = stage.tools
   if (nginx === undefined) return undefined
-  const port = await freePort()
+  const port = givenPort ?? (await freePort())
   const base = join(stage.directory, `nginx-${port}`)
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${base}-${name};`,

@@ -19,8 +19,9 @@ import {
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { allowedCpus } from './accounting.ts'
+import { raised } from './open-files.ts'
 
 export type Place = 'proxy' | 'load' | 'upstream'
 export type Cpus = Readonly<Record<Place, number>>
@@ -31,6 +32,8 @@ export interface StartOptions {
   readonly name: string
   readonly command: readonly [string, ...string[]]
   readonly on: Place
+  /** How many files it will have open, where that is many. */
+  readonly openFiles?: number
 }
 
 export interface Child {
@@ -50,6 +53,8 @@ export interface Stage {
   readonly source: string
   /** The command, compiled from that copy as the package has it: sources run in a calmer V8 (`core/worker-url.ts`). */
   readonly main: string
+  /** Of `children/probe.ts`, for `--import`. */
+  readonly probeUrl: string
   readonly tools: Readonly<Partial<Record<Tool, string>>>
   /** Undefined where nothing can be pinned. */
   readonly cpus: Cpus | undefined
@@ -115,10 +120,11 @@ export function openStage(): Stage {
     })
   }
 
-  function start({ name, command, on }: StartOptions): Child {
+  function start({ name, command, on, openFiles }: StartOptions): Child {
     const pinned =
       cpus === undefined || tools.taskset === undefined ? [] : [tools.taskset, '-c', String(cpus[on])]
-    const [file = '', ...rest] = [...pinned, ...command]
+    const whole = [...pinned, ...command]
+    const [file = '', ...rest] = openFiles === undefined ? whole : raised(openFiles, whole)
     const base = join(directory, `${name}-${++started}`)
     const out = openSync(`${base}.out`, 'w')
     const err = openSync(`${base}.err`, 'w')
@@ -174,6 +180,7 @@ export function openStage(): Stage {
     directory,
     source,
     main: compile(source),
+    probeUrl: pathToFileURL(join(source, 'bench/children/probe.ts')).href,
     tools,
     cpus,
     start,

@@ -1,33 +1,54 @@
-/** What every candidate is asked: one chat completion, about 1 KB in and 1 KB out. */
-export const PATH = '/v1/chat/completions'
+/** What every candidate is asked: one chat completion, about 1 KB in and 1 KB out, or as an event stream. */
+import type { Address } from './connection.ts'
+
+export const CHAT = '/chat/completions'
 export const REQUEST_HEADERS = {
   'content-type': 'application/json',
   authorization: 'Bearer sk-benchmark',
 } as const
 
-const SYSTEM = 'You are a helpful assistant that answers in short, plain sentences. '.repeat(12)
+/** Where a candidate takes chat completions. */
+export interface Site extends Address {
+  /** Before `/chat/completions`. */
+  readonly base: string
+  /** The route of ours that is meant, where there are several: sent as `x-route`. */
+  readonly route?: string
+}
 
-const bodyOf = (more: object) =>
+const SENTENCE = 'You are a helpful assistant that answers in short, plain sentences. '
+
+const bodyOf = (system: string, more: object) =>
   JSON.stringify({
     model: 'gpt-4o-mini',
     messages: [
-      { role: 'system', content: SYSTEM },
+      { role: 'system', content: system },
       { role: 'user', content: 'What is the capital of France?' },
     ],
     ...more,
   })
 
-export const JSON_BODY = bodyOf({})
+export const JSON_BODY = bodyOf(SENTENCE.repeat(12), {})
+const STREAM_BODY = bodyOf(SENTENCE.repeat(12), { stream: true, stream_options: { include_usage: true } })
+/** With line ends, quotes and letters beyond ASCII, as documents have them. */
+const LARGE_LINE = `${SENTENCE.repeat(2)}\n"Où est la bibliothèque ?"\n`
+export const LARGE_BYTES = 1_000_000
 
-function bytesOf(body: string): Buffer {
-  const headers = Object.entries(REQUEST_HEADERS).map(([name, value]) => `${name}: ${value}\r\n`)
+function bytesOf({ host, port, base, route }: Site, body: string): Buffer {
+  const headers = {
+    host: `${host}:${port}`,
+    ...REQUEST_HEADERS,
+    ...(route !== undefined && { 'x-route': route }),
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   return Buffer.from(
-    `POST ${PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\n${headers.join('')}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `POST ${base}${CHAT} HTTP/1.1\r\n${lines.join('')}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
 }
 
-export const JSON_REQUEST = bytesOf(JSON_BODY)
-export const STREAM_REQUEST = bytesOf(bodyOf({ stream: true, stream_options: { include_usage: true } }))
-
-/** Bytes of text in the provider's whole answers. */
-export const ANSWER_TEXT_BYTES = 380
+export const jsonRequest = (site: Site) => bytesOf(site, JSON_BODY)
+export const streamRequest = (site: Site) => bytesOf(site, STREAM_BODY)
+export const largeRequest = (site: Site) =>
+  bytesOf(
+    site,
+    bodyOf(LARGE_LINE.repeat(Math.ceil(LARGE_BYTES / Buffer.byteLength(JSON.stringify(LARGE_LINE)))), {}),
+  )

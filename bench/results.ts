@@ -1,13 +1,8 @@
 /** Everything that one run found out: what `--json` prints. */
-import type { ColdStart } from './cold-start.ts'
-import type { LatencyRow } from './latency.ts'
+import { type Aim, type Verdict, verdictOn } from './aims.ts'
+import type { CellResult, SkippedCell } from './cell.ts'
 import type { Machine } from './machine.ts'
-import type { McpLatencyRow } from './mcp-latency.ts'
-import type { SessionMemory } from './mcp-memory.ts'
-import type { Memory } from './memory.ts'
-import type { Saturation } from './saturation.ts'
-import type { CellName } from './settings.ts'
-import type { StreamRow } from './streams.ts'
+import type { CellName, OtherGateway } from './settings.ts'
 
 export interface Results {
   readonly machine: Machine
@@ -16,16 +11,34 @@ export interface Results {
     readonly rounds: number
     readonly quick: boolean
     readonly cells: readonly CellName[]
+    readonly others: readonly OtherGateway[]
   }
-  /** These are undefined where `cells` leaves them out; memory, also where nobody counts it. */
-  readonly saturation: Saturation | undefined
-  readonly latency: readonly LatencyRow[] | undefined
-  readonly streams: readonly StreamRow[] | undefined
-  readonly memory: Memory | undefined
-  readonly coldStart: ColdStart | undefined
-  readonly mcpLatency: readonly McpLatencyRow[] | undefined
-  readonly mcpMemory: readonly SessionMemory[] | undefined
+  /** In the order in which they were measured. */
+  readonly cells: readonly Cell[]
   readonly tookSeconds: number
   /** Share of all CPUs that other programs took during the run; undefined where nobody counts it. */
   readonly othersShare: number | undefined
 }
+
+export type Cell = { readonly name: CellName } & (CellResult | SkippedCell)
+
+export interface JudgedAim extends Aim {
+  readonly cell: CellName
+  readonly verdict: Verdict
+}
+
+export const isInvalid = (cell: Cell) => 'invalid' in cell && cell.invalid.length > 0
+
+/** Of what does not count nothing is held against an aim, nor for it. */
+export const judgedAims = ({ cells }: Pick<Results, 'cells'>): readonly JudgedAim[] =>
+  cells.flatMap((cell) =>
+    cell.aims.map((aim) => ({
+      ...aim,
+      cell: cell.name,
+      verdict: verdictOn(aim, !isInvalid(cell)),
+      ...(isInvalid(cell) && { note: `${cell.name} is INVALID` }),
+    })),
+  )
+
+/** 3: some of it does not count. Aims that are missed are a result like others. */
+export const exitStatus = ({ cells }: Pick<Results, 'cells'>) => (cells.some(isInvalid) ? 3 : 0)

@@ -4,19 +4,37 @@ export interface Settings {
   readonly seconds: number
   readonly rounds: number
   readonly quick: boolean
+  /** Gateways that run already. */
+  readonly others: readonly OtherGateway[]
+  /** Where upstreams listen, for gateways that cannot be told; undefined: anywhere. */
+  readonly upstreamPort: number | undefined
   readonly progress: (message: string) => void
+}
+
+export interface OtherGateway {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  /** Before `/chat/completions`. */
+  readonly base: string
 }
 
 export const CELLS = [
   'saturation',
+  'workers',
   'latency',
   'streams',
-  'memory',
-  'cold-start',
+  'held-streams',
+  'large-prompts',
+  'scrape',
+  'start',
   'mcp-latency',
   'mcp-memory',
 ] as const
 export type CellName = (typeof CELLS)[number]
 
 /** Long enough for Node to have compiled what runs often. */
-export const warmUpSeconds = ({ quick }: Settings) => (quick ? 1 : 3)
+export const warmUpSeconds = ({ quick }: Settings) => (quick ? 0.5 : 3)
+
+/** Until memory is what it stays at. */
+export const settleMs = ({ quick }: Settings) => (quick ? 300 : 2000)

@@ -1,4 +1,4 @@
-/** Medians, percentiles and orders: what turns samples into the few numbers that a table shows. */
+/** Medians, orders and slopes: what turns the rounds of a cell into the few numbers that a table shows. */
 
 /** Of the rounds of a cell. */
 export interface Spread {
@@ -7,13 +7,7 @@ export interface Spread {
   readonly max: number
 }
 
-/** Nearest rank; NaN of nothing. */
-export function percentile(samples: readonly number[], share: number): number {
-  const sorted = Float64Array.from(samples).sort()
-  return sorted[Math.max(Math.ceil(sorted.length * share) - 1, 0)] ?? Number.NaN
-}
-
-export function median(samples: readonly number[]): number {
+function median(samples: readonly number[]): number {
   const sorted = Float64Array.from(samples).sort()
   const upper = sorted[sorted.length >> 1] ?? Number.NaN
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[(sorted.length >> 1) - 1] ?? Number.NaN)) / 2
@@ -24,6 +18,12 @@ export const spread = (samples: readonly number[]): Spread => ({
   min: Math.min(...samples),
   max: Math.max(...samples),
 })
+
+/** Undefined of nothing: a figure that nobody counts here is undefined in each round. */
+export function spreadOf(samples: readonly (number | undefined)[]): Spread | undefined {
+  const known = samples.filter((sample) => sample !== undefined)
+  return known.length === 0 ? undefined : spread(known)
+}
 
 /** A new order each time, so that no candidate always runs after the same other one. */
 export function shuffled<T>(items: readonly T[]): T[] {

@@ -1,9 +1,16 @@
-/** Columns of text, for a terminal or a code block. */
+/** Columns of text, for a terminal or a Markdown file. */
 import type { Spread } from './statistics.ts'
 
-/** The first column to the left, the others to the right. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows.reduce<number[]>((known, row) => {
+export interface Table {
+  readonly head: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+  /** Words in all columns: all to the left. Else the first to the left, the others to the right. */
+  readonly ofWords?: boolean
+}
+
+export function textTable({ head, rows, ofWords = false }: Table): string {
+  const all = head.every((cell) => cell === '') ? rows : [head, ...rows]
+  const widths = all.reduce<number[]>((known, row) => {
     row.forEach((cell, column) => {
       known[column] = Math.max(known[column] ?? 0, cell.length)
     })
@@ -11,9 +18,16 @@ export function table(rows: readonly (readonly string[])[]): string {
   }, [])
   const line = (row: readonly string[]) =>
     row.map((cell, column) =>
-      column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+      column === 0 || ofWords ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
     )
-  return rows.map((row) => `  ${line(row).join('  ').trimEnd()}\n`).join('')
+  return all.map((row) => `  ${line(row).join('  ').trimEnd()}\n`).join('')
+}
+
+export function markdownTable({ head, rows, ofWords = false }: Table): string {
+  const line = (row: readonly string[]) =>
+    `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`
+  const under = head.map((_, column) => (column === 0 || ofWords ? '---' : '---:'))
+  return [head, under, ...rows].map(line).join('')
 }
 
 export const NONE = '-'
@@ -21,16 +35,15 @@ export const NONE = '-'
 export const number = (value: number | undefined, digits = 0) =>
   value === undefined || !Number.isFinite(value) ? NONE : value.toFixed(digits)
 
-/** `median (min-max)`. */
-export const spreadText = (value: Spread | undefined, digits = 0) =>
-  value === undefined
-    ? NONE
-    : `${number(value.median, digits)} (${number(value.min, digits)} to ${number(value.max, digits)})`
+/** `median (min to max)`; of one round just the figure. */
+export function spreadText(value: Spread | undefined, digits = 0): string {
+  if (value === undefined) return NONE
+  const middle = number(value.median, digits)
+  return value.min === value.max
+    ? middle
+    : `${middle} (${number(value.min, digits)} to ${number(value.max, digits)})`
+}
 
 export const percent = (share: number | undefined) => (share === undefined ? NONE : `${number(share * 100)}%`)
 
-/** By medians, and by the best round of each: noise only ever slows down. */
-export function ratios(value: Spread | undefined, to: Spread | undefined, best: 'min' | 'max'): string {
-  if (value === undefined || to === undefined) return NONE
-  return `${number(value.median / to.median, 2)}x / ${number(value[best] / to[best], 2)}x`
-}
+export const times = (value: Spread | undefined) => (value === undefined ? NONE : `${spreadText(value, 2)} x`)

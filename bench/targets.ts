@@ -1,26 +1,50 @@
 /**
- * The candidates: the upstream itself, nginx in front of it, and the gateway with and without its store and telemetry.
+ * The candidates: the upstream itself, nginx in front of it, the gateway with and without what it has beside, and other
+ * gateways.
  *
- * Each cell opens its own, so every measurement is of a fresh process that has served nothing but this cell's traffic.
+ * Each cell opens its own, so every measurement is of a fresh process that has served nothing but this cell's traffic;
+ * only other gateways are as they were found.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Script } from '../src/demo/script.ts'
-import { connect } from './connection.ts'
+import type { ProviderScript } from './children/provider.ts'
+import { connect, local } from './connection.ts'
 import { nginxProxy } from './nginx.ts'
 import { type Child, freePort, type Stage, waitFor } from './processes.ts'
-import { JSON_REQUEST, PATH } from './requests.ts'
+import { CHAT, jsonRequest, type Site } from './requests.ts'
+import type { Settings } from './settings.ts'
 
-type GatewayName = 'gateway' | 'gateway, store off' | 'gateway, telemetry off'
-export type TargetName = 'direct' | 'nginx' | GatewayName
+/** How a gateway of ours differs from `gateway`, which has all that it does by default, and traces. */
+export interface Variant {
+  readonly name: string
+  readonly without?: 'store' | 'telemetry'
+  readonly workers?: number
+  /** Where requests go; default: to the provider that speaks what the client speaks. */
+  readonly routing?: (upstreamPort: number) => Routing
+}
+
+export const GATEWAY: Variant = { name: 'gateway' }
+export const STORE_OFF: Variant = { name: 'gateway, store off', without: 'store' }
+export const ALL_OFF: Variant = { name: 'gateway, telemetry off', without: 'telemetry' }
+export const TRANSLATING: Variant = {
+  name: 'gateway, translating',
+  routing: (port) => chat(port, 'anthropic'),
+}
 
 export interface Target {
-  readonly name: TargetName
-  readonly port: number
-  /** Undefined for `direct`. */
+  readonly name: string
+  readonly site: Site
+  /** Undefined for `direct` and for other gateways. */
   readonly proxy: Child | undefined
-  /** Of the gateway's metrics. */
+  /** Of our gateway's metrics. */
   readonly statsPort: number | undefined
+}
+
+export interface OwnTarget extends Target {
+  readonly proxy: Child
+  readonly statsPort: number
+  /** Of what `children/probe.ts` answers; nobody listens there unless it was asked for. */
+  readonly probePort: number
 }
 
 export interface Setup {
@@ -30,9 +54,12 @@ export interface Setup {
 }
 
 const node = process.execPath
+const BASE = '/v1'
+
+export const localSite = (port: number): Site => ({ ...local(port), base: BASE })
 
 export async function startCollector(stage: Stage): Promise<number> {
-  const command = [node, join(stage.source, 'bench/trace-sink.ts')] as const
+  const command = [node, join(stage.source, 'bench/children/trace-sink.ts')] as const
   const child = stage.start({ name: 'collector', command, on: 'upstream' })
   return Number(await child.firstLine())
 }
@@ -42,17 +69,46 @@ export interface Upstream {
   readonly child: Child
 }
 
-export async function startProvider(stage: Stage, script: Script): Promise<Upstream> {
-  const command = [node, join(stage.source, 'bench/upstream.ts'), JSON.stringify(script)] as const
-  const child = stage.start({ name: 'provider', command, on: 'upstream' })
+interface ProviderOptions extends ProviderScript {
+  readonly port?: number | undefined
+  readonly openFiles?: number
+}
+
+export async function startProvider(
+  stage: Stage,
+  { port = 0, openFiles, ...script }: ProviderOptions = {},
+): Promise<Upstream> {
+  const file = join(stage.source, 'bench/children/provider.ts')
+  const child = stage.start({
+    name: 'provider',
+    command: [node, file, JSON.stringify(script), String(port)],
+    on: 'upstream',
+    ...(openFiles !== undefined && { openFiles }),
+  })
   return { port: Number(await child.firstLine()), child }
 }
 
 /** What the configuration says beside where telemetry goes. */
-type Routing = (port: number) => object
+export type Routing = (port: number) => object
 
-const chatRouting =
-  (upstreamPort: number): Routing =>
+const PROVIDERS = {
+  openAI: { name: 'openai', provider: { openAI: {} } },
+  anthropic: { name: 'anthropic', provider: { anthropic: { model: 'claude-haiku-4-5' } } },
+} as const
+
+const backend = (upstreamPort: number, provider: keyof typeof PROVIDERS) => ({
+  ai: {
+    ...PROVIDERS[provider],
+    hostOverride: `127.0.0.1:${upstreamPort}`,
+    policies: {
+      backendAuth: { key: 'sk-of-the-gateway' },
+      ai: { routes: { [`${BASE}${CHAT}`]: 'completions', '*': 'passthrough' } },
+    },
+  },
+})
+
+const chat =
+  (upstreamPort: number, provider: keyof typeof PROVIDERS = 'openAI'): Routing =>
   (port) => ({
     binds: [
       {
@@ -60,22 +116,7 @@ const chatRouting =
         listeners: [
           {
             routes: [
-              {
-                matches: [{ path: { pathPrefix: '/v1' } }],
-                backends: [
-                  {
-                    ai: {
-                      name: 'openai',
-                      provider: { openAI: {} },
-                      hostOverride: `127.0.0.1:${upstreamPort}`,
-                      policies: {
-                        backendAuth: { key: 'sk-of-the-gateway' },
-                        ai: { routes: { [PATH]: 'completions', '*': 'passthrough' } },
-                      },
-                    },
-                  },
-                ],
-              },
+              { matches: [{ path: { pathPrefix: BASE } }], backends: [backend(upstreamPort, provider)] },
             ],
           },
         ],
@@ -83,62 +124,125 @@ const chatRouting =
     ],
   })
 
+/** A route for each name, chosen by the header `x-route`. */
+export const manyRoutes =
+  (upstreamPort: number, names: readonly string[]): Routing =>
+  (port) => ({
+    binds: [
+      {
+        port,
+        listeners: [
+          {
+            routes: names.map((name) => ({
+              name,
+              matches: [
+                { path: { pathPrefix: BASE }, headers: [{ name: 'x-route', value: { exact: name } }] },
+              ],
+              backends: [backend(upstreamPort, 'openAI')],
+            })),
+          },
+        ],
+      },
+    ],
+  })
+
+interface GatewayOptions {
+  readonly probed?: boolean
+  readonly openFiles?: number
+}
+
 /** Not waited for: a cold start begins here. */
-export const spawnGateway = (setup: Setup, upstreamPort: number, name?: GatewayName) =>
-  spawnConfigured(setup, chatRouting(upstreamPort), name)
+export const spawnGateway = (
+  setup: Setup,
+  upstreamPort: number,
+  variant: Variant = GATEWAY,
+  options?: GatewayOptions,
+) => spawnConfigured(setup, (variant.routing ?? chat)(upstreamPort), variant, options)
 
 export async function spawnConfigured(
   setup: Setup,
   routing: Routing,
-  name: GatewayName = 'gateway',
-): Promise<Target> {
-  const ports = { port: await freePort(), statsPort: await freePort() }
-  const file = join(setup.stage.directory, `gateway-${ports.port}.yaml`)
+  { name, without, workers }: Variant = GATEWAY,
+  { probed = false, openFiles }: GatewayOptions = {},
+): Promise<OwnTarget> {
+  const { stage, collectorPort } = setup
+  const [port, statsPort, probePort] = [await freePort(), await freePort(), await freePort()]
+  const file = join(stage.directory, `gateway-${port}.yaml`)
   const config = {
     adminAddr: 'off',
     readinessAddr: 'off',
-    statsAddr: `127.0.0.1:${ports.statsPort}`,
+    statsAddr: `127.0.0.1:${statsPort}`,
     database: {
-      url: name === 'gateway' ? `sqlite:${join(setup.stage.directory, `${ports.port}.db`)}` : 'off',
+      url: without === undefined ? `sqlite:${join(stage.directory, `${port}.db`)}` : 'off',
     },
-    ...(name !== 'gateway, telemetry off'
-      ? { tracing: { otlpEndpoint: `http://127.0.0.1:${setup.collectorPort}`, randomSampling: 0.1 } }
-      : { logging: { level: 'off' } }),
+    ...(without === 'telemetry'
+      ? { logging: { level: 'off' } }
+      : {
+          logging: { format: 'json' },
+          tracing: { otlpEndpoint: `http://127.0.0.1:${collectorPort}`, randomSampling: 0.1 },
+        }),
   }
-  writeFileSync(file, JSON.stringify({ config, ...routing(ports.port) }))
-  const proxy = setup.stage.start({
+  writeFileSync(file, JSON.stringify({ config, ...routing(port) }))
+  const probe = probed ? ['--import', `${stage.probeUrl}?port=${probePort}`] : []
+  const parallel = workers === undefined ? [] : ['--workers', String(workers)]
+  const proxy = stage.start({
     name: 'gateway',
-    command: [node, setup.stage.main, '-f', file],
+    command: [node, ...probe, stage.main, '-f', file, ...parallel],
     on: 'proxy',
+    ...(openFiles !== undefined && { openFiles }),
   })
-  return { name, ...ports, proxy }
+  return { name, site: localSite(port), statsPort, probePort, proxy }
 }
 
 /** Asks until the first answer with status 200. */
-export async function firstAnswer({ name, port, proxy }: Target, request = JSON_REQUEST): Promise<void> {
+export async function firstAnswer({ name, site, proxy }: Target): Promise<void> {
   await waitFor(`${name}: first answer`, async () => {
     const failure = proxy?.failure()
     if (failure !== undefined) throw new Error(failure)
-    const connection = await connect(port).catch(() => undefined)
+    const connection = await connect(site).catch(() => undefined)
     if (connection === undefined) return undefined
-    const status = await connection.request(request).finally(connection.close)
+    const status = await connection.request(jsonRequest(site)).finally(connection.close)
     if (status !== 200) throw new Error(`${name} answers with status ${status}`)
     return true
   })
 }
 
+export async function listening({ name, site }: Target): Promise<void> {
+  await waitFor(`${name}: port`, () =>
+    connect(site).then(
+      (connection) => {
+        connection.close()
+        return true
+      },
+      () => undefined,
+    ),
+  )
+}
+
+export const direct = (port: number): Target => ({
+  name: 'direct',
+  site: localSite(port),
+  proxy: undefined,
+  statsPort: undefined,
+})
+
+/** The upstream, nginx where there is one, gateways of ours, and those that run already. */
 export async function openTargets(
   setup: Setup,
   upstreamPort: number,
-  names: readonly TargetName[],
+  variants: readonly Variant[],
+  others: Settings['others'] = [],
 ): Promise<Target[]> {
-  const targets: Target[] = []
-  for (const name of names) {
-    if (name === 'direct') targets.push({ name, port: upstreamPort, proxy: undefined, statsPort: undefined })
-    else if (name === 'nginx') {
-      const nginx = await nginxProxy(setup.stage, upstreamPort)
-      if (nginx !== undefined) targets.push({ name, ...nginx, statsPort: undefined })
-    } else targets.push(await spawnGateway(setup, upstreamPort, name))
+  const nginx = await nginxProxy(setup.stage, upstreamPort)
+  const targets: Target[] = [
+    direct(upstreamPort),
+    ...(nginx === undefined
+      ? []
+      : [{ name: 'nginx', site: localSite(nginx.port), proxy: nginx.proxy, statsPort: undefined }]),
+  ]
+  for (const variant of variants) targets.push(await spawnGateway(setup, upstreamPort, variant))
+  for (const { name, ...site } of others) {
+    targets.push({ name, site, proxy: undefined, statsPort: undefined })
   }
   for (const target of targets) await firstAnswer(target)
   return targets
@@ -148,7 +252,7 @@ export async function closeTargets(targets: readonly Target[]): Promise<void> {
   for (const { proxy } of targets) await proxy?.stop()
 }
 
-/** Spans and log lines that the gateway gave up, by its own count. */
+/** Spans, log lines and records that the gateway gave up, by its own count. */
 export async function droppedTelemetry({ statsPort }: Target): Promise<number> {
   if (statsPort === undefined) return 0
   const response = await fetch(`http://127.0.0.1:${statsPort}/metrics`)

@@ -6,7 +6,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { z } from 'zod'
-import { now } from './clock.ts'
+import { now } from '../clock.ts'
 
 const { startsAt, intervalMs, count } = z
   .object({ startsAt: z.number(), intervalMs: z.number(), count: z.number() })

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { excess, judge, over, paired, playRounds, type Round, ratio } from './rounds.ts'
+
+const round = (gateway: number, nginx?: number): Round<number> =>
+  new Map([['gateway', gateway], ...(nginx === undefined ? [] : [['nginx', nginx] as const])])
+const itself = (value: number) => value
+
+test('every round has each candidate once', async () => {
+  const said: string[] = []
+  const candidates = ['a', 'b', 'c'].map((name) => ({ name }))
+  const settings = { rounds: 2, progress: (message: string) => void said.push(message) }
+  const rounds = await playRounds(settings, candidates, async ({ name }) => ({
+    found: name.toUpperCase(),
+    words: 'measured',
+  }))
+  expect(rounds.map((one) => Object.fromEntries(one))).toEqual(
+    Array.from({ length: 2 }, () => ({ a: 'A', b: 'B', c: 'C' })),
+  )
+  expect(said.toSorted()[0]).toBe('round 1/2: a: measured')
+})
+
+test('candidates are compared within a round, not across', () => {
+  const rounds = [round(10, 20), round(30, 30), round(9, 10)]
+  expect(paired(rounds, ['gateway', 'nginx'], itself, ratio)).toEqual({ median: 0.9, min: 0.5, max: 1 })
+  expect(paired(rounds, ['gateway', 'nginx'], itself, excess)).toEqual({ median: -1, min: -10, max: 0 })
+  expect(over(rounds, 'gateway', itself)).toEqual({ median: 10, min: 9, max: 30 })
+})
+
+test('without the other there is nothing to compare', () => {
+  expect(paired([round(1)], ['gateway', 'nginx'], itself, ratio)).toBeUndefined()
+})
+
+const slow = (one: Round<number>) =>
+  (one.get('gateway') ?? 0) > 10 ? ['gateway: the generator was late'] : []
+
+test('a round that tells of the generator is left out', () => {
+  const rounds = [round(1), round(11), round(2)]
+  expect(judge(rounds, slow)).toEqual({
+    kept: [rounds[0], rounds[2]],
+    dropped: ['round 2: gateway: the generator was late'],
+    invalid: [],
+  })
+})
+
+test.each([
+  { name: 'one of two', values: [1, 11] },
+  { name: 'two of three', values: [11, 12, 1] },
+  { name: 'the only one', values: [11] },
+])('when $name does, nothing counts', ({ values }) => {
+  const rounds = values.map((value) => round(value))
+  const { kept, dropped, invalid } = judge(rounds, slow)
+  expect(kept).toEqual(rounds)
+  expect(dropped).toEqual([])
+  expect(invalid).toHaveLength(values.filter((value) => value > 10).length)
+})
