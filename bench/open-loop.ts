@@ -104,6 +104,7 @@ export async function openLoop(
     })
     pacer.once('error', reject)
     pacer.once('exit', () => {
+      if (over === count) return
       patience = setTimeout(() => {
         reject(new Error(`${count - over} requests were not answered within ${PATIENCE_MS / 1000} s`))
       }, PATIENCE_MS)
