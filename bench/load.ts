@@ -10,7 +10,7 @@ import { now } from './clock.ts'
 import { type Connection, connectAll } from './connection.ts'
 import { durations } from './histogram.ts'
 import type { Stage } from './processes.ts'
-import { CHAT, JSON_BODY, jsonRequest, REQUEST_HEADERS, type Site } from './requests.ts'
+import { chatUrl, JSON_BODY, jsonRequest, REQUEST_HEADERS, type Site } from './requests.ts'
 
 export interface LoadResult {
   readonly requests: number
@@ -81,10 +81,10 @@ export function wrkLoad(stage: Stage, wrk: string): Load {
   ]
   writeFileSync(script, lines.join('\n'))
 
-  return async ({ host, port, base }, connections, seconds) => {
+  return async (site, connections, seconds) => {
     const duration = Math.max(Math.round(seconds), 1)
     const options = ['-t1', `-c${connections}`, `-d${duration}s`, '-s', script]
-    const command = [wrk, ...options, `http://${host}:${port}${base}${CHAT}`] as const
+    const command = [wrk, ...options, chatUrl(site)] as const
     const stdout = await stage.start({ name: 'wrk', command, on: 'load' }).output()
     const text: unknown = JSON.parse(/^summary (.*)$/m.exec(stdout)?.[1] ?? 'null')
     const { requests, micros, p50, p99, errors } = summarySchema.parse(text)

@@ -33,9 +33,15 @@ const STREAM_BODY = bodyOf(SENTENCE.repeat(12), { stream: true, stream_options: 
 const LARGE_LINE = `${SENTENCE.repeat(2)}\n"Où est la bibliothèque ?"\n`
 export const LARGE_BYTES = 1_000_000
 
-function bytesOf({ host, port, base, route }: Site, body: string): Buffer {
+/** IPv6 addresses stand in brackets: RFC 3986 section 3.2.2. */
+const authority = ({ host, port }: Address) => `${host.includes(':') ? `[${host}]` : host}:${port}`
+
+export const chatUrl = (site: Site) => `http://${authority(site)}${site.base}${CHAT}`
+
+function bytesOf(site: Site, body: string): Buffer {
+  const { base, route } = site
   const headers = {
-    host: `${host}:${port}`,
+    host: authority(site),
     ...REQUEST_HEADERS,
     ...(route !== undefined && { 'x-route': route }),
   }
