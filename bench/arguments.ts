@@ -31,8 +31,8 @@ Uses nginx, wrk and taskset where they are installed. Takes less than 20 minutes
 less than two. How to read the result: docs/benchmarks.md
 
 Exit status
-  0  measured    1  failed    2  wrong usage    3  of some cells the load generator was the limit, or requests failed:
-                                                   they are INVALID and their aims not measured
+  0  measured    1  failed    2  wrong usage    3  of some cells the load generator or another program was the limit, or requests
+                                                   failed: they are INVALID and their aims not measured
 `
 
 export interface Asked extends Omit<Settings, 'progress'> {

@@ -21,13 +21,39 @@ test.each([
 })
 
 test.each([
-  { name: 'a full CPU', rate: 100, proxyCpuShare: 0.97, direct: 110, limits: false },
-  { name: 'a CPU with room', rate: 100, proxyCpuShare: 0.8, direct: 300, limits: true },
-  { name: 'no slower than the direct path', rate: 100, proxyCpuShare: 0.97, direct: 100, limits: true },
-  { name: 'nobody counts, headroom', rate: 100, proxyCpuShare: undefined, direct: 126, limits: false },
-  { name: 'nobody counts, no headroom', rate: 100, proxyCpuShare: undefined, direct: 124, limits: true },
-])('at saturation, $name: $limits', ({ rate, proxyCpuShare, direct, limits }) => {
-  expect(saturationLimit('x', { rate, proxyCpuShare }, direct)).toHaveLength(limits ? 1 : 0)
+  { name: 'a full CPU', busyShare: 0.97, othersShare: 0.02, direct: 110, limit: [] },
+  { name: 'what is left goes to others', busyShare: 0.82, othersShare: 0.1, direct: 300, limit: [] },
+  {
+    name: 'a CPU with room',
+    busyShare: 0.75,
+    othersShare: 0.05,
+    direct: 300,
+    limit: ['x: its CPU was only 80% busy'],
+  },
+  {
+    name: 'a CPU that others want',
+    busyShare: 0.7,
+    othersShare: 0.3,
+    direct: 300,
+    limit: ['x: other programs took 30% of its CPU'],
+  },
+  {
+    name: 'no slower than the direct path',
+    busyShare: 0.97,
+    othersShare: 0.02,
+    direct: 100,
+    limit: ['x: no slower than the direct path, 100/s'],
+  },
+  { name: 'nobody counts, headroom', busyShare: undefined, othersShare: undefined, direct: 126, limit: [] },
+  {
+    name: 'nobody counts, no headroom',
+    busyShare: undefined,
+    othersShare: undefined,
+    direct: 124,
+    limit: ['x: the direct path bears 124/s, less than 1.25 times as much'],
+  },
+])('at saturation, $name: $limit', ({ busyShare, othersShare, direct, limit }) => {
+  expect(saturationLimit('x', { rate: 100, busyShare, othersShare }, direct)).toEqual(limit)
 })
 
 test('requests that failed are told', () => {

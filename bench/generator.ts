@@ -1,5 +1,5 @@
 /**
- * When a measurement tells of the load generator instead of what it loads.
+ * When a measurement tells of the load generator, or of whatever else runs, instead of what it loads.
  *
  * Each function gives the reason in words, or nothing. The upstream counts as a part of the generator.
  */
@@ -11,6 +11,8 @@ const LAG_P99_MS = 1
 const FULL = 0.9
 /** How much more than any candidate the direct path has to bear where nobody counts who was busy. */
 const HEADROOM = 1.25
+/** The kernel's work for others' packets is among them, so some is always there. */
+const MUCH_OTHERS = 0.2
 
 export interface PacedRun {
   /** From when a request was due to when the generator took it up: p99. */
@@ -35,22 +37,26 @@ export const fullCpu = (name: string, loadBusyShare: number | undefined): string
 
 export interface SaturatedRun {
   readonly rate: number
-  /** Of the proxy's CPU, by whomever: 0 to 1. */
-  readonly proxyCpuShare: number | undefined
+  /** Of the proxy's CPU, by itself and by other programs: 0 to 1. */
+  readonly busyShare: number | undefined
+  readonly othersShare: number | undefined
 }
 
-/** At saturation the proxy's CPU has to be full: else something in front of it or behind it was the limit. */
+/** At saturation the proxy has its CPU to itself and fills it: else something in front of it or behind it was the limit. */
 export function saturationLimit(
   name: string,
-  { rate, proxyCpuShare }: SaturatedRun,
+  { rate, busyShare, othersShare }: SaturatedRun,
   directRate: number,
 ): string[] {
   if (directRate <= rate) return [`${name}: no slower than the direct path, ${number(directRate)}/s`]
-  if (proxyCpuShare !== undefined)
-    return proxyCpuShare >= FULL ? [] : [`${name}: its CPU was only ${percent(proxyCpuShare)} busy`]
-  return directRate >= rate * HEADROOM
+  if (busyShare === undefined || othersShare === undefined)
+    return directRate >= rate * HEADROOM
+      ? []
+      : [`${name}: the direct path bears ${number(directRate)}/s, less than ${HEADROOM} times as much`]
+  if (othersShare > MUCH_OTHERS) return [`${name}: other programs took ${percent(othersShare)} of its CPU`]
+  return busyShare + othersShare >= FULL
     ? []
-    : [`${name}: the direct path bears ${number(directRate)}/s, less than ${HEADROOM} times as much`]
+    : [`${name}: its CPU was only ${percent(busyShare + othersShare)} busy`]
 }
 
 /** Failed requests are cheap ones. */

@@ -48,7 +48,9 @@ export const largePrompts: Measure = async (setup, settings) => {
   for (const { name, site } of targets) {
     settings.progress(`warming up ${name}`)
     await ownLoad(site, 8, warmUpSeconds(settings))
-    await openLoop(site, { rate: LARGE_PER_SECOND, seconds: 1 }, () => ({ bytes: largeRequest(site) }))
+    await openLoop(site, { rate: LARGE_PER_SECOND, seconds: warmUpSeconds(settings) }, () => ({
+      bytes: largeRequest(site),
+    }))
   }
   const rounds = await playRounds(settings, candidates, async ({ target, withLarge }) => {
     const [small, large] = [jsonRequest(target.site), largeRequest(target.site)]

@@ -68,7 +68,8 @@ export async function saturate(
   const targets = await openTargets(setup, upstream.port, variants, settings.others)
   for (const { name, site } of targets) {
     settings.progress(`warming up ${name}`)
-    await load(site, CONNECTIONS, warmUpSeconds(settings))
+    // wrk knows whole seconds only.
+    await (settings.quick ? ownLoad : load)(site, CONNECTIONS, warmUpSeconds(settings))
   }
   const rounds = await playRounds(settings, targets, async (target) => {
     const { result, cost } = await measured(target, stage.cpus, () =>
@@ -113,13 +114,10 @@ function limits(round: Round<Saturated>, targets: readonly Target[]): string[] {
   return targets.flatMap(({ name, proxy }) => {
     const found = round.get(name)
     if (found === undefined || direct === undefined) return []
-    const { busyShare, othersShare } = found.cost
-    const proxyCpuShare =
-      proxy === undefined || busyShare === undefined || othersShare === undefined
-        ? undefined
-        : busyShare + othersShare
-    const limit =
-      name === 'direct' ? [] : saturationLimit(name, { rate: rateOf(found), proxyCpuShare }, rateOf(direct))
+    // Who else was busy where another gateway runs is not known.
+    const { busyShare = undefined, othersShare = undefined } = proxy === undefined ? {} : found.cost
+    const run = { rate: rateOf(found), busyShare, othersShare }
+    const limit = name === 'direct' ? [] : saturationLimit(name, run, rateOf(direct))
     return [...limit, ...failures(name, found.load.errors)]
   })
 }
