@@ -35,6 +35,8 @@ export interface ServerOptions {
   /** undefined = all interfaces, IPv6 included where the machine has it. */
   readonly host: string | undefined
   readonly port: number
+  /** Other processes may listen there as well, and the system spreads connections over them. */
+  readonly reusePort?: boolean
   /** Best hostname first; undefined = plaintext. */
   readonly tls: readonly TlsListener[] | undefined
   readonly idleMs: number
@@ -190,7 +192,8 @@ export async function listen(options: ServerOptions): Promise<ListeningServer> {
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ port: options.port, host: options.host }, () => {
+    const { port, host, reusePort = false } = options
+    server.listen({ port, host, reusePort }, () => {
       server.off('error', reject)
       resolve()
     })

@@ -79,6 +79,7 @@ export function createMetrics(options: MetricsOptions) {
         families.guardChecks.child(phase, action, guard).inc()
       if (llm !== undefined && isTold(exchange, llm)) observeLlm(families, series.llm(llm), exchange, llm)
     },
+    requestsInFlight: () => inFlight.value,
     connectionOpened(connection: Connection): void {
       const values = connectionValues(connection)
       families.connections.child(...values).inc()

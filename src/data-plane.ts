@@ -1,0 +1,396 @@
+/**
+ * What a process that serves requests is made of, in the order in which a request flows. No stage knows another; they
+ * meet in this file, in `compile.ts`, `flow.ts` and `forwarding.ts`.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { type Bind, compile, type Snapshot } from './compile.ts'
+import type { ReadText } from './compile-upstream.ts'
+import type { Config } from './config/schema.ts'
+import type { Settings } from './config/settings.ts'
+import { FAULTS, type GatewayError } from './core/errors.ts'
+import { beginExchange, type Exchange } from './core/exchange.ts'
+import { newTraceId } from './core/trace-context.ts'
+import { createFlows, type FlowEntry } from './flow.ts'
+import type { Payload } from './forwarding.ts'
+import { createLasting, type Lasting } from './lasting.ts'
+import type { Handled } from './listen/server.ts'
+import { askingOver, fetchingOver } from './mcp/fetch-url.ts'
+import { createMcp, type Mcp } from './mcp/runtime.ts'
+import { accessLogOf, arrivingOf, createObserving, labelsOf } from './observing.ts'
+import { createAccessLog } from './telemetry/access-log.ts'
+import type { Logger } from './telemetry/logger.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import { createTracer } from './telemetry/otlp.ts'
+import { startProcessMetrics } from './telemetry/process-metrics.ts'
+import type { Registry } from './telemetry/registry.ts'
+import { neverSample, traceContextFor } from './telemetry/sampling.ts'
+import { type TracingSettings, tracingSettings } from './telemetry/tracing-settings.ts'
+import type { Seen } from './telemetry/variables.ts'
+import { createUpstreams } from './upstream/client.ts'
+import { createEstimator } from './usage/estimate.ts'
+import { createPricing, type Pricing } from './usage/price.ts'
+
+export interface LineSink {
+  /** A whole line, newline included; never blocks. */
+  readonly write: (line: string) => void
+  /** False when the deadline came first. */
+  readonly flush: (timeoutMs: number) => Promise<boolean>
+}
+
+export interface DataPlaneOptions {
+  readonly config: Config
+  readonly settings: Settings
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly version: string
+  readonly readText: ReadText
+  readonly logger: Logger
+  /** Where access lines go, beside the application's log. */
+  readonly accessLog: Pick<LineSink, 'write'>
+  readonly registry: Registry
+  readonly metrics: Metrics
+  /** Undefined: requests are not kept. */
+  readonly keep: ((exchange: Exchange, payload: Payload | undefined) => void) | undefined
+}
+
+/** A configuration that can be put to use. */
+export interface Next {
+  readonly config: Config
+  readonly binds: readonly Bind[]
+  readonly adopt: () => void
+}
+
+export interface DataPlane {
+  /** The configuration that it was made with. Throws `ConfigProblem` on what only shows when it is put to use. */
+  readonly initial: () => Next
+  /** Throws `ConfigProblem`; until it is adopted nothing has changed. */
+  readonly prepare: (config: Config) => Next
+  readonly begin: (request: IncomingMessage, response: ServerResponse, entry: FlowEntry) => Handled
+  /** A connection that sent no request: there is no exchange yet, and the record must not lack it. */
+  readonly refused: (fault: GatewayError, socket: Socket, entry: FlowEntry) => void
+  readonly connected: (socket: Socket, entry: Pick<FlowEntry, 'bind' | 'scheme'>) => void
+  /** Told after each request. */
+  readonly onFinished: (take: (isDraining: boolean) => void) => void
+  readonly isDraining: () => boolean
+  /** Nothing new from here on, but for those whom nobody has told yet; what is under way may end, the rest is cut. */
+  readonly drain: (doors: Doors) => Promise<void>
+  readonly close: () => Promise<void>
+
+  readonly config: () => Config
+  readonly binds: () => readonly Bind[]
+  readonly pricing: () => Pricing
+  readonly tracing: () => TracingSettings | undefined
+  readonly budgets: Lasting['budgets']
+  readonly hasBudgets: () => boolean
+  readonly mcp: Mcp
+}
+
+/** Where clients come in. */
+export interface Doors {
+  readonly stop: () => void
+  readonly destroy: () => Promise<void>
+}
+
+/** What telemetry gets at the end to reach its collector. */
+export const FLUSH_MS = 2000
+/** What requests that are cut at the end get to be told so and recorded. */
+const CUT_MS = 1000
+
+const familyOf = (lookup: Settings['dnsLookupFamily']) =>
+  lookup === 'V4Only' ? 4 : lookup === 'V6Only' ? 6 : undefined
+
+/** The metrics of a process, with the labels that the configuration adds. */
+export function metricsOf(
+  config: Config,
+  { registry, version, logger }: Pick<DataPlaneOptions, 'registry' | 'version' | 'logger'>,
+): Metrics {
+  return createMetrics({
+    registry,
+    version,
+    removed: config.config?.metrics?.remove,
+    addedLabels: Object.keys(labelsOf(config)),
+    onLabelOverflow: (label, maxValues) =>
+      logger.warn('metrics', 'a label has more values than it may: further ones read _overflow', {
+        label,
+        maxValues,
+      }),
+  })
+}
+
+/** Throws `ConfigProblem`. */
+export function createDataPlane(options: DataPlaneOptions): DataPlane {
+  const { settings, logger, environment, version, registry, metrics, keep } = options
+  let { config } = options
+  // 7 telemetry first: every stage below reports to it.
+  let labels = labelsOf(config)
+  const lasting = createLasting(
+    { fetch: (...args) => fetch(...args), ask: (...args) => ask(...args), now: Date.now },
+    (group, backend) => ({
+      up: () => metrics.backendUp(group, backend),
+      evicted: () => metrics.backendEvicted(group, backend),
+      gone: () => metrics.backendGone(group, backend),
+    }),
+    {
+      watch: (name, unit) => ({
+        limited: (limit) => metrics.budgetLimited(name, unit, limit),
+        spent: (amount) => metrics.budgetSpent(name, unit, amount),
+        used: (amount) => metrics.budgetUsed(name, unit, amount),
+        exceeded(action, key, isFirst) {
+          metrics.budgetExceeded(name, action)
+          if (action === 'warn' && isFirst)
+            logger.warn('budgets', 'a budget is spent, and requests go on', { budget: name, key })
+        },
+        gone: () => metrics.budgetGone(name, unit),
+      }),
+      onProblem(problem) {
+        if (problem === undefined) logger.info('budgets', 'what budgets spend is kept again')
+        else
+          logger.warn('budgets', 'what budgets spend is counted in memory until it can be kept', { problem })
+      },
+    },
+  )
+  let snapshot = compile(config, options.readText, lasting)
+
+  const processMetrics = startProcessMetrics(registry)
+  const tracingOf = ({ config: own, frontendPolicies }: Config) =>
+    tracingSettings(own?.tracing, frontendPolicies?.tracing, environment)
+  let tracing = tracingOf(config)
+  const observingOf = (next: Config, nextTracing: TracingSettings | undefined) =>
+    createObserving(next, nextTracing, {
+      labels,
+      onFailed: (place, problem) =>
+        logger.debug('telemetry', 'an expression has no value', { place, problem }),
+    })
+  let observing = observingOf(config, tracing)
+  const tracer =
+    tracing &&
+    createTracer(tracing, {
+      version,
+      onDropped: (count) => metrics.telemetryDropped('traces', count),
+      log: (message) => logger.warn('tracing', message),
+    })
+  const accessLog = createAccessLog(settings.logFormat, options.accessLog)
+
+  // 6 usage.
+  const estimator = createEstimator()
+  let pricing = createPricing(snapshot.catalogs)
+
+  // 5 upstream.
+  const upstreams = createUpstreams({
+    connectTimeoutMs: settings.upstream.connectTimeoutMs,
+    poolIdleMs: settings.upstream.poolIdleTimeoutMs,
+    poolMaxSize: settings.upstream.poolMaxSize,
+    keepAlive: {
+      enabled: settings.upstream.keepalives.enabled,
+      initialDelayMs: settings.upstream.keepalives.timeMs,
+    },
+    family: familyOf(settings.dnsLookupFamily),
+    onConnected: (transport, seconds) => metrics.upstreamConnected(transport, seconds),
+  })
+
+  const ask = askingOver(upstreams)
+  const fetch = fetchingOver(ask)
+
+  // 4 MCP.
+  const mcp = createMcp({
+    upstreams,
+    version,
+    environment,
+    readText: options.readText,
+    fetch,
+    sessionTtlMs: settings.mcp.sessionTtlMs,
+    maxSessions: settings.mcp.maxSessions,
+    maxBytes: settings.maxBufferSize,
+    now: () => performance.now(),
+    random: Math.random,
+    events: {
+      sessions: metrics.mcpSessions,
+      target: metrics.mcpTarget,
+      targetGone: metrics.mcpTargetGone,
+      restarted: metrics.mcpRestarted,
+      log: (level, message, fields) => logger[level]('mcp', message, fields),
+      unexpected: (error) =>
+        logger.error('mcp', 'internal error', {
+          error: error instanceof Error ? error : new Error(String(error)),
+        }),
+    },
+  })
+
+  // 1-5 the request's way.
+  let draining = false
+  let inFlight = 0
+  let idle: (() => void) | undefined
+  let onFinished = (_isDraining: boolean) => {}
+
+  /** Prompts and completions are kept with their requests: as the configuration says now, not as it did at the start. */
+  const keepsPayloads = () => keep !== undefined && accessLogOf(config).database?.llm === 'full'
+
+  function finished(exchange: Exchange, payload?: Payload, flow?: { readonly seen: Seen }): void {
+    const view = observing.view?.(exchange, () => flow?.seen)
+    view?.identify()
+    metrics.finished(exchange, view?.labels())
+    if (logger.isEnabled('request', 'info') && view?.isLogged() !== false)
+      accessLog.add(exchange, view?.line())
+    if (exchange.trace.sampled && view?.isTraced() !== false) tracer?.export(exchange, view?.span)
+    if (keep !== undefined) {
+      view?.keep()
+      keep(exchange, keepsPayloads() ? payload : undefined)
+    }
+    inFlight--
+    onFinished(draining)
+    if (draining && inFlight === 0) idle?.()
+  }
+
+  /** Resolves once nothing is in flight, or when the time is over. */
+  async function idleWithin(milliseconds: number): Promise<void> {
+    if (inFlight === 0) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      idle = resolve
+      timer = setTimeout(resolve, milliseconds)
+    })
+    clearTimeout(timer)
+  }
+
+  const flows = createFlows({
+    upstreams,
+    serveMcp: mcp.serve,
+    traceContextFor: (traceparent, tracestate, request) =>
+      traceContextFor(
+        typeof traceparent === 'string' ? traceparent : undefined,
+        typeof tracestate === 'string' ? tracestate : undefined,
+        observing.sample,
+        () => arrivingOf(request, observing.isHidden),
+      ),
+    pricing: () => pricing,
+    countTokens: estimator.count,
+    maxBodyBytes: () => settings.maxBufferSize,
+    relay: {
+      now: () => performance.now(),
+      epochSeconds: () => Math.floor(Date.now() / 1000),
+      newId: newTraceId,
+      maxBytes: settings.maxBufferSize,
+    },
+    draining: () => draining,
+    keepsPayloads,
+    started: () => {
+      inFlight++
+      metrics.started()
+    },
+    finished,
+    debug: (message, fields) => logger.debug('llm', message, fields),
+    unexpected: (error) =>
+      logger.error('gateway', 'internal error', {
+        error: error instanceof Error ? error : new Error(String(error)),
+      }),
+    random: Math.random,
+  })
+
+  function refused(fault: GatewayError, socket: Socket, { bind, scheme }: FlowEntry): void {
+    const exchange = beginExchange({
+      trace: traceContextFor(undefined, undefined, neverSample),
+      clientAddress: socket.remoteAddress ?? '',
+      method: 'unknown',
+      host: '',
+      path: '',
+      query: '',
+      httpVersion: '1.1',
+      scheme,
+      userAgent: undefined,
+      bind: bind.name,
+    })
+    inFlight++
+    metrics.started()
+    const { outcome, errorType, reason, status } = FAULTS[fault.code]
+    Object.assign(exchange, {
+      outcome,
+      errorType,
+      reason,
+      status,
+      errorMessage: fault.message,
+      endedAt: performance.now(),
+    })
+    finished(exchange)
+  }
+
+  function adopt(next: Snapshot, nextConfig: Config, nextTracing: TracingSettings | undefined): void {
+    snapshot = next
+    config = nextConfig
+    // Where they go is settled at the start, and whether they go anywhere.
+    if (tracing !== undefined && nextTracing !== undefined) {
+      const { sampling, attributes, remove, filter } = nextTracing
+      tracing = { ...tracing, sampling, attributes, remove, filter }
+    }
+    const nextLabels = labelsOf(config)
+    labels = Object.fromEntries(Object.entries(labels).map(([name, old]) => [name, nextLabels[name] ?? old]))
+    observing = observingOf(config, tracing)
+    pricing = createPricing(next.catalogs)
+    upstreams.retain(next.targets)
+    lasting.limits.adopt()
+    lasting.healths.retain(next.healths)
+    lasting.budgets.retain(next.budgets)
+  }
+
+  return {
+    initial() {
+      const prepared = mcp.prepare(snapshot.mcp)
+      return { config, binds: snapshot.binds, adopt: () => mcp.adopt(prepared) }
+    },
+    prepare(nextConfig) {
+      const next = compile(nextConfig, options.readText, lasting)
+      const nextTracing = tracingOf(nextConfig)
+      const prepared = mcp.prepare(next.mcp)
+      return {
+        config: nextConfig,
+        binds: next.binds,
+        adopt() {
+          adopt(next, nextConfig, nextTracing)
+          mcp.adopt(prepared)
+        },
+      }
+    },
+    begin: flows.begin,
+    refused,
+    connected(socket, { bind, scheme }) {
+      const connection = { bind: bind.name, listener: undefined, protocol: scheme } as const
+      metrics.connectionOpened(connection)
+      socket.on('close', () => metrics.connectionClosed(connection))
+    },
+    onFinished(take) {
+      onFinished = take
+    },
+    isDraining: () => draining,
+    async drain(doors) {
+      draining = true
+      mcp.drain()
+      const { connectionMinTerminationDeadlineMs: min, connectionTerminationDeadlineMs: max } = settings
+      // New requests are still taken for a while, so that whoever routes here can learn that it ends.
+      if (min > 0) await new Promise((resolve) => setTimeout(resolve, min))
+      doors.stop()
+      await idleWithin(Math.max(0, max - min))
+      flows.cutAll()
+      // What was cut is told to its client, and owes its record: an estimate of its tokens takes a moment.
+      await idleWithin(CUT_MS)
+      await doors.destroy()
+      await idleWithin(CUT_MS)
+    },
+    async close() {
+      await mcp.close()
+      await tracer?.close(FLUSH_MS)
+      await lasting.budgets.close()
+      await upstreams.close()
+      await estimator.close()
+      await lasting.close()
+      processMetrics.close()
+      accessLog.flush()
+    },
+
+    config: () => config,
+    binds: () => snapshot.binds,
+    pricing: () => pricing,
+    tracing: () => tracing,
+    budgets: lasting.budgets,
+    hasBudgets: () => snapshot.budgets.length > 0,
+    mcp,
+  }
+}
