@@ -10,6 +10,8 @@ import { type Handled, type ListeningServer, listen, type TlsListener } from './
 /** Opened, and not yet in use. */
 export interface PreparedBinds {
   readonly adopt: () => void
+  /** As they will be. */
+  readonly ports: () => BindPorts
   /** Closes what was opened. */
   readonly abandon: () => void
 }
@@ -65,6 +67,9 @@ export const keysOf = (binds: readonly Bind[]) =>
 
 /** `undefined`: all interfaces, IPv6 included where the machine has it. */
 export const hostFor = ({ enableIpv6 }: Pick<Settings, 'enableIpv6'>) => (enableIpv6 ? undefined : '0.0.0.0')
+
+const portsOf = (binds: Iterable<readonly [string, OpenBind]>): BindPorts =>
+  Object.fromEntries([...binds].map(([key, { server }]) => [key, server.port]))
 
 export function createBinds(options: BindsOptions): Binds {
   const { settings, reusePort = false, portFor = () => undefined } = options
@@ -138,10 +143,11 @@ export function createBinds(options: BindsOptions): Binds {
           for (const [key, entry] of open) if (isGone(key)) retire(key, entry)
           for (const [key, entry] of added) open.set(key, entry)
         },
+        ports: () => portsOf([...[...open].filter(([key]) => !isGone(key)), ...added]),
         abandon,
       }
     },
-    ports: () => Object.fromEntries([...open].map(([key, { server }]) => [key, server.port])),
+    ports: () => portsOf(open),
     stop() {
       for (const { server } of open.values()) server.stop()
     },

@@ -56,6 +56,8 @@ export interface DataPlaneOptions {
 /** A configuration that can be put to use. */
 export interface Next {
   readonly config: Config
+  /** What was read of the files that it names. */
+  readonly files: ReadonlyMap<string, string>
   readonly binds: readonly Bind[]
   readonly adopt: () => void
 }
@@ -117,6 +119,22 @@ export function metricsOf(
   })
 }
 
+/** Remembers what it reads. */
+function reading(read: ReadText): {
+  readonly files: ReadonlyMap<string, string>
+  readonly readText: ReadText
+} {
+  const files = new Map<string, string>()
+  return {
+    files,
+    readText(path) {
+      const text = read(path)
+      files.set(path, text)
+      return text
+    },
+  }
+}
+
 /** Throws `ConfigProblem`. */
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { settings, logger, environment, version, registry, metrics, keep } = options
@@ -149,7 +167,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       },
     },
   )
-  let snapshot = compile(config, options.readText, lasting)
+  const firstReading = reading(options.readText)
+  let snapshot = compile(config, firstReading.readText, lasting)
 
   const processMetrics = startProcessMetrics(registry)
   const tracingOf = ({ config: own, frontendPolicies }: Config) =>
@@ -334,14 +353,16 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   return {
     initial() {
       const prepared = mcp.prepare(snapshot.mcp)
-      return { config, binds: snapshot.binds, adopt: () => mcp.adopt(prepared) }
+      return { config, files: firstReading.files, binds: snapshot.binds, adopt: () => mcp.adopt(prepared) }
     },
     prepare(nextConfig) {
-      const next = compile(nextConfig, options.readText, lasting)
+      const { files, readText } = reading(options.readText)
+      const next = compile(nextConfig, readText, lasting)
       const nextTracing = tracingOf(nextConfig)
       const prepared = mcp.prepare(next.mcp)
       return {
         config: nextConfig,
+        files,
         binds: next.binds,
         adopt() {
           adopt(next, nextConfig, nextTracing)

@@ -1,27 +1,22 @@
 /**
  * A gateway: requests are served, kept and told of, and the configuration can be exchanged while it runs.
  *
- * Where clients come in is an `Entrance`: sockets of this process, or worker processes that have theirs.
+ * With worker processes these serve requests, and this one does all the rest.
  */
 import { type AdminSources, openSideServers, type SideServers } from './admin/servers.ts'
 import { adminPort, adminTokenFor, type Reload } from './admin-port.ts'
-import { type BindPorts, createBinds, keysOf, tlsListeners } from './binds.ts'
+import { keysOf, tlsListeners } from './binds.ts'
 import type { ReadText } from './compile-upstream.ts'
 import type { Config } from './config/schema.ts'
 import type { Settings } from './config/settings.ts'
 import { staticChanges } from './config/static-changes.ts'
-import {
-  createDataPlane,
-  type DataPlane,
-  FLUSH_MS,
-  type LineSink,
-  metricsOf,
-  type Next,
-} from './data-plane.ts'
+import { createDataPlane, type DataPlane, FLUSH_MS, type LineSink, metricsOf } from './data-plane.ts'
+import { type Entrance, ownEntrance } from './entrance.ts'
 import { startKeeping } from './keeping.ts'
 import { CONTENT_TYPES, negotiateFormat, renderMetrics } from './telemetry/exposition.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { createRegistry } from './telemetry/registry.ts'
+import { createWorkers, type WorkersChoice } from './workers/primary.ts'
 
 export interface GatewayOptions {
   readonly config: Config
@@ -39,6 +34,8 @@ export interface GatewayOptions {
   /** What the console tells of where the configuration comes from. */
   readonly source: string
   readonly isDemo?: boolean
+  /** Undefined: this process serves requests by itself. */
+  readonly workers?: WorkersChoice | undefined
 }
 
 export interface GatewayPorts {
@@ -63,45 +60,12 @@ export interface Gateway {
   readonly logDropped: (count: number) => void
 }
 
-/** Where clients come in. */
-export interface Entrance {
-  /** Opens what is new. Rejects when it cannot be, and then nothing has changed. */
-  readonly prepare: (next: Next) => Promise<PreparedEntrance>
-  readonly ports: () => BindPorts
-  /** Undefined: requests are taken. */
-  readonly notReady: () => string | undefined
-  /** Nothing new from here on; resolves when nothing is under way any more. */
-  readonly drain: () => Promise<void>
-}
-
-interface PreparedEntrance {
-  readonly adopt: () => Promise<void> | void
-  readonly abandon: () => void
-}
-
 /** Reloads that the console still knows. */
 const KEPT_RELOADS = 50
 
-/** This process serves what comes in. */
-function ownEntrance(plane: DataPlane, settings: Settings): Entrance {
-  const binds = createBinds({
-    settings,
-    onRequest: plane.begin,
-    onBadRequest: plane.refused,
-    onConnection: plane.connected,
-  })
-  plane.onFinished(binds.closeIdle)
-  return {
-    prepare: (next) => binds.prepare(next.binds),
-    ports: binds.ports,
-    notReady: () => undefined,
-    drain: () => plane.drain(binds),
-  }
-}
-
 /** Rejects with `ConfigProblem`, or with the system's error when a port cannot be had; then nothing is left open. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { settings, logger, version, config } = options
+  const { settings, logger, version, environment, config } = options
   const adminToken = adminTokenFor(settings, options.readText)
   const registry = createRegistry()
   const metrics = metricsOf(config, { registry, version, logger })
@@ -128,7 +92,21 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await plane.budgets.keepIn(keeping.store)
   if (keeping.store === undefined && plane.hasBudgets())
     logger.warn('budgets', 'what budgets spend is counted in memory, and forgotten at the end')
-  const entrance = ownEntrance(plane, settings)
+  const { workers } = options
+  const entrance =
+    workers === undefined
+      ? ownEntrance(plane, settings)
+      : createWorkers({
+          ...workers,
+          plane,
+          settings,
+          environment,
+          version,
+          registry,
+          metrics,
+          logger,
+          keeping,
+        })
 
   if (adminToken.isNew)
     // In the message: a field of that name would be hidden, and nobody could sign in.
@@ -157,6 +135,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   let side: SideServers | undefined
   const sources: AdminSources = {
+    refresh: entrance.refresh,
     metrics(accept) {
       const format = negotiateFormat(accept)
       return { contentType: CONTENT_TYPES[format], pieces: renderMetrics(registry, format) }

@@ -6,7 +6,7 @@ import type { Settings } from './config/settings.ts'
 import { ConfigProblem } from './core/config-problem.ts'
 import type { Exchange } from './core/exchange.ts'
 import { createStore } from './store/store.ts'
-import type { Payload, Store, StoreOptions } from './store/types.ts'
+import type { Finished, Payload, Store, StoreOptions } from './store/types.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { watchGrowth } from './telemetry/metric-history.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -53,10 +53,7 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
   timer.unref()
   return {
     store,
-    finished(exchange, payload) {
-      const operation = operationOf(exchange)
-      store.record({ exchange, operation, failed: isFailedExchange(exchange), payload })
-    },
+    finished: (exchange, payload) => store.record(finishedOf(exchange, payload)),
     sampleNow,
     async close() {
       clearInterval(timer)
@@ -64,6 +61,11 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
       await store.close(CLOSE_MS)
     },
   }
+}
+
+/** What is kept of a request. */
+export function finishedOf(exchange: Exchange, payload: Payload | undefined): Finished {
+  return { exchange, operation: operationOf(exchange), failed: isFailedExchange(exchange), payload }
 }
 
 const IN_MEMORY = 'sqlite::memory:'

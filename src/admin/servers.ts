@@ -9,6 +9,8 @@ import type { Address } from '../core/schema.ts'
 import { type Handler, text } from './http.ts'
 
 export interface AdminSources {
+  /** Awaited before metrics are rendered and questions of the admin port answered. */
+  readonly refresh?: (() => Promise<void>) | undefined
   /** The exposition for an `Accept` header. */
   readonly metrics: (accept: string | undefined) => {
     readonly contentType: string
@@ -113,12 +115,20 @@ export async function openSideServers(
   sources: AdminSources,
   limits: SideLimits = LIMITS,
 ): Promise<SideServers> {
-  const metrics: Handler = (request, response) => {
+  const { refresh } = sources
+  const refreshed = (handler: Handler): Handler =>
+    refresh === undefined
+      ? handler
+      : async (request, response) => {
+          await refresh()
+          return handler(request, response)
+        }
+  const metrics = refreshed((request, response) => {
     const { contentType, pieces } = sources.metrics(request.headers.accept)
     response.writeHead(200, { 'content-type': contentType })
     if (request.method === 'HEAD') response.end()
     else void writePieces(response, pieces)
-  }
+  })
   const ready: Handler = (_request, response) => {
     const reason = sources.notReady()
     text(
@@ -147,7 +157,7 @@ export async function openSideServers(
   try {
     await add('stats', paths({ '/metrics': metrics, '/stats/prometheus': metrics }))
     await add('readiness', paths({ '/healthz/ready': ready }))
-    await add('admin', sources.admin)
+    await add('admin', refreshed(sources.admin))
   } catch (error) {
     await close()
     throw error

@@ -1,8 +1,9 @@
+import { availableParallelism } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { parseCommand } from './arguments.ts'
 import { HELP } from './help.ts'
 
-const RUN = { name: 'run', source: { kind: 'default' }, validateOnly: false, json: false }
+const RUN = { name: 'run', source: { kind: 'default' }, workers: undefined, validateOnly: false, json: false }
 const DEMO = { name: 'demo', once: false, json: false, port: 3000 }
 const DOCTOR = {
   name: 'doctor',
@@ -25,6 +26,9 @@ describe('parseCommand', () => {
     { line: '-f a.yaml run', command: file('a.yaml') },
     { line: '-f -', command: file('-') },
     { line: '-c binds:[]', command: { ...RUN, source: { kind: 'inline', text: 'binds:[]' } } },
+    { line: '--workers 3', command: { ...RUN, workers: 3 } },
+    { line: 'run --workers auto', command: { ...RUN, workers: availableParallelism() } },
+    { line: '--workers 100%', command: { ...RUN, workers: availableParallelism() } },
     { line: '--validate-only -f a.yaml', command: { ...file('a.yaml'), validateOnly: true } },
     { line: '--json', command: { ...RUN, json: true } },
     { line: 'demo', command: DEMO },
@@ -81,6 +85,8 @@ describe('parseCommand', () => {
     { line: '-f a.yaml -c b', says: /-f and -c exclude each other/ },
     { line: '-f', says: /argument/i },
     { line: '--port 80', says: /--port is an option of demo and demo providers, not of run/ },
+    { line: '--workers 0', says: /--workers 0: expected a number from 1 to 256, auto, or a share/ },
+    { line: 'demo --workers 2', says: /--workers is an option of run, not of demo/ },
     { line: '--once', says: /--once is an option of demo, not of run/ },
     { line: '--wrong', says: /--wrong/ },
     { line: '--json=1', says: /--json/ },

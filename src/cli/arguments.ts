@@ -1,5 +1,7 @@
 /** The command line: what was asked for, or why it makes no sense. */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { workerCount, workerThreads } from '../core/schema.ts'
 import { MCP_PERSONAS } from '../demo/mcp-server.ts'
 import { type Addresses, HOPS, type HopName } from '../doctor/hops.ts'
 
@@ -7,6 +9,8 @@ export type Command =
   | {
       readonly name: 'run'
       readonly source: ConfigChoice
+      /** Undefined: as the configuration says. */
+      readonly workers: number | undefined
       readonly validateOnly: boolean
       readonly json: boolean
     }
@@ -46,7 +50,7 @@ interface Syntax {
 
 /** By their words on the command line; without any it is `run`. */
 const COMMANDS: Readonly<Record<string, Syntax>> = {
-  run: { options: ['file', 'config', 'validate-only', 'json'], read: readRun },
+  run: { options: ['file', 'config', 'workers', 'validate-only', 'json'], read: readRun },
   demo: { options: ['port', 'once', 'json'], read: readDemo },
   'demo providers': { options: ['host', 'port'], read: readDemoProviders },
   'demo mcp-server': { options: ['name'], read: readDemoMcpServer },
@@ -106,9 +110,13 @@ function readRun(values: Values): Command {
       : config !== undefined
         ? { kind: 'inline', text: config }
         : { kind: 'default' }
+  const workers = values.workers === undefined ? undefined : workerThreads.safeParse(values.workers)
+  if (workers?.success === false)
+    return usage(`--workers ${values.workers}: ${workers.error.issues[0]?.message}`)
   return {
     name: 'run',
     source,
+    workers: workers && workerCount(workers.data, availableParallelism()),
     validateOnly: values['validate-only'] === true,
     json: values.json === true,
   }
@@ -197,6 +205,7 @@ function parse(argv: readonly string[]) {
     options: {
       file: { type: 'string', short: 'f' },
       config: { type: 'string', short: 'c' },
+      workers: { type: 'string' },
       'validate-only': { type: 'boolean' },
       once: { type: 'boolean' },
       port: { type: 'string' },

@@ -5,7 +5,7 @@ import { DEFAULT_ADDRESSES, HOPS } from '../doctor/hops.ts'
 export const HELP = `AgentGateway: one process between AI clients and what they call.
 
 Usage
-  agentgateway [run] [-f FILE | -c YAML] [--validate-only] [--json]
+  agentgateway [run] [-f FILE | -c YAML] [--workers N] [--validate-only] [--json]
   agentgateway demo [--port PORT] [--once] [--json]
   agentgateway demo providers [--host HOST] [--port PORT]
   agentgateway demo mcp-server [--name NAME]
@@ -30,6 +30,8 @@ Options of run
                        effect at once, and a broken one leaves the running configuration in force
   -c, --config YAML    configuration as text
                        without -f and -c: OpenAI and Anthropic on http://localhost:3000
+      --workers N      serve with N processes on the same ports, or with one for each processor: auto
+                       (default 1, or config.workerThreads)
       --validate-only  check the configuration and exit
       --json           report configuration problems as JSON
 

@@ -28,7 +28,7 @@ async function main(): Promise<number> {
     case 'run': {
       // Not at the top: what it needs takes half a second to load, which `--version` should not.
       const { run } = await import('./run.ts')
-      return run({ ...command, version, environment, stdout, stderr })
+      return run({ ...command, version, environment, platform: process.platform, stdout, stderr })
     }
     case 'demo': {
       const { demo } = await import('./demo.ts')

@@ -1,6 +1,6 @@
 /** `agentgateway run`: load, start, watch, and an orderly end. */
 import { readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { availableParallelism, homedir } from 'node:os'
 import { compile } from '../compile.ts'
 import { DEFAULT_CONFIG } from '../config/default-config.ts'
 import { formatProblems, problemsAsJson } from '../config/format.ts'
@@ -8,6 +8,8 @@ import { loadConfig, type Problem } from '../config/load.ts'
 import { settings } from '../config/settings.ts'
 import { watchFiles } from '../config/watch.ts'
 import { ConfigProblem } from '../core/config-problem.ts'
+import { workerCount } from '../core/schema.ts'
+import { workerUrl } from '../core/worker-url.ts'
 import { type Gateway, startGateway } from '../gateway.ts'
 import { LogWriter } from '../telemetry/log-writer.ts'
 import { createLogger, type Logger, parseLevels } from '../telemetry/logger.ts'
@@ -16,6 +18,9 @@ import { defaultDatabase } from './data-directory.ts'
 
 export interface RunOptions {
   readonly source: ConfigChoice
+  /** How many processes serve requests; undefined: as the configuration says. */
+  readonly workers: number | undefined
+  readonly platform: NodeJS.Platform
   readonly validateOnly: boolean
   readonly json: boolean
   readonly version: string
@@ -97,10 +102,11 @@ const told = ({ file, line, column, path, message, hint }: Problem) => ({
 
 const describe = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
-function announce(gateway: Gateway, options: RunOptions, logger: Logger): void {
+function announce(gateway: Gateway, workers: number, options: RunOptions, logger: Logger): void {
   const { binds, stats, readiness, admin } = gateway.ports()
   logger.info('gateway', `agentgateway ${options.version} is ready`, {
     listening: binds.map((port) => `:${port}`).join(' ') || 'nowhere: the configuration has no binds',
+    ...(workers > 1 && { workers }),
     ...(stats !== undefined && { metrics: `http://localhost:${stats}/metrics` }),
     ...(readiness !== undefined && { readiness: `http://localhost:${readiness}/healthz/ready` }),
     ...(admin !== undefined && { console: `http://localhost:${admin}/ui/` }),
@@ -143,6 +149,7 @@ export async function run(options: RunOptions): Promise<number> {
       'no -f and no -c: OpenAI and Anthropic on port 3000, with the keys that clients send',
     )
 
+  const count = options.workers ?? workerCount(resolved.workerThreads, availableParallelism())
   const reader = fileReader()
   const watched = source.kind === 'file' && source.file !== '-' ? [source.file] : []
   const watch = watchFiles([...watched, ...loaded.files], () => void reload())
@@ -161,6 +168,15 @@ export async function run(options: RunOptions): Promise<number> {
       databaseUrl: database?.url ?? 'off',
       databaseFrom: database?.from,
       source: sourceName(source),
+      workers:
+        count === 1
+          ? undefined
+          : {
+              count,
+              entry: workerUrl('worker-process', import.meta.url),
+              platform: options.platform,
+              writeLines: (bytes, lines) => accessLog.writeAll(bytes, lines),
+            },
     })
   } catch (error) {
     watch.close()
@@ -220,7 +236,7 @@ export async function run(options: RunOptions): Promise<number> {
   process.on('uncaughtException', survive)
   process.on('unhandledRejection', survive)
 
-  announce(running, options, logger)
+  announce(running, count, options, logger)
   const signal = await new Promise<string>((resolve) => {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)

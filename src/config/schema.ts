@@ -5,7 +5,16 @@
  * is refused by name (`unsupported.ts`), never ignored.
  */
 import { z } from 'zod'
-import { address, byteSize, durationMs, endpoint, longDurationMs, orEmpty, secret } from '../core/schema.ts'
+import {
+  address,
+  byteSize,
+  durationMs,
+  endpoint,
+  longDurationMs,
+  orEmpty,
+  secret,
+  workerThreads,
+} from '../core/schema.ts'
 import { frontendHttpSchema, listenerTlsSchema } from '../listen/schema.ts'
 import { aiProviderShape } from '../llm/schema.ts'
 import { mcpAuthenticationSchema } from '../mcp/authentication/schema.ts'
@@ -307,7 +316,6 @@ export const IGNORED_CONFIG_KEYS = [
   'clusterId',
   'network',
   'localXdsPath',
-  'workerThreads',
 ] as const
 const ignored = Object.fromEntries(IGNORED_CONFIG_KEYS.map((key) => [key, z.json().optional()])) as Record<
   (typeof IGNORED_CONFIG_KEYS)[number],
@@ -349,6 +357,7 @@ const staticSchema = z.strictObject({
   standardAttributes: standardAttributesSchema.optional(),
   backend: upstreamDefaultsSchema.optional(),
   mcp: mcpSettingsSchema.optional(),
+  workerThreads: workerThreads.optional(),
   ...ignored,
 })
 

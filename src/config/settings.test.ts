@@ -15,6 +15,7 @@ test('has a default for everything', () => {
     adminAddr: { host: 'localhost', port: 15000 },
     statsAddr: { host: undefined, port: 15020 },
     readinessAddr: { host: undefined, port: 15021 },
+    workerThreads: 1,
     enableIpv6: true,
     dnsLookupFamily: 'V4Preferred',
     connectionTerminationDeadlineMs: 5000,
@@ -55,6 +56,7 @@ config:
   mcp: {sessionTtl: 1m, maxSessions: 5}
   backend: {connectTimeout: 1s, poolIdleTimeout: 2s, poolMaxSize: 3, keepalives: {enabled: false, time: 4s, interval: 5s, retries: 6}}
   adminToken: sixteen-and-more
+  workerThreads: 50%
   database: {url: "sqlite:x.db", maxConnections: 2, retention: {age: 1d12h, size: 500MB}}
 frontendPolicies: {http: {maxBufferSize: 100, http1IdleTimeout: 7s}, accessLog: {database: {llm: full}}}
 `
@@ -62,6 +64,7 @@ frontendPolicies: {http: {maxBufferSize: 100, http1IdleTimeout: 7s}, accessLog: 
     adminAddr: 'off',
     statsAddr: { host: '127.0.0.1', port: 1 },
     readinessAddr: { host: '::1', port: 2 },
+    workerThreads: '50%',
     enableIpv6: false,
     dnsLookupFamily: 'V4Only',
     connectionTerminationDeadlineMs: 90_000,
@@ -120,6 +123,7 @@ config:
       expected: { connectionTerminationDeadlineMs: 1000 },
     },
     { variables: { ADMIN_TOKEN: 'x'.repeat(16) }, expected: { adminToken: 'x'.repeat(16) } },
+    { variables: { WORKER_THREADS: ' auto ' }, expected: { workerThreads: 'auto' } },
     { variables: { LOG_FORMAT: 'text' }, expected: { logFormat: 'text' } },
     { variables: { RUST_LOG: 'debug,request=off' }, expected: { logLevel: 'debug,request=off' } },
     { variables: { ADMIN_ADDR: ' ', RUST_LOG: '' }, expected: { adminAddr: 'off', logLevel: 'warn' } },

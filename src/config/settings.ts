@@ -4,7 +4,14 @@
  */
 import { z } from 'zod'
 import { ConfigProblem } from '../core/config-problem.ts'
-import { type Address, address, durationMs, type Secret } from '../core/schema.ts'
+import {
+  type Address,
+  address,
+  durationMs,
+  type Secret,
+  type WorkerThreads,
+  workerThreads,
+} from '../core/schema.ts'
 import { levelFault } from './log-level.ts'
 import { alternatives } from './problem.ts'
 import type { Config } from './schema.ts'
@@ -38,6 +45,8 @@ export interface Settings {
   readonly mcp: McpSettings
   readonly database: DatabaseSettings
   readonly adminToken: Secret | undefined
+  /** Unless the command line says. */
+  readonly workerThreads: WorkerThreads
 }
 
 interface DatabaseSettings {
@@ -128,6 +137,7 @@ const READERS = {
   TERMINATION_GRACE_PERIOD_SECONDS: seconds,
   LOG_FORMAT: oneOf(LOG_FORMATS),
   RUST_LOG: levels,
+  WORKER_THREADS: withSchema(workerThreads),
   ADMIN_TOKEN: withSchema(z.string().min(16, { error: 'expected at least 16 characters' })),
 } as const
 
@@ -206,6 +216,8 @@ export function settings(config: Config, environment: Environment): Settings {
       retentionMs: file.database?.retention?.age ?? DEFAULTS.retentionMs,
       retentionBytes: file.database?.retention?.size ?? DEFAULTS.retentionBytes,
     },
+    /** Upstream's is one for each processor. */
+    workerThreads: from(READERS.WORKER_THREADS, 'WORKER_THREADS') ?? file.workerThreads ?? 1,
     adminToken: from(READERS.ADMIN_TOKEN, 'ADMIN_TOKEN') ?? file.adminToken,
   }
 }

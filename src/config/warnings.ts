@@ -47,7 +47,7 @@ export function warningsOf(data: unknown): string[] {
   const warnings: string[] = []
   if (ignored.length > 0)
     warnings.push(
-      `config: ${ignored.join(', ')} ${ignored.length === 1 ? 'has' : 'have'} no effect here: mesh, control plane and worker settings are read and ignored`,
+      `config: ${ignored.join(', ')} ${ignored.length === 1 ? 'has' : 'have'} no effect here: mesh and control plane settings are read and ignored`,
     )
   const unheeded = UNHEEDED.filter((path) => {
     let inner: unknown = data

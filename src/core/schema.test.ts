@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { address, durationMs, endpoint, orEmpty, secret } from './schema.ts'
+import { address, durationMs, endpoint, orEmpty, secret, workerCount, workerThreads } from './schema.ts'
 
 describe('durationMs', () => {
   test.each([
@@ -94,3 +94,23 @@ test.each([
 ])('orEmpty reads $value as $expected', ({ value, expected }) => {
   expect(orEmpty(z.strictObject({ a: z.number().optional() })).parse(value)).toEqual(expected)
 })
+
+test.each([
+  { threads: 1, expected: 1 },
+  { threads: '16', expected: 16 },
+  { threads: 256, expected: 256 },
+  { threads: 'auto', expected: 6 },
+  { threads: '50%', expected: 3 },
+  { threads: '99%', expected: 5 },
+  { threads: '1%', expected: 1 },
+  { threads: '100%', expected: 6 },
+])('of 6 processors $threads are $expected workers', ({ threads, expected }) => {
+  expect(workerCount(workerThreads.parse(threads), 6)).toBe(expected)
+})
+
+test.each([0, -1, 1.5, 257, '0', '', 'all', '0%', '101%', '1.5', '1e1', true])(
+  '%j is no number of workers',
+  (value) => {
+    expect(workerThreads.safeParse(value).success).toBe(false)
+  },
+)

@@ -93,6 +93,24 @@ export const address = z
     return { host: host === '' ? undefined : host, port }
   })
 
+/** How many processes serve requests: a number, a share of the processors (`50%`), or `auto`, one for each. */
+export const workerThreads = z
+  .union([z.int(), z.string()])
+  .refine((value) => WORKER_THREADS.test(String(value)), {
+    error: 'expected a number from 1 to 256, auto, or a share of the processors such as 50%',
+  })
+export type WorkerThreads = z.output<typeof workerThreads>
+
+const WORKER_THREADS = /^(?:auto|0*(?:[1-9]\d?|100)%|0*(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-6]))$/
+
+export function workerCount(threads: WorkerThreads, processors: number): number {
+  if (threads === 'auto') return processors
+  const text = String(threads)
+  return text.endsWith('%')
+    ? Math.max(1, Math.floor((processors * Number.parseInt(text, 10)) / 100))
+    : Number(text)
+}
+
 /** `host:port` of an upstream. */
 export const endpoint = z
   .string()

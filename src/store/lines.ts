@@ -16,6 +16,8 @@ export interface Lines {
   readonly bytes: () => number
   /** A text without line breaks, as JSON is. */
   readonly add: (text: string) => void
+  /** So many texts as they came from `chunks` elsewhere. */
+  readonly addChunk: (chunk: Uint8Array, count: number) => void
   /** All that was added since the last `clear`. */
   readonly chunks: () => readonly Uint8Array<ArrayBuffer>[]
   /** Lets go of the chunks: they belong to whoever has them. */
@@ -31,21 +33,30 @@ export function createLines(): Lines {
 
   const chunks = () => (used === 0 ? full : [...full, chunk.subarray(0, used)])
 
+  function makeRoom(needed: number): void {
+    if (chunk.length - used >= needed) return
+    full = [...chunks()]
+    chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, needed))
+    used = 0
+  }
+
   return {
     count: () => count,
     bytes: () => bytes,
     add(text) {
-      const needed = text.length * MAX_BYTES + 1
-      if (chunk.length - used < needed) {
-        full = [...chunks()]
-        chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, needed))
-        used = 0
-      }
+      makeRoom(text.length * MAX_BYTES + 1)
       const written = chunk.write(text, used)
       chunk[used + written] = NEWLINE
       used += written + 1
       bytes += written + 1
       count += 1
+    },
+    addChunk(added, of) {
+      makeRoom(added.length)
+      chunk.set(added, used)
+      used += added.length
+      bytes += added.length
+      count += of
     },
     chunks,
     clear() {

@@ -17,11 +17,14 @@ export interface WorkerSettings {
   readonly retention: Retention
 }
 
-export interface Batch {
+export interface WrittenRecords {
   /** How many records. */
   readonly count: number
   /** Each line is what `writeRecord` wrote. */
   readonly lines: readonly Uint8Array<ArrayBuffer>[]
+}
+
+export interface Batch extends WrittenRecords {
   /** Each is the JSON of a `MetricSample`. */
   readonly samples: readonly string[]
 }

@@ -3,7 +3,7 @@
  * dropped; samples that are too much, or were lost, become part of the next one, so that the history adds up.
  */
 import { createLines } from './lines.ts'
-import type { Batch } from './messages.ts'
+import type { Batch, WrittenRecords } from './messages.ts'
 import { writeRecord } from './record.ts'
 import type { Finished, MetricSample, MetricValue } from './types.ts'
 
@@ -22,6 +22,8 @@ const WRITTEN_TOGETHER = 64
 export interface Outbox {
   /** It is written a little later, and must not change any more but for what is MCP's. */
   readonly addRecord: (finished: Finished) => void
+  /** Records that another process has written, as its outbox sends them; all of them, or none. */
+  readonly addBatch: (batch: WrittenRecords) => void
   readonly addSample: (sample: MetricSample) => void
   /** Sends what is there. */
   readonly flush: () => void
@@ -82,7 +84,8 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
   }
 
   const tooMany = () => sentRecords + lines.count() + unwritten.length >= MAX_RECORDS
-  const tooLong = (json: string) => sentBytes + lines.bytes() + sampleBytes + json.length > MAX_BYTES
+  const tooLong = (json: string) => !hasRoom(json.length)
+  const hasRoom = (more: number) => sentBytes + lines.bytes() + sampleBytes + more <= MAX_BYTES
 
   function flushSoon(): void {
     timer ??= setTimeout(flush, BATCH_MS).unref()
@@ -105,6 +108,15 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
       unwritten.push(finished)
       // A call that asks its client goes on in another request, and changes: of this one it is written as it is.
       if (unwritten.length >= WRITTEN_TOGETHER || finished.exchange.mcp !== undefined) write()
+      if (lines.count() >= BATCH_RECORDS) flush()
+      else flushSoon()
+    },
+    addBatch(batch) {
+      const size = batch.lines.reduce((sum, chunk) => sum + chunk.length, 0)
+      if (closed || tooMany() || !hasRoom(size)) return drop(batch.count)
+      // Of several chunks the last stands for all: only the sum is of interest.
+      for (const [index, chunk] of batch.lines.entries())
+        lines.addChunk(chunk, index === batch.lines.length - 1 ? batch.count : 0)
       if (lines.count() >= BATCH_RECORDS) flush()
       else flushSoon()
     },

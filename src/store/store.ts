@@ -124,6 +124,7 @@ export async function startStore(options: StoreOptions, codeUrl: URL): Promise<S
 
   return {
     record: outbox.addRecord,
+    take: outbox.addBatch,
     sample: outbox.addSample,
     search: (query, signal) => ask({ method: 'search', query }, signal),
     follow: (query, signal) => ask({ method: 'follow', query }, signal),

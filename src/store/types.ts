@@ -6,6 +6,7 @@
 import type { Exchange } from '../core/exchange.ts'
 import type { MetricLabels } from '../core/labels.ts'
 import type { SpendingBook } from '../core/spending.ts'
+import type { WrittenRecords } from './messages.ts'
 
 export interface StoreOptions {
   /**
@@ -51,6 +52,8 @@ export interface Finished {
 export interface Store extends SpendingBook {
   /** Never blocks and never throws. The exchange is finished: it is read before this returns, and not kept. */
   readonly record: (record: Finished) => void
+  /** The same of requests that another process has served and written. */
+  readonly take: (records: WrittenRecords) => void
   /** What metrics have grown by, or stand at, since the last sample. Never blocks and never throws. */
   readonly sample: (sample: MetricSample) => void
 

@@ -127,8 +127,8 @@ function* samples(family: AnyFamily, format: Format): Generator<string, void, un
     case 'counter':
     case 'gauge':
       for (const series of family.series()) {
-        if ('isWithdrawn' in series && series.isWithdrawn) continue
-        const value = series.collect === undefined ? series.value : series.collect()
+        const value = series.current()
+        if (value === undefined) continue
         yield `${family.name}${braced(series.labels)} ${formatNumber(value)}\n`
       }
       return

@@ -83,6 +83,24 @@ export class LogWriter {
     this.#append(line)
     this.#queuedLines++
     this.#taken++
+    this.#pumpSoon()
+  }
+
+  /** Lines of another process, so many, each with its newline: all of them, or none. */
+  writeAll(bytes: Uint8Array, lines: number): void {
+    if (this.#isClosed || this.#queuedBytes + bytes.length > this.#maxQueuedBytes) {
+      this.#drop(lines)
+      return
+    }
+    this.#makeRoom(bytes.length)
+    this.#queue.set(bytes, this.#queuedBytes)
+    this.#queuedBytes += bytes.length
+    this.#queuedLines += lines
+    this.#taken += lines
+    this.#pumpSoon()
+  }
+
+  #pumpSoon(): void {
     if (this.#batch !== undefined) return
     if (this.#queuedBytes >= BATCH_BYTES) this.#pump()
     else if (this.#timer === undefined) this.#pumpIn(this.#gatherMs)
@@ -208,13 +226,17 @@ export class LogWriter {
   }
 
   #append(line: string): void {
-    const needed = this.#queuedBytes + line.length * MAX_BYTES
+    this.#makeRoom(line.length * MAX_BYTES)
+    this.#queuedBytes += this.#queue.write(line, this.#queuedBytes)
+  }
+
+  #makeRoom(bytes: number): void {
+    const needed = this.#queuedBytes + bytes
     if (needed > this.#queue.length) {
       const wider = this.#takeSpare(needed)
       this.#queue.copy(wider, 0, 0, this.#queuedBytes)
       this.#queue = wider
     }
-    this.#queuedBytes += this.#queue.write(line, this.#queuedBytes)
   }
 
   #takeSpare(needed: number): Buffer {

@@ -91,7 +91,7 @@ test('it tells nothing of a gauge that was withdrawn', () => {
   const { open, look } = setUp()
   const gauge = open.child('x')
   gauge.set(1)
-  gauge.isWithdrawn = true
+  gauge.withdraw()
   expect(look().levels).toEqual({})
 })
 

@@ -59,7 +59,7 @@ export function watchGrowth(registry: Registry, metrics: MetricLabels): () => Gr
   }
 
   function counter(name: string, series: Counter, into: Sums): void {
-    const value = series.collect === undefined ? series.value : series.collect()
+    const value = series.current()
     const grown = value - (totals.get(series) ?? 0)
     if (!(grown > 0)) return
     totals.set(series, value)
@@ -92,8 +92,8 @@ export function watchGrowth(registry: Registry, metrics: MetricLabels): () => Gr
   }
 
   function level(name: string, series: Gauge, into: Sums): void {
-    if (series.isWithdrawn) return
-    add(into, name, series.labels, series.collect === undefined ? series.value : series.collect())
+    const value = series.current()
+    if (value !== undefined) add(into, name, series.labels, value)
   }
 
   function look(family: AnyFamily, increments: Sums, levels: Sums): void {

@@ -274,11 +274,13 @@ function registerBudgetFamilies(registry: Registry) {
       name: 'agentgateway_budget_limit',
       help: 'What a budget has in a window, for each of its keys, in its unit.',
       labels: ['budget', 'unit'],
+      merge: 'own',
     }),
     budgetUsed: registry.gauge({
       name: 'agentgateway_budget_used',
       help: 'What is spent of a budget in the window of this moment, of several keys the most, in its unit.',
       labels: ['budget', 'unit'],
+      merge: 'own',
     }),
     budgetExceeded: registry.counter({
       name: 'agentgateway_budget_exceeded_total',
@@ -312,9 +314,20 @@ function registerGatewayFamilies(registry: Registry) {
       help: 'Spans, log lines and metrics that were given up so that no request waited for them.',
       labels: ['signal'],
     }),
+    workers: registry.gauge({
+      name: 'agentgateway_workers',
+      help: 'Worker processes that serve requests; 0 where there is only the one process.',
+      merge: 'own',
+    }),
+    workerRestarts: registry.counter({
+      name: 'agentgateway_worker_restarts_total',
+      help: 'Worker processes that ended and were replaced.',
+      labels: ['reason'],
+    }),
     configSynchronized: registry.gauge({
       name: 'agentgateway_config_synchronized',
       help: '1 when the configuration in use is the latest, 0 after a reload that failed.',
+      merge: 'own',
     }),
     configReloads: registry.counter({
       name: 'agentgateway_config_reloads_total',
@@ -347,6 +360,7 @@ function registerMcpFamilies(registry: Registry, more: More) {
       name: 'agentgateway_backend_up',
       help: '1 while a provider of a group is asked, 0 while it is evicted and until a request to it succeeds.',
       labels: ['group', 'backend'],
+      merge: 'min',
     }),
     backendEvictions: registry.counter({
       name: 'agentgateway_backend_evictions_total',
@@ -362,6 +376,7 @@ function registerMcpFamilies(registry: Registry, more: More) {
       name: 'agentgateway_mcp_target_up',
       help: '1 while an MCP target can be had, 0 while it cannot.',
       labels: ['backend', 'server'],
+      merge: 'min',
     }),
     mcpTargetRestarts: registry.counter({
       name: 'agentgateway_mcp_target_restarts_total',

@@ -17,6 +17,10 @@ const CALL_SUBTYPES = { http: 'Http', llm: 'Llm', mcp: 'Mcp', tcp: 'Tcp' } as co
 const SIGNALS = ['traces', 'logs', 'metrics', 'requests'] as const
 export type Signal = (typeof SIGNALS)[number]
 
+/** How a worker process ended: by itself, by a signal, because it did not answer, or before it could serve. */
+const WORKER_ENDS = ['exit', 'signal', 'unresponsive', 'start'] as const
+export type WorkerEnd = (typeof WORKER_ENDS)[number]
+
 /** A client's connection: what is known of it when it opens. */
 export interface Connection {
   readonly bind: string
@@ -79,7 +83,7 @@ export function createMetrics(options: MetricsOptions) {
         families.guardChecks.child(phase, action, guard).inc()
       if (llm !== undefined && isTold(exchange, llm)) observeLlm(families, series.llm(llm), exchange, llm)
     },
-    requestsInFlight: () => inFlight.value,
+    requestsInFlight: () => inFlight.current() ?? 0,
     connectionOpened(connection: Connection): void {
       const values = connectionValues(connection)
       families.connections.child(...values).inc()
@@ -111,7 +115,7 @@ export function createMetrics(options: MetricsOptions) {
       families.backendEvictions.child(group, backend).inc()
     },
     backendGone(group: string, backend: string): void {
-      families.backendUp.child(group, backend).isWithdrawn = true
+      families.backendUp.child(group, backend).withdraw()
     },
     budgetLimited(budget: string, unit: string, limit: number): void {
       families.budgetLimit.child(budget, unit).set(limit)
@@ -129,8 +133,8 @@ export function createMetrics(options: MetricsOptions) {
       families.budgetExceeded.child(budget, action).inc()
     },
     budgetGone(budget: string, unit: string): void {
-      families.budgetLimit.child(budget, unit).isWithdrawn = true
-      families.budgetUsed.child(budget, unit).isWithdrawn = true
+      families.budgetLimit.child(budget, unit).withdraw()
+      families.budgetUsed.child(budget, unit).withdraw()
     },
     mcpSessions(backend: string, change: 1 | -1): void {
       families.mcpSessions.child(backend).add(change)
@@ -141,10 +145,19 @@ export function createMetrics(options: MetricsOptions) {
       families.mcpTargetRestarts.child(backend, server)
     },
     mcpTargetGone(backend: string, server: string): void {
-      families.mcpTargetUp.child(backend, server).isWithdrawn = true
+      families.mcpTargetUp.child(backend, server).withdraw()
     },
     mcpRestarted(backend: string, server: string): void {
       families.mcpTargetRestarts.child(backend, server).inc()
+    },
+    /** Worker processes that serve. */
+    workersServing(count: number): void {
+      families.workers.child().set(count)
+      // Born with the workers, so that rate() sees the first ones.
+      for (const reason of WORKER_ENDS) families.workerRestarts.child(reason)
+    },
+    workerRestarted(reason: WorkerEnd): void {
+      families.workerRestarts.child(reason).inc()
     },
     telemetryDropped(signal: Signal, count: number): void {
       families.telemetryDropped.child(signal).inc(count)

@@ -73,27 +73,32 @@ function registerProcess(registry: Registry): void {
     name: 'process_start_time_seconds',
     help: 'When the process started, in seconds since 1970.',
     unit: 'seconds',
+    merge: 'own',
     collect: () => startedAt,
   })
 }
 
+/** Each process has a heap of its own: with several the fullest is shown. */
 function registerHeap(registry: Registry): void {
   registry.gauge({
     name: 'agentgateway_heap_used_bytes',
     help: 'Memory that JavaScript objects take.',
     unit: 'bytes',
+    merge: 'max',
     collect: () => getHeapStatistics().used_heap_size,
   })
   registry.gauge({
     name: 'agentgateway_heap_total_bytes',
     help: 'Memory reserved for JavaScript objects.',
     unit: 'bytes',
+    merge: 'max',
     collect: () => getHeapStatistics().total_heap_size,
   })
   registry.gauge({
     name: 'agentgateway_heap_limit_bytes',
     help: 'The most that JavaScript objects may take before the process ends.',
     unit: 'bytes',
+    merge: 'max',
     collect: () => getHeapStatistics().heap_size_limit,
   })
 }

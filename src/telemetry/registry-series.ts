@@ -53,6 +53,14 @@ export class LabelTree<T> {
   }
 }
 
+/** Told when a series changes: `mark` is called many times per request. */
+export interface Watcher {
+  mark(): void
+}
+
+/** How gauges of several processes become one: `own` is that of the first process alone. */
+export type Merge = 'sum' | 'max' | 'min' | 'own'
+
 // Classes, because these are written many times per request: one hidden class each, methods that inline.
 
 /** A number that only grows. */
@@ -61,45 +69,88 @@ export class Counter {
   /** `a="x",b="y"`, escaped. */
   readonly labels: string
   readonly collect: (() => number) | undefined
+  watcher: Watcher | undefined
   readonly #overflowed: Counter | undefined
 
   constructor(labels: string, overflowed?: Counter, collect?: () => number) {
     this.labels = labels
     this.collect = collect
     this.#overflowed = overflowed
+  }
+
+  /** What is printed: `value` is only what was added. */
+  current(): number {
+    return this.collect === undefined ? this.value : this.collect() + this.value
   }
 
   /** Anything but a positive finite number is ignored: it would spoil the total for the life of the process. */
   inc(by = 1): void {
     if (!(by > 0 && by < Infinity)) return
     this.value += by
+    this.watcher?.mark()
     this.#overflowed?.inc()
   }
 }
 
 export class Gauge {
   value = 0
-  /** What it measured is gone: it is not printed until it is set again. */
-  isWithdrawn = false
   readonly labels: string
   readonly collect: (() => number) | undefined
+  readonly merge: Merge
+  watcher: Watcher | undefined
+  #isWithdrawn = false
+  /** What other processes measured of the same, by who tells it. */
+  #others: Map<object, number> | undefined
   readonly #overflowed: Counter | undefined
 
-  constructor(labels: string, overflowed?: Counter, collect?: () => number) {
+  constructor(labels: string, overflowed?: Counter, collect?: () => number, merge: Merge = 'sum') {
     this.labels = labels
     this.collect = collect
+    this.merge = merge
     this.#overflowed = overflowed
   }
 
   set(value: number): void {
     this.value = value
-    this.isWithdrawn = false
+    this.#isWithdrawn = false
+    this.watcher?.mark()
     this.#overflowed?.inc()
   }
 
   add(by: number): void {
     this.value += by
+    this.watcher?.mark()
     this.#overflowed?.inc()
+  }
+
+  /** What it measured is gone: it is not printed until it is set again. */
+  withdraw(): void {
+    this.#isWithdrawn = true
+    this.watcher?.mark()
+  }
+
+  /** What this process measures; undefined: nothing. */
+  own(): number | undefined {
+    if (this.#isWithdrawn) return undefined
+    return this.collect === undefined ? this.value : this.collect()
+  }
+
+  /** What is printed, other processes included; undefined: nothing. */
+  current(): number | undefined {
+    const own = this.own()
+    if (this.#others === undefined || this.#others.size === 0 || this.merge === 'own') return own
+    const all = [...(own === undefined ? [] : [own]), ...this.#others.values()]
+    if (this.merge === 'sum') return all.reduce((sum, one) => sum + one)
+    return this.merge === 'max' ? Math.max(...all) : Math.min(...all)
+  }
+
+  /** What another process measures of the same; undefined: nothing any more. */
+  setOther(teller: object, value: number | undefined): void {
+    if (value === undefined) this.#others?.delete(teller)
+    else {
+      this.#others ??= new Map()
+      this.#others.set(teller, value)
+    }
   }
 }
 
@@ -118,6 +169,7 @@ export class Histogram {
   readonly counts: Float64Array
   /** By bucket. */
   exemplars: Exemplar[] | undefined
+  watcher: Watcher | undefined
   readonly #overflowed: Counter | undefined
 
   constructor(labels: string, bounds: Float64Array, overflowed?: Counter) {
@@ -135,7 +187,8 @@ export class Histogram {
     while (bucket < bounds.length && value > Number(bounds[bucket])) bucket++
     counts[bucket] = Number(counts[bucket]) + 1
     this.sum += value
-    if (exemplarTraceId !== undefined) this.#remember(bucket, value, exemplarTraceId, atEpochMs)
+    if (exemplarTraceId !== undefined) this.remember(bucket, value, exemplarTraceId, atEpochMs)
+    this.watcher?.mark()
     this.#overflowed?.inc()
   }
 
@@ -149,10 +202,12 @@ export class Histogram {
       total += count
     }
     this.sum += sum
+    this.watcher?.mark()
     this.#overflowed?.inc(total)
   }
 
-  #remember(bucket: number, value: number, traceId: string, atEpochMs = Date.now()): void {
+  /** An observation that is counted already. */
+  remember(bucket: number, value: number, traceId: string, atEpochMs = Date.now()): void {
     this.exemplars ??= []
     const known = this.exemplars[bucket]
     if (known === undefined) {

@@ -4,7 +4,7 @@
  * Series are never removed, so each family has a bound: label sets beyond it share one series whose labels all read
  * `_overflow`, which keeps sums right and says so. Callers on the hot path keep the series that `child` gives them.
  */
-import { Counter, Gauge, Histogram, LabelTree } from './registry-series.ts'
+import { Counter, Gauge, Histogram, LabelTree, type Merge } from './registry-series.ts'
 
 export const OVERFLOW = '_overflow'
 const DEFAULT_MAX_SERIES = 1000
@@ -33,6 +33,11 @@ type NoLabels = readonly []
 export interface CellOptions<L extends readonly string[]> extends FamilyOptions<L> {
   /** Reads the value at each scrape; only without labels. */
   readonly collect?: () => number
+}
+
+export interface GaugeOptions<L extends readonly string[]> extends CellOptions<L> {
+  /** Default: the sum. */
+  readonly merge?: Merge
 }
 
 export interface HistogramOptions<L extends readonly string[]> extends FamilyOptions<L> {
@@ -69,7 +74,7 @@ export interface Registry {
   counter<const L extends readonly string[] = NoLabels>(
     options: CellOptions<L>,
   ): Family<'counter', Counter, L>
-  gauge<const L extends readonly string[] = NoLabels>(options: CellOptions<L>): Family<'gauge', Gauge, L>
+  gauge<const L extends readonly string[] = NoLabels>(options: GaugeOptions<L>): Family<'gauge', Gauge, L>
   histogram<const L extends readonly string[] = NoLabels>(
     options: HistogramOptions<L>,
   ): Family<'histogram', Histogram, L>
@@ -85,10 +90,18 @@ export interface RegistryOptions {
   readonly maxSeries?: number
   /** Begins the names of our own families; `hide` accepts names without it. */
   readonly prefix?: string
+  /** Told of each new series, with the values of its labels, constants not among them. */
+  readonly onSeries?: OnSeries
 }
 
+export type OnSeries = (
+  family: string,
+  values: readonly string[],
+  series: Counter | Gauge | Histogram,
+) => void
+
 export function createRegistry(options: RegistryOptions = {}): Registry {
-  const { maxSeries = DEFAULT_MAX_SERIES, prefix = 'agentgateway_' } = options
+  const { maxSeries = DEFAULT_MAX_SERIES, prefix = 'agentgateway_', onSeries } = options
   const families: AnyFamily[] = []
   const taken = new Set<string>()
   const hidden = new Set<string>()
@@ -109,6 +122,15 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     return family
   }
 
+  function told<S extends Counter | Gauge | Histogram>(
+    family: string,
+    values: readonly string[],
+    series: S,
+  ): S {
+    onSeries?.(family, values, series)
+    return series
+  }
+
   const overflow = createFamily(
     'counter',
     {
@@ -117,7 +139,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       labels: ['family'],
       maxSeries: Infinity,
     },
-    (labels) => new Counter(labels),
+    (labels, values) => told(`${prefix}metric_overflow_total`, values, new Counter(labels)),
   )
   register(overflow)
 
@@ -125,19 +147,15 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
 
   return {
     counter(given) {
-      const family = createFamily(
-        'counter',
-        cellOptions(given),
-        (labels, overflowed) => new Counter(labels, overflowed, given.collect),
+      const family = createFamily('counter', cellOptions(given), (labels, values, overflowed) =>
+        told(given.name, values, new Counter(labels, overflowed, given.collect)),
       )
       register(family)
       return family
     },
     gauge(given) {
-      const family = createFamily(
-        'gauge',
-        cellOptions(given),
-        (labels, overflowed) => new Gauge(labels, overflowed, given.collect),
+      const family = createFamily('gauge', cellOptions(given), (labels, values, overflowed) =>
+        told(given.name, values, new Gauge(labels, overflowed, given.collect, given.merge)),
       )
       register(family)
       return family
@@ -147,10 +165,8 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       if (!bounds.every((bound, index) => Number.isFinite(bound) && !(bound <= Number(bounds[index - 1])))) {
         throw new Error(`${given.name}: buckets must be finite and ascending`)
       }
-      const family = createFamily(
-        'histogram',
-        { ...shared, ...given },
-        (labels, overflowed) => new Histogram(labels, bounds, overflowed),
+      const family = createFamily('histogram', { ...shared, ...given }, (labels, values, overflowed) =>
+        told(given.name, values, new Histogram(labels, bounds, overflowed)),
       )
       register(family)
       return family
@@ -176,7 +192,7 @@ interface Bound {
 function createFamily<const T extends AnyFamily['type'], S, const L extends readonly string[]>(
   type: T,
   options: FamilyOptions<L> & Bound,
-  create: (labels: string, overflowed?: Counter) => S,
+  create: (labels: string, values: readonly string[], overflowed?: Counter) => S,
 ): Family<T, S, L> {
   const { name, help, unit, constants = {}, maxSeries = DEFAULT_MAX_SERIES, overflowed } = options
   const labels: readonly string[] = [...(options.labels ?? []), ...(options.moreLabels ?? [])]
@@ -199,14 +215,16 @@ function createFamily<const T extends AnyFamily['type'], S, const L extends read
     const clean = values.map(toLabelValue)
     const known = tree.get(clean)
     if (known !== undefined) return known
-    if (tree.size >= maxSeries) {
+    // What has overflowed in another process comes under that name.
+    if (tree.size >= maxSeries || (clean.length > 0 && clean.every((value) => value === OVERFLOW))) {
       if (overflow === undefined) {
-        overflow = create(text(labels.map(() => OVERFLOW)), overflowed?.(name))
+        const values = labels.map(() => OVERFLOW)
+        overflow = create(text(values), values, overflowed?.(name))
         series.push(overflow)
       }
       return overflow
     }
-    const added = create(text(clean))
+    const added = create(text(clean), clean)
     tree.set(clean, added)
     series.push(added)
     return added

@@ -5,10 +5,13 @@ export function linkedPair<Q extends Record<keyof Q, (body: never) => unknown>, 
   const sent: Batch[] = []
   const ends = [0, 1].map(() => ({ take: (_: Batch) => {}, close: () => {} }))
   const channel = (own: number): Channel => ({
-    send(batch) {
+    send(batch, done) {
       const copy = structuredClone(batch)
       sent.push(copy)
-      setImmediate(() => ends[1 - own]?.take(copy))
+      setImmediate(() => {
+        ends[1 - own]?.take(copy)
+        done()
+      })
     },
     onMessage: (take) => Object.assign(ends[own] ?? {}, { take }),
     onClosed: (close) => Object.assign(ends[own] ?? {}, { close }),

@@ -120,3 +120,14 @@ test('carries bytes and failures between real processes, and knows when the othe
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   expect(await link.ask('double', 1).catch((error) => error.code)).toBe('closed')
 })
+
+test.each([
+  { name: 'when it is', isOpen: true },
+  { name: 'also when nobody is there to take it', isOpen: false },
+])('says that something was sent $name', async ({ isOpen }) => {
+  const { one, close } = pair()
+  const waiting = new Promise<void>((resolve) => one.tell('word', 'before', resolve))
+  if (!isOpen) close()
+  await waiting
+  await new Promise<void>((resolve) => one.tell('word', 'after', resolve))
+})

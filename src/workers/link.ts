@@ -15,8 +15,8 @@ type Question<F> = F extends (body: infer B) => unknown ? B : never
 export interface Link<Q extends Questions<Q>, T> {
   /** Rejects with a `LinkError` when the other end fails, or is gone. */
   readonly ask: <K extends keyof Q & string>(type: K, body: Question<Q[K]>) => Promise<Answer<Q[K]>>
-  /** Is lost when the other end is gone. */
-  readonly tell: <K extends keyof T & string>(type: K, body: T[K]) => void
+  /** Is lost when the other end is gone. `sent` is called when the system has taken it, or nobody ever will. */
+  readonly tell: <K extends keyof T & string>(type: K, body: T[K], sent?: () => void) => void
   readonly onAsk: <K extends keyof Q & string>(
     type: K,
     answer: (body: Question<Q[K]>) => Answer<Q[K]> | Promise<Answer<Q[K]>>,
@@ -49,8 +49,8 @@ type Message =
 export type Batch = readonly Message[]
 
 export interface Channel {
-  /** Never throws. */
-  readonly send: (batch: Batch) => void
+  /** Never throws. `sent` is called later, however it ends. */
+  readonly send: (batch: Batch, sent: () => void) => void
   readonly onMessage: (take: (batch: Batch) => void) => void
   /** At once when it is closed already. */
   readonly onClosed: (take: () => void) => void
@@ -69,20 +69,30 @@ export function createLink<Q extends Questions<Q>, T>(channel: Channel): Link<Q,
   let isClosed = false
   let nextId = 0
   let batch: Message[] = []
+  /** Who waits for the batch to be sent. */
+  let senders: (() => void)[] = []
   let timer: NodeJS.Immediate | undefined
 
   function flush(): void {
     clearImmediate(timer)
     timer = undefined
     if (batch.length === 0) return
-    const sent = batch
+    const messages = batch
+    const waiting = senders
     batch = []
-    channel.send(sent)
+    senders = []
+    channel.send(messages, () => {
+      for (const sent of waiting) sent()
+    })
   }
 
-  function send(message: Message): void {
-    if (isClosed) return
+  function send(message: Message, sent?: () => void): void {
+    if (isClosed) {
+      if (sent !== undefined) setImmediate(sent)
+      return
+    }
     batch.push(message)
+    if (sent !== undefined) senders.push(sent)
     timer ??= setImmediate(flush)
   }
 
@@ -138,6 +148,8 @@ export function createLink<Q extends Questions<Q>, T>(channel: Channel): Link<Q,
     isClosed = true
     clearImmediate(timer)
     batch = []
+    for (const sent of senders) sent()
+    senders = []
     for (const { reject } of asked.values()) reject(new LinkError('the other process is gone', 'closed'))
     asked.clear()
     closed.resolve()
@@ -152,7 +164,7 @@ export function createLink<Q extends Questions<Q>, T>(channel: Channel): Link<Q,
         send(['ask', type, body, id])
       })
     },
-    tell: (type, body) => send(['tell', type, body]),
+    tell: (type, body, sent) => send(['tell', type, body], sent),
     onAsk(type, answerer) {
       answerers.set(type, answerer)
     },
@@ -181,9 +193,10 @@ interface Peer {
 /** Both processes have to be connected with `serialization: 'advanced'`. */
 export function channelOf(peer: Peer): Channel {
   return {
-    send(batch) {
+    send(batch, sent) {
       // Whoever goes while it is being sent is said to be gone by 'disconnect'.
-      if (peer.connected) peer.send?.(batch, undefined, undefined, () => {})
+      if (peer.connected && peer.send !== undefined) peer.send(batch, undefined, undefined, sent)
+      else setImmediate(sent)
     },
     onMessage: (take) => void peer.on('message', take),
     onClosed(take) {

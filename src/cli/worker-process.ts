@@ -1,0 +1,21 @@
+/** What worker processes run: everything that a worker is told comes over its channel to the primary. */
+import { readFileSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
+
+enableCompileCache()
+const { channelOf, createLink } = await import('../workers/link.ts')
+const { createWorker } = await import('../workers/worker.ts')
+
+const worker = createWorker({
+  link: createLink(channelOf(process)),
+  readText: (path) => readFileSync(path, 'utf8'),
+})
+
+// Of a terminal, or for a whole process group: the primary says when it is time to end.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+process.on('uncaughtException', worker.unexpected)
+process.on('unhandledRejection', worker.unexpected)
+process.on('exit', worker.reportNow)
+
+await worker.ended
+process.exit(0)
