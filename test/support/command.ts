@@ -17,6 +17,7 @@ export interface Exit {
 }
 
 export interface Command {
+  readonly pid: number
   readonly kill: (signal: NodeJS.Signals) => void
   /** The first JSON line of standard output, past or to come, that fits. Rejects when the command ends before. */
   readonly line: (fits: (line: LogLine) => boolean) => Promise<LogLine>
@@ -48,6 +49,8 @@ const ENVIRONMENT = {
 
 export interface CommandOptions {
   readonly environment?: Readonly<Record<string, string>>
+  /** What is run instead of the command itself. */
+  readonly main?: string
   /** For `-f -`. */
   readonly input?: string
 }
@@ -55,7 +58,7 @@ export interface CommandOptions {
 const running = new Set<ChildProcess>()
 
 export function startCommand(args: readonly string[], options: CommandOptions = {}): Command {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [options.main ?? MAIN, ...args], {
     env: { ...ENVIRONMENT, ...options.environment },
     stdio: 'pipe',
   })
@@ -93,6 +96,7 @@ export function startCommand(args: readonly string[], options: CommandOptions = 
       .map((line) => JSON.parse(line) as LogLine)
 
   return {
+    pid: child.pid ?? 0,
     kill: (signal) => void child.kill(signal),
     lines,
     exited,
