@@ -10,8 +10,6 @@ import { type Handled, type ListeningServer, listen, type TlsListener } from './
 /** Opened, and not yet in use. */
 export interface PreparedBinds {
   readonly adopt: () => void
-  /** As they will be. */
-  readonly ports: () => BindPorts
   /** Closes what was opened. */
   readonly abandon: () => void
 }
@@ -36,7 +34,7 @@ export interface BindsOptions {
   readonly settings: Pick<Settings, 'enableIpv6' | 'http1IdleTimeoutMs'>
   /** Several processes listen, and the system spreads connections over them. */
   readonly reusePort?: boolean
-  /** What a port with number 0 is to be, when that is known already. */
+  /** What a port with number 0 is to be, when others have chosen. */
   readonly portFor?: (key: string) => number | undefined
   readonly onRequest: (request: IncomingMessage, response: ServerResponse, entry: FlowEntry) => Handled
   /** Its reply is already written. */
@@ -67,9 +65,6 @@ export const keysOf = (binds: readonly Bind[]) =>
 
 /** `undefined`: all interfaces, IPv6 included where the machine has it. */
 export const hostFor = ({ enableIpv6 }: Pick<Settings, 'enableIpv6'>) => (enableIpv6 ? undefined : '0.0.0.0')
-
-const portsOf = (binds: Iterable<readonly [string, OpenBind]>): BindPorts =>
-  Object.fromEntries([...binds].map(([key, { server }]) => [key, server.port]))
 
 export function createBinds(options: BindsOptions): Binds {
   const { settings, reusePort = false, portFor = () => undefined } = options
@@ -143,11 +138,10 @@ export function createBinds(options: BindsOptions): Binds {
           for (const [key, entry] of open) if (isGone(key)) retire(key, entry)
           for (const [key, entry] of added) open.set(key, entry)
         },
-        ports: () => portsOf([...[...open].filter(([key]) => !isGone(key)), ...added]),
         abandon,
       }
     },
-    ports: () => portsOf(open),
+    ports: () => Object.fromEntries([...open].map(([key, { server }]) => [key, server.port])),
     stop() {
       for (const { server } of open.values()) server.stop()
     },

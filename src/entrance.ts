@@ -15,7 +15,7 @@ export interface Entrance {
   readonly refresh?: () => Promise<void>
 }
 
-interface PreparedEntrance {
+export interface PreparedEntrance {
   readonly adopt: () => Promise<void> | void
   readonly abandon: () => void
 }

@@ -44,6 +44,36 @@ describe('an outbox', () => {
     expect(state.sent).toEqual([{ count: 0, lines: [], samples: [JSON.stringify(sample(1, 5))] }])
   })
 
+  test('takes what another outbox sent, and sends it with its own', () => {
+    const { box: other, state: from } = outbox()
+    const { box, state } = outbox()
+    for (let index = 0; index < 3; index += 1) other.addRecord(small)
+    other.flush()
+    box.addRecord(small)
+    for (const batch of from.sent) box.addBatch(batch)
+    box.flush()
+    const [batch] = state.sent
+    expect(batch?.count).toBe(4)
+    expect(readLines(batch?.lines ?? [])).toHaveLength(4)
+    expect(new Set(readLines(batch?.lines ?? []))).toEqual(new Set(readLines(from.sent[0]?.lines ?? [])))
+  })
+
+  test('keeps what another sent until somebody takes it, and drops and counts what is too much', () => {
+    const { box, state } = outbox()
+    const lines = [Buffer.from('{}\n{}\n'), Buffer.from('{}\n')]
+    state.taking = false
+    box.addBatch({ count: 3, lines })
+    box.flush()
+    box.addBatch({ count: 7, lines: [Buffer.alloc(64 * 1024 * 1024)] })
+    expect(state.dropped).toBe(7)
+    state.taking = true
+    box.flush()
+    expect(state.sent.map(({ count, lines }) => [count, readLines(lines)])).toEqual([[3, ['{}', '{}', '{}']]])
+    box.close()
+    box.addBatch({ count: 2, lines })
+    expect(state.dropped).toBe(12)
+  })
+
   test('keeps of an MCP request what it was', () => {
     const { box, state } = outbox()
     const exchange = mcpExchange({ completedAt: 1e12 })

@@ -85,6 +85,23 @@ describe('LogWriter', () => {
     expect(lines.length + dropped()).toBe(count)
   })
 
+  test('writes lines that come as bytes between the others, and drops all of them when they do not fit', async () => {
+    const path = join(folder, 'log')
+    const { writer, dropped } = writerTo(open(path, constants.O_WRONLY | constants.O_CREAT), {
+      maxQueuedBytes: 100,
+    })
+    writer.write('one\n')
+    writer.writeAll(Buffer.from('twö\nthree\n'), 2)
+    writer.writeAll(Buffer.from('x\n'.repeat(50)), 50)
+    writer.write('four\n')
+    expect(await writer.flush(5000)).toBe(true)
+    expect(readFileSync(path, 'utf8')).toBe('one\ntwö\nthree\nfour\n')
+    expect(dropped()).toBe(50)
+    await writer.close(5000)
+    writer.writeAll(Buffer.from('late\n'), 1)
+    expect(dropped()).toBe(51)
+  })
+
   test('takes up a slow reader’s pace without losing a byte', async () => {
     const { writeFd, readAll } = pipe()
     const { writer, dropped } = writerTo(writeFd)

@@ -180,6 +180,9 @@ function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
+/** What a child has said last is read after its end. */
+const READ_MS = 1000
+
 /** A process's end of the channel to its parent or to a child: `process`, or what `fork` returned. */
 interface Peer {
   readonly connected: boolean
@@ -187,7 +190,7 @@ interface Peer {
     | ((message: Batch, handle: undefined, options: undefined, done: () => void) => boolean)
     | undefined
   readonly on: ((event: 'message', take: (message: Batch) => void) => unknown) &
-    ((event: 'disconnect', take: () => void) => unknown)
+    ((event: 'disconnect' | 'exit', take: () => void) => unknown)
 }
 
 /** Both processes have to be connected with `serialization: 'advanced'`. */
@@ -201,7 +204,11 @@ export function channelOf(peer: Peer): Channel {
     onMessage: (take) => void peer.on('message', take),
     onClosed(take) {
       if (!peer.connected) take()
-      else peer.on('disconnect', take)
+      else {
+        peer.on('disconnect', take)
+        // Node does not tell of it when a child died in the middle of a message. What came whole is read by then.
+        if (peer !== process) peer.on('exit', () => setTimeout(take, READ_MS))
+      }
     },
   }
 }

@@ -22,7 +22,6 @@ export interface Start {
   readonly reusePort: boolean
   /** Requests are kept. */
   readonly keeps: boolean
-  /** What others have got for ports with number 0. */
   readonly ports: BindPorts
 }
 
@@ -35,9 +34,9 @@ export interface Report {
 
 export interface Questions {
   /** Asked of a worker, once. It listens when it answers. */
-  start(start: Start): BindPorts
+  start(start: Start): void
   /** It has compiled it, and listens where it does not yet. Nothing else has changed. */
-  prepare(next: ConfigAndFiles & { readonly ports: BindPorts }): BindPorts
+  prepare(next: ConfigAndFiles & { readonly ports: BindPorts }): void
   /** What was prepared is in force. */
   adopt(nothing: undefined): void
   /** What was prepared is forgotten. */

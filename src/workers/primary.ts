@@ -2,13 +2,13 @@
  * Worker processes, as the primary sees them: started, watched, replaced when they end, and told of each new
  * configuration, which all of them take or none.
  */
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type BindPorts, hostFor } from '../binds.ts'
+import { type BindPorts, hostFor, keysOf } from '../binds.ts'
 import type { Bind } from '../compile.ts'
 import type { Settings } from '../config/settings.ts'
 import type { DataPlane, Doors } from '../data-plane.ts'
-import type { Entrance } from '../entrance.ts'
+import type { Entrance, PreparedEntrance } from '../entrance.ts'
 import type { Keeping } from '../keeping.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics, WorkerEnd } from '../telemetry/metrics.ts'
@@ -135,7 +135,7 @@ export function createWorkers(options: WorkersOptions): Entrance {
         reusePort,
         ports,
       })
-      ports = await within(START_MS, started, 'a worker did not start')
+      await within(START_MS, started, 'a worker did not start')
     } catch (error) {
       worker.kill()
       const exit = await worker.ended
@@ -191,17 +191,14 @@ export function createWorkers(options: WorkersOptions): Entrance {
   }
 
   async function startAll(): Promise<void> {
-    const started = [await startOne()]
-    // The first has the ports that the system chose, and the others take the same.
-    const others = await Promise.allSettled(Array.from({ length: count - 1 }, () => startOne()))
-    for (const other of others) if (other.status === 'fulfilled') started.push(other.value)
-    const failed = others.find(({ status }) => status === 'rejected')
+    const started = await Promise.allSettled(Array.from({ length: count }, startOne))
+    const failed = started.find(({ status }) => status === 'rejected')
     if (failed?.status === 'rejected') {
-      for (const worker of started) worker.kill()
-      await Promise.all(started.map(({ ended }) => ended))
+      killAll()
+      await Promise.all([...workers].map(({ ended }) => ended))
       throw failed.reason
     }
-    for (const worker of started) void replaceWhenGone(worker)
+    for (const one of started) if (one.status === 'fulfilled') void replaceWhenGone(one.value)
   }
 
   /** All are asked, and all have answered when this rejects. */
@@ -214,23 +211,15 @@ export function createWorkers(options: WorkersOptions): Entrance {
     if (failed?.status === 'rejected') throw failed.reason
   }
 
-  async function change(next: ConfigAndFiles): Promise<{ adopt: () => Promise<void>; abandon: () => void }> {
+  async function change(next: ConfigAndFiles, nextPorts: BindPorts): Promise<PreparedEntrance> {
     const all = serving()
     const abandon = () => {
       for (const { link } of all) void link.ask('abandon', undefined).catch(() => {})
     }
-    let opened = ports
     try {
-      const [one, ...others] = all
-      const prepare = async ({ link }: Worker) => {
-        opened = await within(
-          CHANGE_MS,
-          link.ask('prepare', { ...next, ports: opened }),
-          'a worker did not answer',
-        )
-      }
-      if (one !== undefined) await prepare(one)
-      await askAll(others, prepare)
+      await askAll(all, ({ link }) =>
+        within(CHANGE_MS, link.ask('prepare', { ...next, ports: nextPorts }), 'a worker did not answer'),
+      )
     } catch (error) {
       abandon()
       throw error
@@ -239,7 +228,7 @@ export function createWorkers(options: WorkersOptions): Entrance {
       abandon,
       async adopt() {
         current = next
-        ports = opened
+        ports = nextPorts
         // One that does not do what it said it could is replaced by one that does.
         await askAll(all, async (worker) => {
           try {
@@ -280,19 +269,22 @@ export function createWorkers(options: WorkersOptions): Entrance {
       const release = Promise.withResolvers<void>()
       // Until it is adopted or abandoned nobody else has a turn.
       const prepared = inTurn(async () => {
-        await probePorts(binds.filter(isNew), hostFor(settings))
-        if (first !== undefined) return change(next)
+        const nextPorts = await choosePorts(binds, ports, hostFor(settings))
+        if (first !== undefined) return change(next, nextPorts)
         first = next
         current = next
+        ports = nextPorts
         await startAll()
-        return { adopt: async () => {}, abandon() {} }
+        return NOTHING_MORE
       })
-      const held = inTurn(() => release.promise)
-      void held
+      void inTurn(() => release.promise)
       try {
         const { adopt, abandon } = await prepared
         return {
-          adopt: () => adopt().finally(release.resolve),
+          async adopt() {
+            await adopt()
+            release.resolve()
+          },
           abandon() {
             abandon()
             release.resolve()
@@ -316,11 +308,10 @@ export function createWorkers(options: WorkersOptions): Entrance {
       process.off('exit', killAll)
     },
   }
-
-  function isNew(bind: Bind): boolean {
-    return bind.port !== 0 && !Object.values(ports).includes(bind.port)
-  }
 }
+
+/** Everything is done. */
+const NOTHING_MORE: PreparedEntrance = { adopt() {}, abandon() {} }
 
 /** This process listens nowhere. */
 const NO_DOORS: Doors = { stop() {}, destroy: () => Promise.resolve() }
@@ -347,15 +338,31 @@ async function within<T>(milliseconds: number, promise: Promise<T>, problem: str
 }
 
 /**
- * Workers share their ports with whoever asks to share them: whether somebody else has one is seen only by who wants it
- * alone. Rejects with the system's error.
+ * A port for each bind. Workers share theirs with whoever asks to share them: whether somebody else has one is seen only
+ * by who wants it alone, for a moment. Rejects with the system's error.
  */
-async function probePorts(binds: readonly Bind[], host: string | undefined): Promise<void> {
-  for (const { port } of binds) {
-    await new Promise<void>((resolve, reject) => {
-      const server = createServer()
-      server.once('error', reject)
-      server.listen({ port, host, exclusive: true }, () => server.close(() => resolve()))
-    })
+async function choosePorts(
+  binds: readonly Bind[],
+  known: BindPorts,
+  host: string | undefined,
+): Promise<BindPorts> {
+  const own = new Set(Object.values(known))
+  const chosen: Record<string, number> = {}
+  for (const [index, key] of keysOf(binds).entries()) {
+    const port = binds[index]?.port ?? 0
+    // With another protocol than before the port has another key, and is still our own.
+    chosen[key] = known[key] ?? (own.has(port) ? port : await freeFor(port, host))
   }
+  return chosen
+}
+
+function freeFor(port: number, host: string | undefined): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen({ port, host, exclusive: true }, () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
 }

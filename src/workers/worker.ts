@@ -69,12 +69,10 @@ export function createWorker({ link, readText }: WorkerOptions): WorkerProcess {
       prepared = { next: initial, binds: await made.binds.prepare(initial.binds) }
     } else await prepare(made, start.current)
     adopt()
-    return made.binds.ports()
   })
   link.onAsk('prepare', async (next) => {
     ports = next.ports
     if (serving !== undefined) await prepare(serving, next)
-    return prepared?.binds.ports() ?? {}
   })
   link.onAsk('adopt', adopt)
   link.onAsk('abandon', () => {

@@ -103,7 +103,7 @@ export async function replaced(crew: Crew, count: number): Promise<void> {
 export function client(url: string) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   return {
-    /** Rejects when the connection breaks, or is another than before. */
+    /** Rejects when the connection breaks; the next one has another. */
     get: (path: string): Promise<string> =>
       new Promise((resolve, reject) => {
         const asked = request(`${url}${path}`, { agent }, (response) => {
