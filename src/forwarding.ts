@@ -20,6 +20,7 @@ import type { RelayOptions } from './llm/relay.ts'
 import { endUserOf } from './llm/request-facts.ts'
 import { type CountTokens, countInput } from './llm/settle.ts'
 import { askedOf } from './model-choice.ts'
+import { onModelRequest } from './policies/chain.ts'
 import type { DirectReply, Policy, RequestHead } from './policies/policy.ts'
 import { answerVariables, requestVariables } from './policies/request-variables.ts'
 import { isPassing, type Retry, retryAfterMs } from './policies/retry.ts'
@@ -99,6 +100,7 @@ export class Forwarding {
   /** Of services that guard the request, and who waits for them. */
   #verdicts: Verdicts | undefined
   #leaving: AbortController | undefined
+  #isClosed = false
   /** The next attempt is waited for. */
   #backoff: NodeJS.Timeout | undefined
 
@@ -228,27 +230,31 @@ export class Forwarding {
     const isFirst = exchange.llm === undefined
     const verdicts = llm.guard?.asks === true ? this.#guardsOf(head) : undefined
     const request = { method, path, query, headers, body, json: this.#json, verdicts }
-    const send = (plan: LlmPlan) => {
-      this.#notePlan(plan)
-      if (isFirst) this.#announce(head, plan, body.length)
+    const goOn = (plan: LlmPlan) => {
       if (plan.countLocally) this.#countLocally(plan)
       else this.#send(backend, head, plan, plan, waitedMs)
+    }
+    const send = (plan: LlmPlan) => {
+      this.#notePlan(plan)
+      const announced = isFirst ? this.#announce(head, plan, body.length) : undefined
+      if (announced === undefined) goOn(plan)
+      else this.#afterwards(announced, () => goOn(plan))
     }
     const plan = whenAsked(() =>
       planLlm(llm, request, (facts) => {
         exchange.llm = facts
       }),
     )
-    if (plan instanceof Promise) this.#afterGuards(plan, send)
+    if (plan instanceof Promise) this.#afterwards(plan, send)
     else send(plan)
   }
 
-  #afterGuards(planned: Promise<LlmPlan>, send: (plan: LlmPlan) => void): void {
+  #afterwards<T>(awaited: Promise<T>, goOn: (value: T) => void): void {
     const step = (next: () => void) => {
-      if (this.#leaving?.signal.aborted !== true) this.#lent.guard(next)
+      if (!this.#isClosed) this.#lent.guard(next)
     }
-    planned.then(
-      (plan) => step(() => send(plan)),
+    awaited.then(
+      (value) => step(() => goOn(value)),
       (error: unknown) => step(() => this.#lent.fail(error)),
     )
   }
@@ -287,12 +293,12 @@ export class Forwarding {
   }
 
   /** Tells the policies what a model is asked, where one is. */
-  #announce(head: RequestHead, plan: LlmPlan, bytes: number): void {
+  #announce(head: RequestHead, plan: LlmPlan, bytes: number): undefined | Promise<undefined> {
     const { deps } = this.#lent
     const { policies } = this.#route
     const { operation, parameters, provider, requestModel } = plan.facts
-    if (operation === 'list_models') return
-    if (policies.every(({ onModelRequest }) => onModelRequest === undefined)) return
+    if (operation === 'list_models') return undefined
+    if (policies.every((policy) => policy.onModelRequest === undefined)) return undefined
     const inputTokens = Math.ceil(bytes / BYTES_PER_TOKEN)
     // The client's own figure: it may be anything.
     const outputTokens = Math.min(MAX_OUTPUT_TOKENS, Math.max(0, parameters.maxTokens ?? 0))
@@ -302,7 +308,7 @@ export class Forwarding {
       tokens: inputTokens + outputTokens,
       usd: () => deps.pricing().price(provider, undefined, requestModel, usage).cost?.total ?? 0,
     }
-    for (const policy of policies) policy.onModelRequest?.(head, request)
+    return onModelRequest(policies, head, request)
   }
 
   #countLocally(plan: LlmPlan): void {
@@ -468,6 +474,7 @@ export class Forwarding {
 
   /** Nothing that arrives from here on counts. */
   close(): void {
+    this.#isClosed = true
     clearTimeout(this.#backoff)
     this.#leaving?.abort()
     this.#answer?.close()

@@ -3,8 +3,8 @@ import type { FetchDependencies } from './core/fetch-json.ts'
 import type { Ask } from './core/upstream.ts'
 import { type Budgets, type BudgetsOptions, createBudgets } from './policies/budget-book.ts'
 import { createKeySets, type KeySets } from './policies/key-sets.ts'
+import { createLimits, type Limits } from './policies/limits.ts'
 import { createPasswords, type Passwords } from './policies/passwords.ts'
-import { createLimits, type Limits } from './policies/rate-limit.ts'
 import { createHealths, type Healths } from './upstream/health.ts'
 
 export interface Lasting {

@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { BudgetUnit, Spending, SpendingBook, SpendingReport } from '../core/spending.ts'
-import { type Account, type Accounts, createAccounts } from './budget-accounts.ts'
+import { type Account, type Accounts, createAccounts, spentBy } from './budget-accounts.ts'
 import type { BudgetWindow } from './budget-window.ts'
 
 export interface BudgetWatch {
@@ -29,10 +29,50 @@ export interface BudgetShape {
   readonly window: BudgetWindow
 }
 
+/** What one request holds of a budget. */
+export interface Hold {
+  /** The request's, and once something is reserved the account's. */
+  key: string
+  /** Until it is settled; undefined: nobody was asked. */
+  reserved: number | undefined
+  /** Of a budget that is counted elsewhere: what was spent when it was told last. */
+  told: number | undefined
+  /** Of a budget that is counted elsewhere: what is reserved is known there by this number. */
+  number: number | undefined
+}
+
+export const newHold = (key: string): Hold => ({
+  key,
+  reserved: undefined,
+  told: undefined,
+  number: undefined,
+})
+
+export interface Claim {
+  readonly estimate: number
+  readonly limit: number
+  readonly action: 'refuse' | 'warn'
+}
+
+export interface Exceeded {
+  /** Or only may be, by requests that are under way. */
+  readonly isSpent: boolean
+  readonly renewedAt: number
+}
+
+/** One may be counted in another process, which then is asked and waited for: here a request never waits. */
 export interface Budget {
-  readonly of: (key: string) => Account
-  readonly settle: (key: string, reserved: number, amount: number) => void
-  readonly exceeded: (account: Account, action: 'refuse' | 'warn') => void
+  /** Reserves the estimate; not where the limit is exceeded and the action is to refuse. */
+  readonly reserve: (hold: Hold, claim: Claim) => Exceeded | undefined | Promise<Exceeded | undefined>
+  /** Gives back what was reserved, and spends the amount; also when the reservation is still waited for. */
+  readonly settle: (hold: Hold, amount: number) => void
+  /** In the window of this moment; undefined while it is not known. */
+  readonly spent: (hold: Hold) => number | undefined
+}
+
+export interface CountedBudget extends Budget {
+  readonly reserve: (hold: Hold, claim: Claim) => Exceeded | undefined
+  readonly spent: (hold: Hold) => number
 }
 
 /** Of all routes: one name is one budget. They outlive a reload. */
@@ -48,6 +88,11 @@ export interface Budgets {
   readonly close: () => Promise<void>
 }
 
+export interface CountedBudgets extends Budgets {
+  readonly at: (shape: BudgetShape) => CountedBudget
+  readonly named: (shape: Pick<BudgetShape, 'name' | 'unit'>) => CountedBudget | undefined
+}
+
 export interface BudgetsOptions {
   readonly now: () => number
   readonly watch?: (name: string, unit: BudgetUnit) => BudgetWatch
@@ -60,7 +105,7 @@ const BEAT_MS = 500
 /** At the end. */
 const CLOSE_MS = 3000
 
-interface Known extends Budget {
+interface Known extends CountedBudget {
   shape: BudgetShape
   next: BudgetShape
   readonly accounts: Accounts
@@ -71,6 +116,8 @@ interface Known extends Budget {
 }
 
 type Touched = readonly [Known, Account]
+
+const nameOf = ({ name, unit }: Pick<BudgetShape, 'name' | 'unit'>) => `${name} ${unit}`
 
 /** Reports have no account twice: two windows of a key that begin alike are added up. */
 function spendingsOf(touched: readonly Touched[]): readonly Spending[] {
@@ -91,7 +138,11 @@ function spendingsOf(touched: readonly Touched[]): readonly Spending[] {
   return [...rows.values()]
 }
 
-export function createBudgets({ now, watch = () => NOBODY, onProblem = () => {} }: BudgetsOptions): Budgets {
+export function createBudgets({
+  now,
+  watch = () => NOBODY,
+  onProblem = () => {},
+}: BudgetsOptions): CountedBudgets {
   const writer = randomUUID()
   const known = new Map<string, Known>()
   let book: SpendingBook | undefined
@@ -118,17 +169,26 @@ export function createBudgets({ now, watch = () => NOBODY, onProblem = () => {} 
       watch: watching,
       isLearnt: false,
       isGone: false,
-      of,
-      settle(key, reserved, amount) {
-        const account = of(key)
-        account.reserved = Math.max(0, account.reserved - reserved)
-        account.unsaved += amount
-        watching.spent(amount)
-      },
-      exceeded(account, action) {
+      reserve(hold, { estimate, limit, action }) {
+        const account = of(hold.key)
+        const spent = spentBy(account)
+        const isExceeded = spent + (action === 'refuse' ? account.reserved : 0) >= limit
+        hold.key = account.key
+        hold.reserved = isExceeded && action === 'refuse' ? 0 : estimate
+        account.reserved += hold.reserved
+        if (!isExceeded) return undefined
         watching.exceeded(action, account.key, !account.isTold)
         account.isTold = true
+        return { isSpent: spent >= limit, renewedAt: account.span.end }
       },
+      settle(hold, amount) {
+        const account = of(hold.key)
+        account.reserved = Math.max(0, account.reserved - (hold.reserved ?? 0))
+        account.unsaved += amount
+        hold.reserved = 0
+        watching.spent(amount)
+      },
+      spent: ({ key }) => spentBy(of(key)),
     }
   }
 
@@ -242,12 +302,13 @@ export function createBudgets({ now, watch = () => NOBODY, onProblem = () => {} 
 
   return {
     at(shape) {
-      const name = `${shape.name} ${shape.unit}`
+      const name = nameOf(shape)
       const budget = known.get(name) ?? create(shape)
       known.set(name, budget)
       budget.next = shape
       return budget
     },
+    named: (shape) => known.get(nameOf(shape)),
     retain(budgets) {
       for (const one of known.values()) {
         if (budgets.includes(one)) adopt(one)

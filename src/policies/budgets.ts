@@ -11,8 +11,7 @@ import { GatewayError } from '../core/errors.ts'
 import { type Exchange, noteEvent } from '../core/exchange.ts'
 import { REQUEST_NAMES } from '../core/request-names.ts'
 import type { BudgetUnit } from '../core/spending.ts'
-import { type Account, spentBy } from './budget-accounts.ts'
-import type { Budget } from './budget-book.ts'
+import { type Budget, type Exceeded, type Hold, newHold } from './budget-book.ts'
 import { budgetWindowSchema, perWindow } from './budget-window.ts'
 import type { ModelRequest, Policy } from './policy.ts'
 import { NOBODY, requestKey } from './request-key.ts'
@@ -68,60 +67,60 @@ const dateOf = (ms: number) => new Date(ms).toISOString().replace('.000Z', 'Z')
 
 export function budget(config: BudgetConfig, shared: Budget, now: () => number): Policy {
   const { unit, amount: limit } = limitOf(config)
+  const { action } = config
   const keyOf = requestKey(config.key)
   const header = `x-budget-${config.name}-remaining`
   const limitText = `${limit} ${unit === 'usd' ? 'USD' : 'tokens'} ${perWindow(config.window)}`
-  /** What is under way, with whose account it is and what is reserved there. */
-  const underWay = new WeakMap<Exchange, { key: string; reserved: number | undefined }>()
+  /** What is under way. */
+  const holds = new WeakMap<Exchange, Hold>()
 
-  function refuse(account: Account): never {
-    const { end } = account.span
-    const isSpent = spentBy(account) >= limit
-    const wait = isSpent ? Math.max(1, Math.ceil((end - now()) / 1000)) : SHORTLY_SECONDS
+  function refuse({ isSpent, renewedAt }: Exceeded): never {
+    const wait = isSpent ? Math.max(1, Math.ceil((renewedAt - now()) / 1000)) : SHORTLY_SECONDS
     const why = isSpent
-      ? `is spent: it is renewed at ${dateOf(end)}`
+      ? `is spent: it is renewed at ${dateOf(renewedAt)}`
       : 'may be spent by requests that are under way: try again shortly'
     throw new GatewayError('budget_exceeded', `budget ${config.name} (${limitText}) ${why}`, {
       headers: { 'retry-after': String(wait) },
     })
   }
 
+  function judge(exchange: Exchange, { key }: Hold, exceeded: Exceeded | undefined): undefined {
+    if (exceeded === undefined) return
+    noteEvent(exchange, {
+      name: 'budget.exceeded',
+      policy: config.name,
+      limit: limitText,
+      keyHash: key === NOBODY ? undefined : keyHash(key),
+      action,
+    })
+    if (action === 'refuse') refuse(exceeded)
+  }
+
   return {
     onRequest(head) {
-      underWay.set(head.exchange, { key: keyOf(head), reserved: undefined })
+      holds.set(head.exchange, newHold(keyOf(head)))
       return undefined
     },
     onModelRequest({ exchange }, request) {
-      const own = underWay.get(exchange)
-      if (own === undefined) return
-      const account = shared.of(own.key)
-      own.key = account.key
-      own.reserved = 0
-      if (spentBy(account) + (config.action === 'refuse' ? account.reserved : 0) >= limit) {
-        shared.exceeded(account, config.action)
-        noteEvent(exchange, {
-          name: 'budget.exceeded',
-          policy: config.name,
-          limit: limitText,
-          keyHash: own.key === NOBODY ? undefined : keyHash(own.key),
-          action: config.action,
-        })
-        if (config.action === 'refuse') refuse(account)
-      }
-      own.reserved = ESTIMATES[unit](request)
-      account.reserved += own.reserved
+      const hold = holds.get(exchange)
+      if (hold === undefined) return undefined
+      const exceeded = shared.reserve(hold, { estimate: ESTIMATES[unit](request), limit, action })
+      if (exceeded instanceof Promise) return exceeded.then((one) => judge(exchange, hold, one))
+      return judge(exchange, hold, exceeded)
     },
     onResponse(headers, { exchange }) {
-      const own = underWay.get(exchange)
-      if (own?.reserved === undefined) return
-      const left = Math.max(0, limit - spentBy(shared.of(own.key)))
+      const hold = holds.get(exchange)
+      if (hold?.reserved === undefined) return
+      const spent = shared.spent(hold)
+      if (spent === undefined) return
+      const left = Math.max(0, limit - spent)
       headers[header] = unit === 'usd' ? left.toFixed(SHOWN_DIGITS) : String(left)
     },
     onFinished(exchange) {
-      const own = underWay.get(exchange)
-      if (own?.reserved === undefined) return
-      underWay.delete(exchange)
-      shared.settle(own.key, own.reserved, COSTS[unit](exchange))
+      const hold = holds.get(exchange)
+      if (hold?.reserved === undefined) return
+      holds.delete(exchange)
+      shared.settle(hold, COSTS[unit](exchange))
     },
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What every traffic policy is: a compiled step before the upstream, a step on the response's head, or both.
- * Steps run in the order of `compile.ts`; none of them allocates unless it has work to do. Only `onRequest` may wait.
+ * Steps run in the order of `compile.ts`; none of them allocates unless it has work to do. Those before the upstream
+ * may wait.
  */
 import type { Exchange } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
@@ -55,7 +56,7 @@ export interface ModelRequest {
 export interface Policy {
   readonly onRequest?: (head: RequestHead) => DirectReply | undefined | Promise<DirectReply | undefined>
   /** Once it is known what a model is asked. */
-  readonly onModelRequest?: (head: RequestHead, request: ModelRequest) => void
+  readonly onModelRequest?: (head: RequestHead, request: ModelRequest) => undefined | Promise<undefined>
   readonly onResponse?: (headers: Headers, request: RequestHead, status: number) => void
   /** After all else, once, for each request that `onRequest` has seen. */
   readonly onFinished?: (exchange: Exchange) => void

@@ -3,8 +3,9 @@ import type { z } from 'zod'
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Headers } from '../core/headers.ts'
+import { createLimits } from './limits.ts'
 import type { RequestHead } from './policy.ts'
-import { createLimits, localRateLimitSchema, rateLimit } from './rate-limit.ts'
+import { localRateLimitSchema, rateLimit } from './rate-limit.ts'
 import { requestHead } from './request-head.fixture.ts'
 
 type Config = z.input<typeof localRateLimitSchema>[number]
