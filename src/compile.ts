@@ -134,6 +134,8 @@ export interface Route {
   readonly policies: readonly Policy[]
   readonly backends: readonly Backend[]
   readonly totalWeight: number
+  /** One of its backends is MCP servers. */
+  readonly servesMcp: boolean
   readonly retry: Retry
   /** Of requests. */
   readonly buffer: BufferConfig['request'] | undefined
@@ -148,6 +150,8 @@ export interface Listener {
     | undefined
   readonly match: (head: RouteHead) => Matched<Route> | undefined
   readonly outlines: readonly RouteOutline[]
+  /** One of its routes does. */
+  readonly servesMcp: boolean
 }
 
 export interface Bind {
@@ -301,6 +305,7 @@ function oneRoute(context: Context, attached: AttachedRoute): CompiledRoute {
     }),
     backends,
     totalWeight: backends.reduce((sum, backend) => sum + backend.weight, 0),
+    servesMcp: backends.some(({ mcp }) => mcp !== undefined),
     retry: retry(config.policies?.retry),
     buffer: config.policies?.buffer?.request,
     timeouts: timeouts(config.policies?.timeout),
@@ -357,6 +362,7 @@ function sectionRoute(context: Context, { key, isShared }: AttachedSection): Com
     policies: routePolicies(context, policies, { place: name, path: [key, 'policies'] }),
     backends,
     totalWeight: 1,
+    servesMcp: key === 'mcp',
     retry: retry(policies?.retry),
     buffer: policies?.buffer?.request,
     timeouts: timeouts(policies?.timeout),
@@ -403,6 +409,7 @@ function oneListener(
     tls,
     match: compileRoutes(routes.map(({ source }) => source)),
     outlines: routes.map(({ outline }) => outline),
+    servesMcp: routes.some(({ source }) => source.target.servesMcp),
   }
 }
 

@@ -274,12 +274,12 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const flows = createFlows({
     upstreams,
     serveMcp: mcp.serve,
-    traceContextFor: (traceparent, tracestate, request) =>
+    traceContextFor: (traceparent, tracestate, request, origin) =>
       traceContextFor(
         typeof traceparent === 'string' ? traceparent : undefined,
         typeof tracestate === 'string' ? tracestate : undefined,
         observing.sample,
-        () => arrivingOf(request, observing.isHidden),
+        () => arrivingOf(request, observing.isHidden, origin),
       ),
     pricing: () => pricing,
     countTokens: estimator.count,

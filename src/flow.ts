@@ -15,8 +15,9 @@ import { explain, faultReply } from './fault-reply.ts'
 import { type Forwarded, Forwarding, type ForwardingDependencies, type Payload } from './forwarding.ts'
 import { readBody } from './listen/body.ts'
 import { ClientResponse } from './listen/client-response.ts'
-import { addressOf, hasBody, hostnameOf, serverNameOf, splitTarget } from './listen/incoming.ts'
+import { addressOf, hasBody, hostnameOf, type Origin, serverNameOf, splitTarget } from './listen/incoming.ts'
 import { readLimit } from './listen/receive.ts'
+import type { Handled } from './listen/server.ts'
 import { clientFormatOf } from './llm/plan.ts'
 import type { McpRequest } from './mcp/request.ts'
 import type { McpSource } from './mcp/source.ts'
@@ -28,11 +29,16 @@ import type { Matched } from './route/match.ts'
 import type { Seen } from './telemetry/variables.ts'
 
 export interface FlowDependencies extends ForwardingDependencies {
+  /** Where sessions of MCP live in another process: takes what leads to one. */
+  readonly handOver?:
+    | ((request: IncomingMessage, response: ServerResponse, entry: FlowEntry) => Handled)
+    | undefined
   readonly serveMcp: (source: McpSource, request: McpRequest) => Promise<void>
   readonly traceContextFor: (
     traceparent: unknown,
     tracestate: unknown,
     request: IncomingMessage,
+    origin: Origin | undefined,
   ) => TraceContext
   /** True once the process is told to end: responses close their connections. */
   readonly draining: () => boolean
@@ -47,6 +53,23 @@ export interface FlowEntry {
   readonly scheme: 'http' | 'https'
   /** The port is about to go: connections end with the response under way. */
   readonly isClosing: boolean
+  /** Of a request that another process has taken from its client. */
+  readonly origin?: Origin | undefined
+}
+
+const listenerFor = ({ listeners }: Bind, hostname: string) =>
+  listeners.find(({ host }) => host.fits(hostname))
+
+/** As `Flow` would find it; what is wrong with it is said there. */
+function leadsToMcp(request: IncomingMessage, bind: Bind): boolean {
+  const { method = 'GET', headers } = request
+  const hostname = hostnameOf(headers.host ?? '')
+  const listener = listenerFor(bind, hostname)
+  if (listener?.servesMcp !== true) return false
+  const opened = serverNameOf(request)
+  if (opened !== undefined && listenerFor(bind, opened) !== listener) return false
+  const { path, query } = splitTarget(request.url ?? '/')
+  return listener.match({ method, hostname, path, query, headers })?.target.servesMcp === true
 }
 
 function pickBackend(route: Route, random: () => number): Backend | undefined {
@@ -66,6 +89,7 @@ class Flow implements Forwarded {
   readonly request: IncomingMessage
   readonly client: ClientResponse
   readonly exchange: Exchange
+  readonly #origin: Origin | undefined
   #matched: Matched<Route> | undefined
   #backend: Backend | undefined
   #head: RequestHead | undefined
@@ -82,20 +106,22 @@ class Flow implements Forwarded {
   constructor(deps: FlowDependencies, request: IncomingMessage, response: ServerResponse, entry: FlowEntry) {
     this.deps = deps
     this.request = request
+    this.#origin = entry.origin
+    const { origin } = entry
     const { path, query } = splitTarget(request.url ?? '/')
     this.exchange = beginExchange({
-      trace: deps.traceContextFor(request.headers.traceparent, request.headers.tracestate, request),
-      clientAddress: addressOf(request),
+      trace: deps.traceContextFor(request.headers.traceparent, request.headers.tracestate, request, origin),
+      clientAddress: origin?.clientAddress ?? addressOf(request),
       method: request.method ?? 'GET',
       host: request.headers.host ?? '',
       path,
       query,
-      httpVersion: request.httpVersion,
+      httpVersion: origin?.httpVersion ?? request.httpVersion,
       scheme: entry.scheme,
       userAgent: request.headers['user-agent'],
       bind: entry.bind.name,
     })
-    this.client = new ClientResponse(response, this.exchange)
+    this.client = new ClientResponse(response, this.exchange, origin === undefined)
     deps.started()
     response.on('close', () => this.#closed())
     response.on('error', () => {})
@@ -118,14 +144,13 @@ class Flow implements Forwarded {
     if (exchange.host === '' && exchange.httpVersion === '1.1')
       throw new GatewayError('bad_request', 'the request has no Host header')
     const hostname = hostnameOf(exchange.host)
-    const listener = bind.listeners.find(({ host }) => host.fits(hostname))
+    const listener = listenerFor(bind, hostname)
     if (listener === undefined) throw new GatewayError('listener_not_found', 'listener not found')
     exchange.listener = listener.name
     // A connection's certificate, and whatever else its listener demands, was for the name that it was opened with.
     const opened = serverNameOf(this.request)
-    if (opened !== undefined && bind.listeners.find(({ host }) => host.fits(opened)) !== listener) {
+    if (opened !== undefined && listenerFor(bind, opened) !== listener)
       throw new GatewayError('misdirected', 'misdirected request')
-    }
     const { method, path, query } = exchange
     const matched = listener.match({ method, hostname, path, query, headers })
     if (matched === undefined) throw new GatewayError('route_not_found', 'route not found')
@@ -233,7 +258,9 @@ class Flow implements Forwarded {
           head,
           body,
           waitedMs,
-          traceContextFor: this.deps.traceContextFor,
+          localAddress: this.#origin?.localAddress ?? this.request.socket.localAddress ?? '',
+          traceContextFor: (traceparent, tracestate) =>
+            this.deps.traceContextFor(traceparent, tracestate, this.request, this.#origin),
           decorate: (headers, status) => this.decorate(headers, status),
           onHead: () => this.onHead(),
         })
@@ -384,7 +411,7 @@ class Flow implements Forwarded {
 
 export interface Flows {
   /** The request is under way until its response is closed. */
-  readonly begin: (request: IncomingMessage, response: ServerResponse, entry: FlowEntry) => Flow
+  readonly begin: (request: IncomingMessage, response: ServerResponse, entry: FlowEntry) => Handled
   /** Ends every request that is under way, with an error where its client can still be told. */
   readonly cutAll: () => void
 }
@@ -406,6 +433,8 @@ export function createFlows(deps: FlowDependencies): Flows {
 
   return {
     begin(request, response, entry) {
+      if (deps.handOver !== undefined && leadsToMcp(request, entry.bind))
+        return deps.handOver(request, response, entry)
       const flow = new Flow(deps, request, response, entry)
       flow.next = first
       if (first !== undefined) first.previous = flow

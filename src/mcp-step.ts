@@ -7,12 +7,14 @@ import type { McpRequest, TraceOfCaller } from './mcp/request.ts'
 import { McpAnswer, type McpAnswerOptions } from './mcp-answer.ts'
 import type { RequestHead } from './policies/policy.ts'
 
-type TraceContextFor = (traceparent: unknown, tracestate: unknown, request: IncomingMessage) => TraceContext
+type TraceContextFor = (traceparent: unknown, tracestate: unknown) => TraceContext
 
 export interface McpStepOptions extends McpAnswerOptions {
   readonly request: IncomingMessage
   readonly head: RequestHead
   readonly body: Buffer
+  /** Where the client's connection arrived. */
+  readonly localAddress: string
   /** For the client, until its request was there. */
   readonly waitedMs: number
   readonly traceContextFor: TraceContextFor
@@ -22,7 +24,7 @@ export function mcpStep(options: McpStepOptions): {
   readonly answer: McpAnswer
   readonly request: McpRequest
 } {
-  const { exchange, request, head, body, waitedMs, traceContextFor } = options
+  const { exchange, request, head, body, localAddress, waitedMs, traceContextFor } = options
   const answer = new McpAnswer(options)
   const facts = { sessionId: undefined, protocolVersion: undefined, operations: [], calls: [] }
   exchange.mcp = facts
@@ -38,7 +40,7 @@ export function mcpStep(options: McpStepOptions): {
       body,
       scheme: exchange.scheme,
       host: exchange.host,
-      localAddress: request.socket.localAddress ?? '',
+      localAddress,
       clientAddress: exchange.clientAddress,
       facts,
       port: answer,
@@ -60,7 +62,7 @@ function traceOfCaller(
 ): TraceOfCaller {
   const isFromHead = exchange.trace.parentSpanId !== undefined
   if (!isFromHead && meta.traceparent !== undefined)
-    exchange.trace = traceContextFor(meta.traceparent, meta.tracestate, request)
+    exchange.trace = traceContextFor(meta.traceparent, meta.tracestate)
   const { sampled, traceId, parentSpanId, traceState } = exchange.trace
   const said = isFromHead ? request.headers.traceparent : meta.traceparent
   const received = parentSpanId !== undefined && typeof said === 'string' ? said : undefined

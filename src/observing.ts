@@ -9,7 +9,7 @@ import type { Config } from './config/schema.ts'
 import { isSecretKey } from './config/secret-keys.ts'
 import { compileCel } from './core/cel.ts'
 import type { Attribute, Exchange } from './core/exchange.ts'
-import { addressOf, splitTarget } from './listen/incoming.ts'
+import { addressOf, type Origin, splitTarget } from './listen/incoming.ts'
 import type { LineChange } from './telemetry/access-log.ts'
 import { compileField, compileFields, type Field, type OnFailed, textOfField } from './telemetry/fields.ts'
 import type { SpanChange } from './telemetry/otlp.ts'
@@ -179,15 +179,19 @@ function credentialHeaders(value: unknown): string[] {
 }
 
 /** Of a request whose head has just arrived. */
-export function arrivingOf(request: IncomingMessage, isHidden: IsHidden): Variables {
+export function arrivingOf(
+  request: IncomingMessage,
+  isHidden: IsHidden,
+  origin: Origin | undefined,
+): Variables {
   return arrivingVariables(
     {
       method: request.method ?? 'GET',
       host: request.headers.host ?? '',
-      scheme: 'encrypted' in request.socket ? 'https' : 'http',
+      scheme: origin?.scheme ?? ('encrypted' in request.socket ? 'https' : 'http'),
       path: splitTarget(request.url ?? '/').path,
-      httpVersion: request.httpVersion,
-      clientAddress: addressOf(request),
+      httpVersion: origin?.httpVersion ?? request.httpVersion,
+      clientAddress: origin?.clientAddress ?? addressOf(request),
       headers: request.headers,
     },
     isHidden,

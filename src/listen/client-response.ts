@@ -26,10 +26,13 @@ export class ClientResponse {
   /** Bytes that `content-length` promises; -1 when it promises nothing. */
   #promised = -1
   #pausedAt: number | undefined
+  readonly #ownsConnection: boolean
 
-  constructor(response: ServerResponse, exchange: Exchange) {
+  /** `ownsConnection`: false where another process has the client's connection, and closes it when it has to. */
+  constructor(response: ServerResponse, exchange: Exchange, ownsConnection = true) {
     this.#response = response
     this.#exchange = exchange
+    this.#ownsConnection = ownsConnection
   }
 
   get hasBegun(): boolean {
@@ -56,7 +59,7 @@ export class ClientResponse {
   }
 
   closeAfterwards(): void {
-    this.#response.shouldKeepAlive = false
+    if (this.#ownsConnection) this.#response.shouldKeepAlive = false
   }
 
   /** Throws `GatewayError` (502) on headers that cannot go on the wire. */

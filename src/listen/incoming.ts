@@ -15,6 +15,15 @@ export function splitTarget(url: string): { readonly path: string; readonly quer
     : { path: target.slice(0, mark), query: target.slice(mark + 1) }
 }
 
+/** What the connection says from which a process took a request, when another one serves it. */
+export interface Origin {
+  readonly clientAddress: string
+  /** Where it arrived. */
+  readonly localAddress: string
+  readonly scheme: 'http' | 'https'
+  readonly httpVersion: string
+}
+
 /** An IPv4 client on a dual-stack socket is told by its IPv4 address. */
 export const addressOf = (request: IncomingMessage) =>
   (request.socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')

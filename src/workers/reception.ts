@@ -1,0 +1,81 @@
+/**
+ * Where the primary takes requests that workers pass on: a socket that only this user's processes can reach.
+ *
+ * A connection is a worker's, not a client's: it serves one client's request after another's.
+ */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Origin } from '../listen/incoming.ts'
+import { readIntroduction } from './introduction.ts'
+
+/** Told to workers, and to nobody else. */
+export interface ReceptionAddress {
+  /** Of a unix socket, or of a named pipe. */
+  readonly path: string
+  readonly secret: string
+}
+
+export interface Reception {
+  readonly address: ReceptionAddress
+  /** What is under way is cut. */
+  readonly close: () => Promise<void>
+}
+
+interface Received {
+  /** `bind/3000` */
+  readonly bind: string
+  /** Among those of the configuration. */
+  readonly place: number
+  readonly origin: Origin
+}
+
+/** The client's own headers, which the worker's listener has limited, and the worker's. */
+const MAX_HEADER_BYTES = 128 * 1024
+const SECRET_BYTES = 32
+
+export async function openReception(
+  onRequest: (request: IncomingMessage, response: ServerResponse, received: Received) => void,
+): Promise<Reception> {
+  const secret = randomBytes(SECRET_BYTES).toString('base64url')
+  // Made for its owner only.
+  const folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), 'agentgateway-'))
+  const path =
+    folder === undefined
+      ? `\\\\.\\pipe\\agentgateway-${randomBytes(SECRET_BYTES).toString('hex')}`
+      : join(folder, 'workers.sock')
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      requestTimeout: 0,
+      // Workers close what they need no more: none is closed while a request is on its way.
+      keepAliveTimeout: 0,
+      requireHostHeader: false,
+    },
+    take,
+  )
+  function take(request: IncomingMessage, response: ServerResponse): void {
+    const received = readIntroduction(request, secret)
+    if (received === undefined) request.socket.destroy()
+    else onRequest(request, response, received)
+  }
+  server.on('checkContinue', take)
+  server.on('checkExpectation', take)
+  server.on('clientError', (_, socket) => socket.destroy())
+  server.listen(path)
+  await once(server, 'listening')
+  server.on('error', () => {})
+  return {
+    address: { path, secret },
+    async close() {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
