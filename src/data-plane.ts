@@ -30,6 +30,9 @@ import type { Seen } from './telemetry/variables.ts'
 import { createUpstreams } from './upstream/client.ts'
 import { createEstimator } from './usage/estimate.ts'
 import { createPricing, type Pricing } from './usage/price.ts'
+import { type CountingLink, countedElsewhere, countFor } from './workers/counting.ts'
+import { createOnward, type Onward } from './workers/onward.ts'
+import type { Received, ReceptionAddress } from './workers/reception.ts'
 
 export interface LineSink {
   /** A whole line, newline included; never blocks. */
@@ -49,8 +52,16 @@ export interface DataPlaneOptions {
   readonly accessLog: Pick<LineSink, 'write'>
   readonly registry: Registry
   readonly metrics: Metrics
+  /** Where what all share lives, when this is a worker. */
+  readonly primary?: Primary | undefined
   /** Undefined: requests are not kept. */
   readonly keep: ((exchange: Exchange, payload: Payload | undefined) => void) | undefined
+}
+
+/** What a worker knows of the process that counts for it and has the sessions of MCP. */
+export interface Primary {
+  readonly link: CountingLink
+  readonly reception: ReceptionAddress
 }
 
 /** A configuration that can be put to use. */
@@ -71,6 +82,10 @@ export interface DataPlane {
   /** A connection that sent no request: there is no exchange yet, and the record must not lack it. */
   readonly refused: (fault: GatewayError, socket: Socket, entry: FlowEntry) => void
   readonly connected: (socket: Socket, entry: Pick<FlowEntry, 'bind' | 'scheme'>) => void
+  /** From here on what a worker's requests take of limits and budgets is counted here. */
+  readonly countFor: (link: CountingLink) => void
+  /** A request that a worker passes on. */
+  readonly receive: (request: IncomingMessage, response: ServerResponse, received: Received) => void
   /** Told after each request. */
   readonly onFinished: (take: (isDraining: boolean) => void) => void
   readonly isDraining: () => boolean
@@ -137,11 +152,11 @@ function reading(read: ReadText): {
 
 /** Throws `ConfigProblem`. */
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
-  const { settings, logger, environment, version, registry, metrics, keep } = options
+  const { settings, logger, environment, version, registry, metrics, keep, primary } = options
   let { config } = options
   // 7 telemetry first: every stage below reports to it.
   let labels = labelsOf(config)
-  const lasting = createLasting(
+  const counted = createLasting(
     { fetch: (...args) => fetch(...args), ask: (...args) => ask(...args), now: Date.now },
     (group, backend) => ({
       up: () => metrics.backendUp(group, backend),
@@ -167,6 +182,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       },
     },
   )
+  const lasting: Lasting = primary === undefined ? counted : { ...counted, ...countedElsewhere(primary.link) }
   const firstReading = reading(options.readText)
   let snapshot = compile(config, firstReading.readText, lasting)
 
@@ -235,6 +251,13 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     },
   })
 
+  const prepareMcp = (sources: Snapshot['mcp']) => mcp.prepare(primary === undefined ? sources : [])
+  const onward =
+    primary &&
+    createOnward(primary.reception, {
+      onFailed: (error) => logger.error('workers', 'the primary process does not answer', { error }),
+    })
+
   // 1-5 the request's way.
   let draining = false
   let inFlight = 0
@@ -255,9 +278,36 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       view?.keep()
       keep(exchange, keepsPayloads() ? payload : undefined)
     }
+    ended()
+  }
+
+  function ended(): void {
     inFlight--
     onFinished(draining)
     if (draining && inFlight === 0) idle?.()
+  }
+
+  function passOn(
+    { pass }: Onward,
+    request: IncomingMessage,
+    response: ServerResponse,
+    { bind, scheme, isClosing }: FlowEntry,
+  ): Handled {
+    inFlight++
+    const isLast = () => isClosing || draining
+    return pass(
+      request,
+      response,
+      { bind: bind.name, place: snapshot.binds.indexOf(bind), scheme, isLast },
+      ended,
+    )
+  }
+
+  /** As configured now: one that is gone has no listeners. */
+  function bindOf({ bind: name, place }: Received): Bind {
+    const isIt = (bind: Bind | undefined) => bind?.name === name
+    const placed = snapshot.binds[place]
+    return (isIt(placed) ? placed : snapshot.binds.find(isIt)) ?? { name, port: 0, listeners: [] }
   }
 
   /** Resolves once nothing is in flight, or when the time is over. */
@@ -273,6 +323,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
 
   const flows = createFlows({
     upstreams,
+    handOver: onward && ((request, response, entry) => passOn(onward, request, response, entry)),
     serveMcp: mcp.serve,
     traceContextFor: (traceparent, tracestate, request, origin) =>
       traceContextFor(
@@ -352,14 +403,14 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
 
   return {
     initial() {
-      const prepared = mcp.prepare(snapshot.mcp)
+      const prepared = prepareMcp(snapshot.mcp)
       return { config, files: firstReading.files, binds: snapshot.binds, adopt: () => mcp.adopt(prepared) }
     },
     prepare(nextConfig) {
       const { files, readText } = reading(options.readText)
       const next = compile(nextConfig, readText, lasting)
       const nextTracing = tracingOf(nextConfig)
-      const prepared = mcp.prepare(next.mcp)
+      const prepared = prepareMcp(next.mcp)
       return {
         config: nextConfig,
         files,
@@ -371,6 +422,16 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       }
     },
     begin: flows.begin,
+    countFor: (link) => countFor(link, counted),
+    receive(request, response, received) {
+      const { origin } = received
+      flows.begin(request, response, {
+        bind: bindOf(received),
+        scheme: origin.scheme,
+        isClosing: false,
+        origin,
+      })
+    },
     refused,
     connected(socket, { bind, scheme }) {
       const connection = { bind: bind.name, listener: undefined, protocol: scheme } as const
@@ -396,6 +457,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       await idleWithin(CUT_MS)
     },
     async close() {
+      onward?.close()
       await mcp.close()
       await tracer?.close(FLUSH_MS)
       await lasting.budgets.close()

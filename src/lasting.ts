@@ -1,9 +1,14 @@
 /** What policies and upstreams keep over a reload, and share. */
 import type { FetchDependencies } from './core/fetch-json.ts'
 import type { Ask } from './core/upstream.ts'
-import { type Budgets, type BudgetsOptions, createBudgets } from './policies/budget-book.ts'
+import {
+  type Budgets,
+  type BudgetsOptions,
+  type CountedBudgets,
+  createBudgets,
+} from './policies/budget-book.ts'
 import { createKeySets, type KeySets } from './policies/key-sets.ts'
-import { createLimits, type Limits } from './policies/limits.ts'
+import { type CountedLimits, createLimits, type Limits } from './policies/limits.ts'
 import { createPasswords, type Passwords } from './policies/passwords.ts'
 import { createHealths, type Healths } from './upstream/health.ts'
 
@@ -15,6 +20,12 @@ export interface Lasting {
   readonly keySets: KeySets
   readonly ask: Ask
   readonly close: () => Promise<void>
+}
+
+/** What is counted is counted in this process. */
+interface CountedLasting extends Lasting {
+  readonly limits: CountedLimits
+  readonly budgets: CountedBudgets
 }
 
 interface Connected extends FetchDependencies {
@@ -34,7 +45,7 @@ export function createLasting(
   deps = UNCONNECTED,
   watchHealth?: Parameters<typeof createHealths>[0],
   watchBudgets: Omit<BudgetsOptions, 'now'> = {},
-): Lasting {
+): CountedLasting {
   const passwords = createPasswords()
   return {
     limits: createLimits(() => performance.now()),

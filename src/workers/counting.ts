@@ -61,7 +61,7 @@ export interface CountingTold {
   'budget.settle': OfBudget & { readonly number: number | undefined; readonly amount: number }
 }
 
-type CountingLink = Link<CountingQuestions, CountingTold>
+export type CountingLink = Link<CountingQuestions, CountingTold>
 
 /** The primary's end, for one worker. */
 export function countFor(

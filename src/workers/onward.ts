@@ -40,7 +40,7 @@ export interface Onward {
 
 export interface OnwardOptions {
   /** The primary could not be reached, or did not answer. */
-  readonly onFailed: (error: unknown) => void
+  readonly onFailed: (error: Error) => void
 }
 
 const MAX_IDLE = 64
@@ -88,7 +88,7 @@ export function createOnward({ path, secret }: ReceptionAddress, { onFailed }: O
     pass(request, response, passed, done) {
       let onward: ClientRequest | undefined
       function fail(fault: GatewayError): void {
-        onward?.destroy()
+        leave()
         if (response.headersSent) {
           response.destroy()
           return
@@ -98,9 +98,14 @@ export function createOnward({ path, secret }: ReceptionAddress, { onFailed }: O
         response.writeHead(fault.status, headers)
         response.end(body)
       }
+      function leave(): void {
+        if (onward === undefined || onward.destroyed) return
+        request.unpipe(onward)
+        breakOff(onward)
+      }
       response.on('error', () => {})
       response.on('close', () => {
-        onward?.destroy()
+        leave()
         done()
       })
       try {
@@ -124,12 +129,23 @@ export function createOnward({ path, secret }: ReceptionAddress, { onFailed }: O
   }
 }
 
+/** The primary is to hear of it all the same, and to record it. */
+function breakOff(onward: ClientRequest): void {
+  onward.flushHeaders()
+  if (onward.socket !== null) onward.socket.destroySoon()
+  else onward.once('socket', (socket) => process.nextTick(() => socket.destroySoon()))
+}
+
 function answerWith(
   answer: IncomingMessage,
   request: IncomingMessage,
   response: ServerResponse,
   { isLast }: Passed,
 ): void {
+  if (response.headersSent || response.destroyed) {
+    answer.resume()
+    return
+  }
   // What is left of the request is not read: the connection cannot serve another one.
   if (!request.complete || isLast()) response.shouldKeepAlive = false
   const { statusCode = 502, statusMessage, rawHeaders, headers } = answer

@@ -25,7 +25,7 @@ export interface Reception {
   readonly close: () => Promise<void>
 }
 
-interface Received {
+export interface Received {
   /** `bind/3000` */
   readonly bind: string
   /** Among those of the configuration. */
@@ -68,14 +68,19 @@ export async function openReception(
   server.listen(path)
   await once(server, 'listening')
   server.on('error', () => {})
+  let closing: Promise<void> | undefined
+  async function close(): Promise<void> {
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await closed
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+  }
   return {
     address: { path, secret },
-    async close() {
-      const closed = once(server, 'close')
-      server.close()
-      server.closeAllConnections()
-      await closed
-      if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+    close() {
+      closing ??= close()
+      return closing
     },
   }
 }
