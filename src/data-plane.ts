@@ -303,6 +303,12 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     )
   }
 
+  const adopted = Promise.withResolvers<void>()
+  function adoptFirst(prepared: ReturnType<typeof prepareMcp>): void {
+    mcp.adopt(prepared)
+    adopted.resolve()
+  }
+
   /** As configured now: one that is gone has no listeners. */
   function bindOf({ bind: name, place }: Received): Bind {
     const isIt = (bind: Bind | undefined) => bind?.name === name
@@ -404,7 +410,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   return {
     initial() {
       const prepared = prepareMcp(snapshot.mcp)
-      return { config, files: firstReading.files, binds: snapshot.binds, adopt: () => mcp.adopt(prepared) }
+      return { config, files: firstReading.files, binds: snapshot.binds, adopt: () => adoptFirst(prepared) }
     },
     prepare(nextConfig) {
       const { files, readText } = reading(options.readText)
@@ -425,11 +431,15 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     countFor: (link) => countFor(link, counted),
     receive(request, response, received) {
       const { origin } = received
-      flows.begin(request, response, {
-        bind: bindOf(received),
-        scheme: origin.scheme,
-        isClosing: false,
-        origin,
+      // Workers may be there before all of this process is.
+      void adopted.promise.then(() => {
+        if (response.destroyed) return
+        flows.begin(request, response, {
+          bind: bindOf(received),
+          scheme: origin.scheme,
+          isClosing: false,
+          origin,
+        })
       })
     },
     refused,

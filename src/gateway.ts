@@ -202,8 +202,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const next = plane.prepare(nextConfig)
       await plane.budgets.keep()
       const opened = await entrance.prepare(next)
-      await opened.adopt()
+      // Before workers, who pass on what is new to this process and ask it.
       next.adopt()
+      await opened.adopt()
       // What is kept of windows that are others now.
       await plane.budgets.keep()
       reloaded('success', afterRestart(nextConfig))

@@ -8,8 +8,9 @@ import { createLimits } from '../policies/limits.ts'
 import type { Policy, RequestHead } from '../policies/policy.ts'
 import { localRateLimitSchema, rateLimit } from '../policies/rate-limit.ts'
 import { requestHead } from '../policies/request-head.fixture.ts'
-import { type CountingQuestions, type CountingTold, countedElsewhere, countFor } from './counting.ts'
+import { countedElsewhere, countFor } from './counting.ts'
 import { linkedPair } from './link.fixture.ts'
+import type { Questions, Told } from './messages.ts'
 
 const HOURLY = { tokensPerFill: 1, fillInterval: '1h' }
 
@@ -30,7 +31,7 @@ function house() {
   })
   const primary = { limits, budgets }
   function worker(answerMs?: number) {
-    const { one, other, close } = linkedPair<CountingQuestions, CountingTold>()
+    const { one, other, close } = linkedPair<Questions, Told>()
     countFor(one, primary)
     const settled = () =>
       new Promise((resolve) => setImmediate(() => setImmediate(() => setImmediate(resolve))))
@@ -314,7 +315,7 @@ describe('a primary', () => {
   })
 
   test('that does not answer: nothing passes', async () => {
-    const { other } = linkedPair<CountingQuestions, CountingTold>()
+    const { other } = linkedPair<Questions, Told>()
     const { limits } = countedElsewhere({ ...other, ask: () => new Promise(() => {}) }, 1)
     const policy = limitIn({ ...house().primary, limits }, { maxTokens: 100 })
     expect((await begin(policy)).refusal).toEqual(FAULT)

@@ -5,16 +5,13 @@
  * still holds when it is gone is given back.
  */
 import { GatewayError } from '../core/errors.ts'
-import type {
-  BudgetShape,
-  Budgets,
-  Claim,
-  CountedBudget,
-  CountedBudgets,
-  Exceeded,
-  Hold,
+import {
+  type Budgets,
+  type CountedBudget,
+  type CountedBudgets,
+  type Hold,
+  newHold,
 } from '../policies/budget-book.ts'
-import { newHold } from '../policies/budget-book.ts'
 import {
   type CountedLimit,
   type CountedLimits,
@@ -22,46 +19,12 @@ import {
   limitName,
   newShare,
   type Share,
-  type Standing,
-  type Wait,
 } from '../policies/limits.ts'
+import type { LimitAnswer, OfBudget } from './counting-messages.ts'
 import type { Link } from './link.ts'
+import type { Questions, Told } from './messages.ts'
 
-interface OfLimit {
-  readonly name: string
-  readonly key: string
-}
-
-interface LimitAnswer {
-  readonly wait: Wait
-  readonly standing: Standing
-}
-
-interface OfBudget {
-  readonly budget: Pick<BudgetShape, 'name' | 'unit'>
-  readonly key: string
-}
-
-interface BudgetAnswer {
-  /** The account's. */
-  readonly key: string
-  readonly spent: number
-  readonly exceeded: Exceeded | undefined
-}
-
-export interface CountingQuestions {
-  'limit.admit'(body: OfLimit): LimitAnswer
-  'limit.reserve'(body: OfLimit & { readonly number: number; readonly tokens: number }): LimitAnswer
-  'budget.reserve'(body: OfBudget & { readonly number: number; readonly claim: Claim }): BudgetAnswer
-}
-
-export interface CountingTold {
-  /** `number`: undefined where nothing is reserved. */
-  'limit.settle': OfLimit & { readonly number: number | undefined; readonly used: number }
-  'budget.settle': OfBudget & { readonly number: number | undefined; readonly amount: number }
-}
-
-export type CountingLink = Link<CountingQuestions, CountingTold>
+export type CountingLink = Link<Questions, Told>
 
 /** The primary's end, for one worker. */
 export function countFor(

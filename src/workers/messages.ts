@@ -4,6 +4,8 @@ import type { Config } from '../config/schema.ts'
 import type { Settings } from '../config/settings.ts'
 import type { WrittenRecords } from '../store/messages.ts'
 import type { MetricsReport } from '../telemetry/metrics-report.ts'
+import type { CountingQuestions, CountingTold } from './counting-messages.ts'
+import type { ReceptionAddress } from './reception.ts'
 
 /** A configuration, and the files that it names as the primary has read them: all processes see the same. */
 export interface ConfigAndFiles {
@@ -22,6 +24,8 @@ export interface Start {
   readonly reusePort: boolean
   /** Requests are kept. */
   readonly keeps: boolean
+  /** Where requests go that lead to MCP servers. */
+  readonly reception: ReceptionAddress
   readonly ports: BindPorts
 }
 
@@ -32,7 +36,7 @@ export interface Report {
   readonly records: readonly WrittenRecords[]
 }
 
-export interface Questions {
+export interface Questions extends CountingQuestions {
   /** Asked of a worker, once. It listens when it answers. */
   start(start: Start): void
   /** It has compiled it, and listens where it does not yet. Nothing else has changed. */
@@ -47,6 +51,6 @@ export interface Questions {
   drain(nothing: undefined): void
 }
 
-export interface Told {
+export interface Told extends CountingTold {
   report: Report
 }

@@ -17,6 +17,7 @@ import type { Registry } from '../telemetry/registry.ts'
 import { channelOf, createLink, type Link } from './link.ts'
 import type { ConfigAndFiles, Questions, Start, Told } from './messages.ts'
 import { exitOf, spawnWorker, spreadsConnections, type WorkerExit } from './processes.ts'
+import { openReception, type Reception } from './reception.ts'
 
 /** What the command says of workers. */
 export interface WorkersChoice {
@@ -78,6 +79,8 @@ export function createWorkers(options: WorkersOptions): Entrance {
   let first: ConfigAndFiles | undefined
   let current: ConfigAndFiles | undefined
   let ports: BindPorts = {}
+  /** Open as long as there may be workers. */
+  let reception: Reception | undefined
   /** One worker starts at a time, and none while the configuration changes. */
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -92,6 +95,7 @@ export function createWorkers(options: WorkersOptions): Entrance {
   function spawn(): Worker {
     const child = spawnWorker(entry, reusePort)
     const link: Link<Questions, Told> = createLink(channelOf(child))
+    plane.countFor(link)
     const merging = mergeInto(registry)
     link.onTell('report', ({ metrics: changed, log, records }) => {
       if (changed !== undefined) merging.take(changed)
@@ -122,7 +126,7 @@ export function createWorkers(options: WorkersOptions): Entrance {
 
   /** Rejects when it cannot serve; then it is gone. */
   async function startOne(): Promise<Worker> {
-    if (first === undefined) throw new Error('there is no configuration yet')
+    if (first === undefined || reception === undefined) throw new Error('there is no configuration yet')
     const worker = spawn()
     try {
       const started = worker.link.ask('start', {
@@ -132,6 +136,7 @@ export function createWorkers(options: WorkersOptions): Entrance {
         environment: { ...environment },
         version,
         keeps: store !== undefined,
+        reception: reception.address,
         reusePort,
         ports,
       })
@@ -274,7 +279,11 @@ export function createWorkers(options: WorkersOptions): Entrance {
         first = next
         current = next
         ports = nextPorts
-        await startAll()
+        reception = await openReception(plane.receive)
+        await startAll().catch(async (error: unknown) => {
+          await reception?.close()
+          throw error
+        })
         return NOTHING_MORE
       })
       void inTurn(() => release.promise)
@@ -305,6 +314,7 @@ export function createWorkers(options: WorkersOptions): Entrance {
     async drain() {
       ending.abort()
       await Promise.all([plane.drain(NO_DOORS), drainAll()])
+      await reception?.close()
       process.off('exit', killAll)
     },
   }

@@ -5,7 +5,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -68,13 +69,19 @@ export async function openReception(
   server.listen(path)
   await once(server, 'listening')
   server.on('error', () => {})
+  /** Also when the process ends in another way. */
+  const remove = () => {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+  }
+  process.once('exit', remove)
   let closing: Promise<void> | undefined
   async function close(): Promise<void> {
     const closed = once(server, 'close')
     server.close()
     server.closeAllConnections()
     await closed
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+    process.off('exit', remove)
+    remove()
   }
   return {
     address: { path, secret },

@@ -139,6 +139,7 @@ function serve(start: Start, link: Link<Questions, Told>, { readText, portFor }:
     registry,
     metrics,
     keep: start.keeps ? reporter.keep : undefined,
+    primary: { link, reception: start.reception },
   })
   const binds = createBinds({
     settings,

@@ -8,8 +8,8 @@ import { createDataPlane, metricsOf, type Primary } from '../../src/data-plane.t
 import { renderMetrics } from '../../src/telemetry/exposition.ts'
 import { createLogger, parseLevels } from '../../src/telemetry/logger.ts'
 import { createRegistry } from '../../src/telemetry/registry.ts'
-import type { CountingQuestions, CountingTold } from '../../src/workers/counting.ts'
 import { linkedPair } from '../../src/workers/link.fixture.ts'
+import type { Questions, Told } from '../../src/workers/messages.ts'
 import { openReception } from '../../src/workers/reception.ts'
 
 export type Line = Readonly<Record<string, unknown>>
@@ -63,7 +63,7 @@ export async function startWorkersLab(yaml: string, count = 2) {
   primary.plane.initial().adopt()
 
   async function startWorker() {
-    const { one, other, close } = linkedPair<CountingQuestions, CountingTold>()
+    const { one, other, close } = linkedPair<Questions, Told>()
     primary.plane.countFor(one)
     const worker = part({ link: other, reception: reception.address })
     const binds = createBinds({
