@@ -38,16 +38,35 @@ export interface Received {
 const MAX_HEADER_BYTES = 128 * 1024
 const SECRET_BYTES = 32
 
+/** The longest that a system takes for a socket is some 100 bytes. */
+const MAX_TMP_BYTES = 60
+
+interface Place {
+  readonly path: string
+  /** Has nothing else in it. */
+  readonly folder: string | undefined
+}
+
+async function choosePlace(): Promise<Place> {
+  const unguessable = `agentgateway-${randomBytes(SECRET_BYTES).toString('hex')}`
+  if (process.platform === 'win32') return { path: `\\\\.\\pipe\\${unguessable}`, folder: undefined }
+  const tmp = Buffer.byteLength(tmpdir()) > MAX_TMP_BYTES ? '/tmp' : tmpdir()
+  try {
+    // Made for its owner only.
+    const folder = await mkdtemp(join(tmp, 'agentgateway-'))
+    return { path: join(folder, 'workers.sock'), folder }
+  } catch (error) {
+    if (process.platform !== 'linux') throw error
+    // Nothing can be written here, as in many containers: a socket without a file, which has only the secret.
+    return { path: `\0${unguessable}`, folder: undefined }
+  }
+}
+
 export async function openReception(
   onRequest: (request: IncomingMessage, response: ServerResponse, received: Received) => void,
 ): Promise<Reception> {
   const secret = randomBytes(SECRET_BYTES).toString('base64url')
-  // Made for its owner only.
-  const folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), 'agentgateway-'))
-  const path =
-    folder === undefined
-      ? `\\\\.\\pipe\\agentgateway-${randomBytes(SECRET_BYTES).toString('hex')}`
-      : join(folder, 'workers.sock')
+  const { path, folder } = await choosePlace()
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,

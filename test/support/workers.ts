@@ -17,6 +17,8 @@ import { send } from './wire.ts'
 
 export interface Crew extends Ready {
   readonly command: Command
+  /** Of its data, and of what is there for a while only. */
+  readonly folder: string
   /** Processes that the command has started. */
   readonly pids: () => number[]
   /** As printed; `''` are those without labels. */
@@ -41,7 +43,7 @@ export async function startCrew(args: readonly string[], options: CommandOptions
   folders.push(folder)
   const command = startCommand(args, {
     ...options,
-    environment: { AGENTGATEWAY_DATA_DIR: folder, ...options.environment },
+    environment: { AGENTGATEWAY_DATA_DIR: folder, TMPDIR: folder, ...options.environment },
   })
   const where = await ready(command)
 
@@ -60,6 +62,7 @@ export async function startCrew(args: readonly string[], options: CommandOptions
   return {
     ...where,
     command,
+    folder,
     pids: () => childrenOf(command.pid),
     samples,
     async sum(name) {

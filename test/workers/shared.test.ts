@@ -1,11 +1,12 @@
 /** What real worker processes share: limits, budgets, sessions of MCP. */
+import { globSync } from 'node:fs'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { Agent, fetch } from 'undici'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type SimulatedProvider, startSimulatedOpenAI } from '../../src/demo/provider.ts'
 import { endCommands } from '../support/command.ts'
 import { chatBody, gatewayWith, openAIBackend, under } from '../support/configuration.ts'
-import { type Lab, startLab, textOf } from '../support/mcp-lab.ts'
+import { type Lab, openSession, startLab, textOf } from '../support/mcp-lab.ts'
 import { type Reply, send } from '../support/wire.ts'
 import { type Crew, replaced, startCrew } from '../support/workers.ts'
 
@@ -27,8 +28,17 @@ afterAll(async () => {
 const said = { directResponse: { status: 200, body: 'hello' } }
 const models = (policies: object) => ({ name: 'gpt', policies, backends: [openAIBackend(provider)] })
 
-const startTwo = (routes: readonly object[], config: object = {}) =>
-  startCrew(['-c', gatewayWith(routes as never, { config }), '--workers', '2'])
+const startTwo = (
+  routes: readonly object[],
+  config: object = {},
+  environment: Readonly<Record<string, string>> = {},
+) => startCrew(['-c', gatewayWith(routes as never, { config }), '--workers', '2'], { environment })
+
+const mcpRoute = () => ({
+  name: 'mcp',
+  matches: under('/mcp'),
+  backends: [{ mcp: { targets: [{ name: 'lab', mcp: { host: server.url } }] } }],
+})
 
 /** Each on a connection of its own, which the system gives to one of the workers. */
 const atOnce = <T>(count: number, ask: () => Promise<T>) => Promise.all(Array.from({ length: count }, ask))
@@ -151,13 +161,7 @@ test('a budget is one for all, kept and counted once, and gets back what a kille
 })
 
 test('a session of MCP goes on at whichever worker its requests arrive, and each has one record', async () => {
-  const crew = await startTwo([
-    {
-      name: 'mcp',
-      matches: under('/mcp'),
-      backends: [{ mcp: { targets: [{ name: 'lab', mcp: { host: server.url } }] } }],
-    },
-  ])
+  const crew = await startTwo([mcpRoute()])
   // Without keep-alive each request is on a connection of its own.
   const dispatcher = new Agent({ pipelining: 0 })
   let asked = 0
@@ -193,6 +197,15 @@ test('a session of MCP goes on at whichever worker its requests arrive, and each
   expect(await crew.sum('agentgateway_requests_total')).toBe(asked)
   expect(await crew.sum('agentgateway_mcp_sessions_active')).toBe(0)
 
+  const socketsLeft = () => globSync('agentgateway-*/workers.sock', { cwd: crew.folder })
+  expect(socketsLeft()).toHaveLength(1)
   crew.command.kill('SIGTERM')
   expect(await crew.command.exited).toMatchObject({ code: 0, stderr: '' })
+  expect(socketsLeft()).toEqual([])
+})
+
+test.runIf(process.platform === 'linux')('MCP needs no folder that can be written to', async () => {
+  const crew = await startTwo([mcpRoute()], {}, { TMPDIR: '/proc' })
+  await openSession(`${crew.url}/mcp`)
+  expect(await crew.sum('agentgateway_mcp_sessions_active')).toBe(1)
 })
