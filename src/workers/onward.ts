@@ -77,8 +77,8 @@ export function createOnward({ path, secret }: ReceptionAddress, { onFailed }: O
       localAddress: socket.localAddress ?? '',
       connection: request.headers.connection,
     }
-    const headers = headersFrom(rawHeaders, NOT_PASSED)
-    headers.push(INTRODUCTION, JSON.stringify(introduction))
+    // First: Node takes no more than so many.
+    const headers = [INTRODUCTION, JSON.stringify(introduction), ...headersFrom(rawHeaders, NOT_PASSED)]
     if (!hasBody(request) && !BODILESS.has(method) && request.headers['content-length'] === undefined)
       headers.push('content-length', '0')
     return send({ socketPath: path, agent, method, path: request.url ?? '/', headers, setHost: false })

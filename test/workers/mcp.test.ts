@@ -349,6 +349,17 @@ describe('a request', () => {
     expect(await lab.recorded(3)).toHaveLength(3)
   })
 
+  test('it may have more headers than are read', async () => {
+    const lab = await labOf(yamlWith())
+    const many = Array.from({ length: 5000 }, (_, index) => `h${index}: x\r\n`).join('')
+    const answer = await sendBytes(
+      urlOf(lab),
+      `GET /mcp HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${many}\r\n`,
+    )
+    expect(answer).toMatch(/^HTTP\/1\.1 40/)
+    expect((await lab.recorded(1))[0]).toMatchObject({ 'src.addr': '127.0.0.1' })
+  })
+
   test('it fails, and says why, when the primary is gone', async () => {
     const lab = await labOf(yamlWith(), 1)
     await lab.reception.close()
