@@ -15,7 +15,7 @@ import { faultReply } from '../fault-reply.ts'
 import { addressOf, hasBody } from '../listen/incoming.ts'
 import type { Handled } from '../listen/server.ts'
 import { INTRODUCTION, type Introduction } from './introduction.ts'
-import type { ReceptionAddress } from './reception.ts'
+import { MAX_HEADER_BYTES, type ReceptionAddress } from './reception.ts'
 
 export interface Passed {
   /** `bind/3000` */
@@ -77,11 +77,18 @@ export function createOnward({ path, secret }: ReceptionAddress, { onFailed }: O
       localAddress: socket.localAddress ?? '',
       connection: request.headers.connection,
     }
-    // First: Node takes no more than so many.
     const headers = [INTRODUCTION, JSON.stringify(introduction), ...headersFrom(rawHeaders, NOT_PASSED)]
     if (!hasBody(request) && !BODILESS.has(method) && request.headers['content-length'] === undefined)
       headers.push('content-length', '0')
-    return send({ socketPath: path, agent, method, path: request.url ?? '/', headers, setHost: false })
+    return send({
+      socketPath: path,
+      agent,
+      method,
+      path: request.url ?? '/',
+      headers,
+      setHost: false,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    })
   }
 
   return {

@@ -34,8 +34,8 @@ export interface Received {
   readonly origin: Origin
 }
 
-/** The client's own headers, which the worker's listener has limited, and the worker's. */
-const MAX_HEADER_BYTES = 128 * 1024
+/** Of the client's own headers, which the worker's listener has limited, and the worker's; and of answers. */
+export const MAX_HEADER_BYTES = 128 * 1024
 const SECRET_BYTES = 32
 
 /** The longest that a system takes for a socket is some 100 bytes. */
@@ -82,6 +82,7 @@ export async function openReception(
     if (received === undefined) request.socket.destroy()
     else onRequest(request, response, received)
   }
+  server.maxHeadersCount = 0
   server.on('checkContinue', take)
   server.on('checkExpectation', take)
   server.on('clientError', (_, socket) => socket.destroy())

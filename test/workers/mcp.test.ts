@@ -349,15 +349,16 @@ describe('a request', () => {
     expect(await lab.recorded(3)).toHaveLength(3)
   })
 
-  test('it may have more headers than are read', async () => {
+  test('it may have as many headers as Node takes', async () => {
     const lab = await labOf(yamlWith())
-    const many = Array.from({ length: 5000 }, (_, index) => `h${index}: x\r\n`).join('')
-    const answer = await sendBytes(
-      urlOf(lab),
-      `GET /mcp HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${many}\r\n`,
+    const statuses = await Promise.all(
+      Array.from({ length: 9 }, async (_, more) => {
+        const many = Array.from({ length: 992 + more }, (_, index) => `h${index}: x\r\n`).join('')
+        const head = `GET /mcp HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${many}\r\n`
+        return (await sendBytes(urlOf(lab), head)).slice(0, 12)
+      }),
     )
-    expect(answer).toMatch(/^HTTP\/1\.1 40/)
-    expect((await lab.recorded(1))[0]).toMatchObject({ 'src.addr': '127.0.0.1' })
+    for (const status of statuses) expect(status).toMatch(/^HTTP\/1\.1 (403|431)$/)
   })
 
   test('it fails, and says why, when the primary is gone', async () => {
