@@ -35,7 +35,7 @@ process.on('exit', () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
-export const isRecord = (line: LogLine) => line.scope === 'request'
+const isRecord = (line: LogLine) => line.scope === 'request'
 
 /** With a store of its own. */
 export async function startCrew(args: readonly string[], options: CommandOptions = {}): Promise<Crew> {
