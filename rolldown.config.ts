@@ -11,6 +11,7 @@ const FOLDER = 'cli'
 export default defineConfig({
   input: {
     agentgateway: 'src/cli/agentgateway.ts',
+    'worker-process': 'src/cli/worker-process.ts',
     'store-worker': 'src/store/store-worker.ts',
     'password-worker': 'src/policies/password-worker.ts',
     'tokenizer-worker': 'src/usage/tokenizer-worker.ts',

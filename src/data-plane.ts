@@ -92,6 +92,8 @@ export interface DataPlane {
   /** Nothing new from here on, but for those whom nobody has told yet; what is under way may end, the rest is cut. */
   readonly drain: (doors: Doors) => Promise<void>
   readonly close: () => Promise<void>
+  /** Lines of finished requests that are still to be put together are written. */
+  readonly flushLog: () => void
 
   readonly config: () => Config
   readonly binds: () => readonly Bind[]
@@ -477,6 +479,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       processMetrics.close()
       accessLog.flush()
     },
+    flushLog: accessLog.flush,
 
     config: () => config,
     binds: () => snapshot.binds,

@@ -35,6 +35,8 @@ export function createReporter(
   link: Link<Questions, Told>,
   reporting: Reporting,
   onDropped: (signal: Signal, count: number) => void,
+  /** Lines that are still to be put together are written. */
+  flushLog: () => void,
 ): Reporter {
   const lines = createLineQueue((count) => onDropped('logs', count))
   let records: WrittenRecords[] = []
@@ -64,6 +66,7 @@ export function createReporter(
 
   function report(all: boolean): void {
     // Before the metrics: what is dropped is counted in the same report.
+    flushLog()
     outbox.flush()
     const metrics = reporting.report(all)
     const log = lines.take()

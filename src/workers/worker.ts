@@ -118,8 +118,12 @@ function serve(start: Start, link: Link<Questions, Told>, { readText, portFor }:
   const { config } = start.first
   let metrics: Metrics | undefined
   const reporting = createReporting()
-  const reporter = createReporter(link, reporting, (signal, count) =>
-    metrics?.telemetryDropped(signal, count),
+  let flushLog = () => {}
+  const reporter = createReporter(
+    link,
+    reporting,
+    (signal, count) => metrics?.telemetryDropped(signal, count),
+    () => flushLog(),
   )
   const logger = createLogger({
     levels: parseLevels(settings.logLevel),
@@ -141,6 +145,7 @@ function serve(start: Start, link: Link<Questions, Told>, { readText, portFor }:
     keep: start.keeps ? reporter.keep : undefined,
     primary: { link, reception: start.reception },
   })
+  flushLog = plane.flushLog
   const binds = createBinds({
     settings,
     reusePort: start.reusePort,
