@@ -21,6 +21,8 @@ import type { Questions, Told } from './messages.ts'
 const GATHER_MS = 5
 /** For what changes without a request. */
 const LONGEST_MS = 250
+/** Every so many times all is told that there is: what is only measured when somebody asks. */
+const ALL_EACH = 20
 
 export interface Reporter {
   /** A line of the log. */
@@ -83,8 +85,11 @@ export function createReporter(
     })
   }
 
+  let beats = 0
   const timer = setInterval(() => {
-    if (reporting.hasChanges()) soon()
+    beats++
+    if (beats % ALL_EACH === 0 && !isSending) report(true)
+    else if (reporting.hasChanges()) soon()
   }, LONGEST_MS)
 
   return {

@@ -167,6 +167,35 @@ test('a worker that ends by itself has told all that it answered', async () => {
   )
 })
 
+test('a worker that cannot start is the end of the start; later it is tried again', async () => {
+  const inWorkers = join(folder, 'in-workers.mjs')
+  const marker = join(folder, 'broken')
+  writeFileSync(
+    inWorkers,
+    `import { existsSync } from 'node:fs'; if (process.send && existsSync(${JSON.stringify(marker)})) process.exit(7)`,
+  )
+  const options = { environment: { NODE_OPTIONS: `--import=${inWorkers}` } }
+  writeFileSync(marker, '')
+  expect(await startCommand(['-c', saying('hello'), '--workers', '2'], options).exited).toMatchObject({
+    code: 1,
+    stderr: 'agentgateway: cannot start: a worker process ended before it could serve: exit code 7\n',
+  })
+  rmSync(marker)
+  const crew = await startCrew(['-c', saying('hello'), '--workers', '2'], options)
+  writeFileSync(marker, '')
+  for (const pid of crew.pids()) process.kill(pid, 'SIGKILL')
+  await crew.command.line(says('a worker process could not start'))
+  expect(await send(`${crew.readinessUrl}/healthz/ready`)).toMatchObject({
+    status: 503,
+    body: 'not ready: no worker process\n',
+  })
+  rmSync(marker)
+  await replaced(crew, 2)
+  expect(await send(`${crew.readinessUrl}/healthz/ready`)).toMatchObject({ status: 200 })
+  expect(await send(`${crew.url}/`)).toMatchObject({ status: 200 })
+  expect(await crew.sum('agentgateway_worker_restarts_total')).toBeGreaterThan(2)
+})
+
 test('a worker that does not answer keeps all from a new configuration, and gets none itself', async () => {
   const file = join(folder, 'config.yaml')
   writeFileSync(file, saying('one'))
