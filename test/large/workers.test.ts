@@ -202,6 +202,8 @@ test('a worker that does not answer keeps all from a new configuration, and gets
   const crew = await startCrew(['-f', file, '--workers', '2'])
   const [stuck = 0] = crew.pids()
   process.kill(stuck, 'SIGSTOP')
+  // A scrape does not wait for it for ever, and tells what is known.
+  expect(await crew.sum('agentgateway_workers')).toBe(2)
   writeFileSync(file, saying('two'))
   await crew.command.line(says('the new configuration cannot be applied'))
   process.kill(stuck, 'SIGCONT')
