@@ -235,6 +235,17 @@ const wires = [
       { expr: 'sum(otelcol_exporter_queue_size)', legend: 'waiting' },
     ],
   }),
+  graph({
+    title: 'Worker processes',
+    description:
+      'Worker processes that serve requests, 0 where there is only the one process, and how many took the place of one that ended. Not 0: the log says why.',
+    unit: 'short',
+    width: 24,
+    queries: [
+      { expr: orZero('sum(agentgateway_workers)'), legend: 'serving' },
+      { expr: orZero(perSecond('agentgateway_worker_restarts_total')), legend: 'replaced per second' },
+    ],
+  }),
 ]
 
 export const gatewayHealth: Row = {

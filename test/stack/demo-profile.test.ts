@@ -45,6 +45,8 @@ const ZERO = new Set([
   'Series overflow A',
   'Configuration reloads A',
   'Stalled streams A',
+  'Worker processes A',
+  'Worker processes B',
   'Trace collector B',
   'Trace collector D',
 ])

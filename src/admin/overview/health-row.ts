@@ -196,6 +196,18 @@ const machine = [
     },
     (view) => ratesBy(view, 'agentgateway_response_bytes_total', 'backend'),
   ),
+  graph(
+    {
+      title: 'Worker processes',
+      description:
+        'Worker processes that serve requests, 0 where there is only the one process, and how many took the place of one that ended. Not 0: the log says why.',
+      unit: 'count',
+    },
+    (view) => [
+      level(view, 'serving', 'agentgateway_workers'),
+      rate(view, 'replaced per second', 'agentgateway_worker_restarts_total'),
+    ],
+  ),
 ]
 
 export const gatewayHealth: Row = {

@@ -49,6 +49,8 @@ export const RANGE_METRICS: MetricLabels = {
   agentgateway_heap_limit_bytes: [],
   process_cpu_seconds_total: [],
   agentgateway_gc_duration_seconds_sum: ['kind'],
+  agentgateway_workers: [],
+  agentgateway_worker_restarts_total: [],
   agentgateway_downstream_connections_active: [],
   agentgateway_downstream_connections_total: [],
   agentgateway_response_bytes_total: ['backend'],
