@@ -51,7 +51,7 @@ export interface UpstreamHandler {
 }
 
 /**
- * Milliseconds; 0 = no limit. Kept by timers of our own, for undici's tick only twice a second.
+ * Milliseconds; 0 = no limit. Kept by timers of our own.
  */
 export interface WaitLimits {
   /** From the call, and so with the wait for a connection, to the response's head. */

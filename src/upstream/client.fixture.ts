@@ -25,7 +25,7 @@ export interface RawServer {
 export async function rawServer(answer: string | ((socket: Socket) => void)): Promise<RawServer> {
   const sockets: Socket[] = []
   const heads: string[] = []
-  const server: Server = createServer((socket) => {
+  const server: Server = createServer({ noDelay: true }, (socket) => {
     sockets.push(socket)
     socket.on('error', () => {})
     socket.on('data', (bytes) => {

@@ -1,0 +1,219 @@
+/**
+ * The connections to one upstream, and those who wait for one.
+ *
+ * A connection that was used before takes its next request after the event loop has looked at its sockets once more:
+ * one that the other side has closed meanwhile, or has sent something on that nobody asked for, is out by then.
+ */
+import type { Socket } from 'node:net'
+import type { Connect } from './connect.ts'
+import { Connection, type ConnectionOwner, type Requester, readsFor } from './connection.ts'
+import { HttpError } from './http-error.ts'
+import type { OutgoingRequest } from './request-head.ts'
+
+export interface PoolSettings {
+  readonly connect: Connect
+  readonly isPlain: boolean
+  readonly mostConnections: number
+  readonly idleMs: number
+  /** A connection was opened, and how long that took. */
+  readonly onConnected: (seconds: number) => void
+}
+
+/** Before the other side closes a connection, it is not used any more. */
+const MARGIN_MS = 2000
+
+export interface Waiting extends Requester {
+  readonly request: OutgoingRequest
+  /** Whose failure to come is the request's. */
+  comes: Connection | undefined
+}
+
+export class Pool implements ConnectionOwner {
+  readonly #settings: PoolSettings
+  readonly #waiting = new Set<Waiting>()
+  /** The one that was used last is used next. */
+  readonly #idle: Connection[] = []
+  readonly #all = new Set<Connection>()
+  /** Connections that come, and what ends their coming. */
+  readonly #coming = new Map<Connection, () => void>()
+  #isFlushing = false
+  #isClosed = false
+  #sweep: NodeJS.Timeout | undefined
+
+  constructor(settings: PoolSettings) {
+    this.#settings = settings
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  send(waiting: Waiting): void {
+    this.#waiting.add(waiting)
+    if (this.#idle.length > 0) this.#flushSoon()
+    if (this.#idle.length + this.#coming.size < this.#waiting.size) this.#open(waiting)
+  }
+
+  /** Of a request that has not been sent. */
+  forget(waiting: Waiting): void {
+    this.#waiting.delete(waiting)
+    const { comes } = waiting
+    if (comes !== undefined) {
+      this.#coming.get(comes)?.()
+      this.#coming.delete(comes)
+      comes.close()
+    }
+    if (this.#isClosed && this.#waiting.size === 0) this.#closeIdle()
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushing) return
+    this.#isFlushing = true
+    // Of a turn that has begun, the sockets have been looked at already: it takes the next one.
+    setImmediate(setImmediate, this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#isFlushing = false
+    if (this.#idle.length > 0 && this.#waiting.size > 0) {
+      const now = performance.now()
+      for (const waiting of this.#waiting) {
+        const connection = this.#takeIdle(now)
+        if (connection === undefined) break
+        this.#waiting.delete(waiting)
+        connection.send(waiting.request, waiting)
+      }
+    }
+    this.#openMore()
+    if (this.#isClosed && this.#waiting.size === 0) this.#closeIdle()
+  }
+
+  #takeIdle(now: number): Connection | undefined {
+    for (;;) {
+      const connection = this.#idle.pop()
+      if (connection === undefined || connection.expiresAt > now) return connection
+      connection.close()
+    }
+  }
+
+  #openMore(): void {
+    for (const waiting of this.#waiting) {
+      if (this.#coming.size >= this.#waiting.size) return
+      if (waiting.comes === undefined && !this.#open(waiting)) return
+    }
+  }
+
+  #open(waiting: Waiting): boolean {
+    if (this.#all.size >= this.#settings.mostConnections) return false
+    const connection = new Connection(this, this.#settings.isPlain)
+    this.#all.add(connection)
+    waiting.comes = connection
+    const startedAt = performance.now()
+    const came = (error: Error | undefined, socket?: Socket) => {
+      waiting.comes = undefined
+      this.#coming.delete(connection)
+      if (error !== undefined || socket === undefined) {
+        this.#failed(connection, waiting, error)
+        return
+      }
+      this.#settings.onConnected((performance.now() - startedAt) / 1000)
+      connection.take(socket)
+      this.#came(connection, waiting)
+    }
+    try {
+      this.#coming.set(connection, this.#settings.connect(readsFor(connection), came))
+    } catch (error) {
+      const later = setImmediate(came, error instanceof Error ? error : new Error(String(error)))
+      this.#coming.set(connection, () => clearImmediate(later))
+    }
+    return true
+  }
+
+  #failed(
+    connection: Connection,
+    whose: Waiting,
+    error: Error = new HttpError('closed', 'no connection'),
+  ): void {
+    connection.close()
+    const failed = this.#waiting.has(whose) ? whose : this.#withoutConnection()
+    if (failed !== undefined) {
+      this.#waiting.delete(failed)
+      failed.onError(error)
+    }
+    this.#openMore()
+  }
+
+  /** Whoever counted on one that was for another. */
+  #withoutConnection(): Waiting | undefined {
+    for (const waiting of this.#waiting) if (waiting.comes === undefined) return waiting
+    return undefined
+  }
+
+  #came(connection: Connection, whose: Waiting): void {
+    const [first] = this.#waiting
+    const waiting = this.#waiting.has(whose) ? whose : first
+    if (waiting === undefined) {
+      this.onFree(connection, undefined)
+      return
+    }
+    this.#waiting.delete(waiting)
+    connection.send(waiting.request, waiting)
+  }
+
+  onFree(connection: Connection, keptMs: number | undefined): void {
+    const { idleMs } = this.#settings
+    const stays = keptMs === undefined ? idleMs : Math.min(keptMs - MARGIN_MS, Math.max(idleMs, 600_000))
+    if (stays <= 0 || (this.#isClosed && this.#waiting.size === 0)) {
+      connection.close()
+      return
+    }
+    connection.expiresAt = performance.now() + stays
+    this.#idle.push(connection)
+    if (this.#waiting.size > 0) this.#flushSoon()
+    this.#sweep ??= setTimeout(this.#sweepIdle, stays).unref()
+  }
+
+  readonly #sweepIdle = (): void => {
+    this.#sweep = undefined
+    const now = performance.now()
+    let next = Infinity
+    for (const connection of [...this.#idle]) {
+      if (connection.expiresAt <= now) connection.close()
+      else next = Math.min(next, connection.expiresAt)
+    }
+    if (next < Infinity) this.#sweep = setTimeout(this.#sweepIdle, next - now + 1).unref()
+  }
+
+  onClosed(connection: Connection): void {
+    this.#all.delete(connection)
+    const place = this.#idle.indexOf(connection)
+    if (place >= 0) this.#idle.splice(place, 1)
+    if (this.#waiting.size > 0) this.#flushSoon()
+  }
+
+  #closeIdle(): void {
+    for (const connection of [...this.#idle]) connection.close()
+  }
+
+  /** Those who wait are served yet. */
+  close(): void {
+    this.#isClosed = true
+    if (this.#waiting.size === 0) this.#closeIdle()
+  }
+
+  /** At once: resolves when the last connection is gone. */
+  async destroy(): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#sweep)
+    const error = new HttpError('closed', 'the gateway closes')
+    for (const stop of this.#coming.values()) stop()
+    this.#coming.clear()
+    for (const waiting of [...this.#waiting]) {
+      this.#waiting.delete(waiting)
+      waiting.onError(error)
+    }
+    const all = [...this.#all]
+    for (const connection of all) connection.close(error)
+    await Promise.all(all.map(({ gone }) => gone))
+  }
+}
