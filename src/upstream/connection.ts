@@ -52,6 +52,10 @@ export class Connection implements ResponseSink {
     this.#parser = new ResponseParser(this, isLent)
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** From here on it is the connection's. */
   take(socket: Socket): void {
     this.#socket = socket

@@ -1,8 +1,9 @@
 /**
  * The connections to one upstream, and those who wait for one.
  *
- * A connection that was used before takes its next request after the event loop has looked at its sockets once more:
- * one that the other side has closed meanwhile, or has sent something on that nobody asked for, is out by then.
+ * A connection that has done a request takes its next one after the event loop has looked at all its sockets once more,
+ * from the beginning: one that the other side has closed meanwhile, or has sent something on that nobody asked for, is
+ * out by then.
  */
 import type { Socket } from 'node:net'
 import type { Connect } from './connect.ts'
@@ -31,8 +32,12 @@ export interface Waiting extends Requester {
 export class Pool implements ConnectionOwner {
   readonly #settings: PoolSettings
   readonly #waiting = new Set<Waiting>()
-  /** The one that was used last is used next. */
-  readonly #idle: Connection[] = []
+  /** What was used last is used next. */
+  #idle: Connection[] = []
+  /** Free, and not looked at since. */
+  #freed: Connection[] = []
+  /** Freed before the turn that has begun. */
+  #looked: Connection[] = []
   readonly #all = new Set<Connection>()
   /** Connections that come, and what ends their coming. */
   readonly #coming = new Map<Connection, () => void>()
@@ -50,8 +55,9 @@ export class Pool implements ConnectionOwner {
 
   send(waiting: Waiting): void {
     this.#waiting.add(waiting)
-    if (this.#idle.length > 0) this.#flushSoon()
-    if (this.#idle.length + this.#coming.size < this.#waiting.size) this.#open(waiting)
+    const free = this.#idle.length + this.#looked.length + this.#freed.length
+    if (free > 0) this.#flushSoon()
+    if (free + this.#coming.size < this.#waiting.size) this.#open(waiting)
   }
 
   /** Of a request that has not been sent. */
@@ -63,42 +69,47 @@ export class Pool implements ConnectionOwner {
       this.#coming.delete(comes)
       comes.close()
     }
-    if (this.#isClosed && this.#waiting.size === 0) this.#closeIdle()
+    if (this.#isClosed && this.#waiting.size === 0) this.#closeFree()
   }
 
   #flushSoon(): void {
     if (this.#isFlushing) return
     this.#isFlushing = true
-    // Of a turn that has begun, the sockets have been looked at already: it takes the next one.
-    setImmediate(setImmediate, this.#flush)
+    setImmediate(this.#flush)
   }
 
   readonly #flush = (): void => {
     this.#isFlushing = false
-    if (this.#idle.length > 0 && this.#waiting.size > 0) {
-      const now = performance.now()
-      for (const waiting of this.#waiting) {
-        const connection = this.#takeIdle(now)
-        if (connection === undefined) break
-        this.#waiting.delete(waiting)
-        connection.send(waiting.request, waiting)
-      }
-    }
+    for (const connection of this.#looked) if (!connection.isClosed) this.#idle.push(connection)
+    this.#looked = this.#freed
+    this.#freed = []
+    if (this.#idle.length > 0 && this.#waiting.size > 0) this.#serve(performance.now())
+    if (this.#waiting.size > 0 && this.#looked.length > 0) this.#flushSoon()
     this.#openMore()
-    if (this.#isClosed && this.#waiting.size === 0) this.#closeIdle()
+    if (this.#isClosed && this.#waiting.size === 0) this.#closeFree()
+  }
+
+  #serve(now: number): void {
+    for (const waiting of this.#waiting) {
+      const connection = this.#takeIdle(now)
+      if (connection === undefined) return
+      this.#waiting.delete(waiting)
+      connection.send(waiting.request, waiting)
+    }
   }
 
   #takeIdle(now: number): Connection | undefined {
     for (;;) {
       const connection = this.#idle.pop()
-      if (connection === undefined || connection.expiresAt > now) return connection
-      connection.close()
+      if (connection === undefined) return undefined
+      if (connection.expiresAt <= now) connection.close()
+      else if (!connection.isClosed) return connection
     }
   }
 
   #openMore(): void {
     for (const waiting of this.#waiting) {
-      if (this.#coming.size >= this.#waiting.size) return
+      if (this.#looked.length + this.#coming.size >= this.#waiting.size) return
       if (waiting.comes === undefined && !this.#open(waiting)) return
     }
   }
@@ -168,7 +179,7 @@ export class Pool implements ConnectionOwner {
       return
     }
     connection.expiresAt = performance.now() + stays
-    this.#idle.push(connection)
+    this.#freed.push(connection)
     if (this.#waiting.size > 0) this.#flushSoon()
     this.#sweep ??= setTimeout(this.#sweepIdle, stays).unref()
   }
@@ -177,28 +188,33 @@ export class Pool implements ConnectionOwner {
     this.#sweep = undefined
     const now = performance.now()
     let next = Infinity
-    for (const connection of [...this.#idle]) {
+    for (const connection of this.#free()) {
       if (connection.expiresAt <= now) connection.close()
       else next = Math.min(next, connection.expiresAt)
     }
+    this.#idle = this.#idle.filter(isOpen)
+    this.#freed = this.#freed.filter(isOpen)
+    this.#looked = this.#looked.filter(isOpen)
     if (next < Infinity) this.#sweep = setTimeout(this.#sweepIdle, next - now + 1).unref()
   }
 
   onClosed(connection: Connection): void {
     this.#all.delete(connection)
-    const place = this.#idle.indexOf(connection)
-    if (place >= 0) this.#idle.splice(place, 1)
     if (this.#waiting.size > 0) this.#flushSoon()
   }
 
-  #closeIdle(): void {
-    for (const connection of [...this.#idle]) connection.close()
+  #free(): Connection[] {
+    return [...this.#idle, ...this.#looked, ...this.#freed]
+  }
+
+  #closeFree(): void {
+    for (const connection of this.#free()) connection.close()
   }
 
   /** Those who wait are served yet. */
   close(): void {
     this.#isClosed = true
-    if (this.#waiting.size === 0) this.#closeIdle()
+    if (this.#waiting.size === 0) this.#closeFree()
   }
 
   /** At once: resolves when the last connection is gone. */
@@ -217,3 +233,5 @@ export class Pool implements ConnectionOwner {
     await Promise.all(all.map(({ gone }) => gone))
   }
 }
+
+const isOpen = ({ isClosed }: Connection) => !isClosed
