@@ -151,7 +151,11 @@ export class PoolAttempt implements Waiting, UpstreamAttempt {
   discard(): void {
     if (this.#over) return
     this.#end()
-    this.#connection?.resume()
+    if (this.#connection === undefined) {
+      this.#leave()
+      return
+    }
+    this.#connection.resume()
     this.#timer = setTimeout(() => this.#leave(), DISCARD_MS)
   }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
+import { beginAttempt } from '../core/exchange.ts'
 import type { UpstreamRequest, UpstreamTarget } from '../core/upstream.ts'
 import { type Called, callTo, type RawServer, rawServer, upstreamsWith } from './client.fixture.ts'
 import type { UpstreamSettings } from './client.ts'
@@ -378,6 +379,25 @@ describe('an upload', () => {
     }
     expect(made).toBeLessThan(2 ** 27)
     called.call.abort()
+  })
+})
+
+describe('a handler that throws', () => {
+  test.each(['onHead', 'onData'] as const)('it hears that its request is over: %s', async (step) => {
+    const { target, sockets } = await serve((socket, path) => socket.write(answerTo(path)))
+    const pool = upstreams()
+    const attempt = beginAttempt('a', performance.now())
+    const error = await new Promise((resolve) => {
+      const handler = { onHead() {}, onData() {}, onEnd: () => resolve(undefined), onError: resolve }
+      const request = { method: 'GET', path: '/1', headers: {}, body: null }
+      const fail = () => {
+        throw new Error('ours')
+      }
+      pool.send(target, request, { firstByteMs: 0, idleMs: 0 }, attempt, { ...handler, [step]: fail })
+    })
+    expect(error).toMatchObject({ code: 'upstream_reset', cause: { message: 'ours' } })
+    expect(await callTo(pool, target, { path: '/2' }).over).toMatchObject({ body: '/2' })
+    expect(sockets).toHaveLength(2)
   })
 })
 

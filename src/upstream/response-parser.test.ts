@@ -101,6 +101,11 @@ describe('a response', () => {
       seen: { body: '0\r\n\r\n\r\n', isReusable: true },
     },
     {
+      name: 'in chunks of sizes with letters and zeros',
+      text: `${CHUNKED}0a\r\n0123456789\r\n00000000B\r\n0123456789a\r\n00000000000f\r\n0123456789abcde\r\n0000\r\n\r\n`,
+      seen: { body: '01234567890123456789a0123456789abcde', isReusable: true },
+    },
+    {
       name: 'in chunks with extensions and trailers',
       text: `${CHUNKED}A;a="b;c"\r\n0123456789\r\n000;z\r\nX-T: content-length\r\nContent-Length: 7\r\n\r\n`,
       seen: { headers: { 'transfer-encoding': 'chunked' }, body: '0123456789', isReusable: true },

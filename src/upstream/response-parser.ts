@@ -13,7 +13,7 @@ const MAX_HEAD_BYTES = 256 * 1024
 const MAX_SIZE_LINE_BYTES = 4096
 
 /** Of the bytes that may be a head, or a chunk's size, as many as are looked at together. */
-const HEAD_WINDOW = 2048
+const HEAD_WINDOW = 1024
 const SIZE_WINDOW = 32
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
@@ -25,6 +25,7 @@ const KEEP_ALIVE = /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/i
 const KEPT_SECONDS = /(?:^|,)[\t ]*timeout=(\d{1,9})[\t ]*(?:,|$)/i
 
 const CR = 13
+const LF = 10
 const SPACE = 32
 const TAB = 9
 
@@ -37,6 +38,12 @@ export interface ResponseSink {
 }
 
 type State = 'idle' | 'status' | 'fields' | 'length' | 'size' | 'chunk' | 'chunkEnd' | 'trailers' | 'rest'
+
+const HEX_DIGITS = new Int8Array(256).fill(-1)
+for (const [value, digit] of [...'0123456789abcdef'].entries()) {
+  HEX_DIGITS[digit.charCodeAt(0)] = value
+  HEX_DIGITS[digit.toUpperCase().charCodeAt(0)] = value
+}
 
 /** In which there are lines. */
 const LINES: ReadonlySet<State> = new Set<State>(['status', 'fields', 'size', 'chunkEnd', 'trailers'])
@@ -111,6 +118,8 @@ export class ResponseParser {
           break
         case 'size':
         case 'chunkEnd':
+          at += this.#plainSize(bytes, at, end)
+          if (at === end || (this.#state !== 'size' && this.#state !== 'chunkEnd')) break
           at += this.#lines(bytes.toString('latin1', at, Math.min(at + SIZE_WINDOW, end)))
           break
         default:
@@ -118,6 +127,29 @@ export class ResponseParser {
       }
     }
     return at
+  }
+
+  /** A size as most write it, off the bytes themselves: what is cut or looks different is left to those who read lines. */
+  #plainSize(bytes: Buffer, start: number, end: number): number {
+    if (this.#begunBytes > 0) return 0
+    let at = start
+    if (this.#state === 'chunkEnd') {
+      if (end - at < 2 || bytes[at] !== CR || bytes[at + 1] !== LF) return 0
+      this.#state = 'size'
+      at += 2
+    }
+    const first = at
+    const last = Math.min(end - 2, first + 8)
+    let size = 0
+    while (at < last) {
+      const digit = HEX_DIGITS[bytes[at] ?? 0] ?? -1
+      if (digit < 0) break
+      size = size * 16 + digit
+      at++
+    }
+    if (at === first || at > end - 2 || bytes[at] !== CR || bytes[at + 1] !== LF) return first - start
+    this.#sized(size)
+    return at + 2 - start
   }
 
   /** No more bytes come. False when that is not the end of the response. */
@@ -301,7 +333,11 @@ export class ResponseParser {
   #sizeLine(line: string): void {
     const size = SIZE_LINE.exec(line)?.[1]
     if (size === undefined) throw bad("a chunk's size is none")
-    this.#left = Number.parseInt(size, 16)
+    this.#sized(Number.parseInt(size, 16))
+  }
+
+  #sized(size: number): void {
+    this.#left = size
     if (this.#left > 0) {
       this.#state = 'chunk'
       return
