@@ -1,4 +1,5 @@
 /** Every message is read whole, cut in two at each byte, and byte by byte: with the same result. */
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Headers } from '../core/headers.ts'
 import { ResponseParser } from './response-parser.ts'
@@ -222,6 +223,44 @@ describe('a response', () => {
   })
 })
 
+const SEEDS = [
+  `${OK}Content-Length: 5\r\nX-A:  b c\t \r\n\r\nhello`,
+  `${CHUNKED}2\r\nhe\r\n03;a=b\r\nllo\r\n0\r\nx: y\r\n\r\n`,
+  'HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 3\r\n\r\nabc',
+  `HTTP/1.1 103 X\r\nlink: a\r\n\r\n${OK}connection: close\r\ncontent-length: 2\r\n\r\nok`,
+]
+const INTRUDERS = [
+  '\r',
+  '\n',
+  '\r\n',
+  ' ',
+  '\t',
+  ':',
+  ';',
+  ',',
+  '0',
+  '5',
+  'a',
+  '+',
+  '\0',
+  '\x7f',
+  '\xff',
+  'content-length: 5\r\n',
+]
+
+test('whatever is changed in a message, it is the same wherever it is cut', () => {
+  const change = fc.record({ at: fc.nat(120), remove: fc.nat(2), insert: fc.constantFrom('', ...INTRUDERS) })
+  const changes = fc.array(change, { minLength: 1, maxLength: 3 })
+  fc.assert(
+    fc.property(fc.constantFrom(...SEEDS), changes, (seed, made) => {
+      let text = seed
+      for (const { at, remove, insert } of made) text = text.slice(0, at) + insert + text.slice(at + remove)
+      readAll(text)
+    }),
+    { numRuns: 100 },
+  )
+})
+
 const LINES = {
   'two lengths': 'content-length: 5\r\ncontent-length: 5',
   'two lengths in one': 'content-length: 5, 5',
@@ -243,6 +282,8 @@ const LINES = {
   'chunks in quotes': 'transfer-encoding: "chunked"',
   'chunks with a letter more': 'transfer-encoding: xchunked',
   'chunks with a control character': 'transfer-encoding: \x0bchunked',
+  'chunks with a tab before them': 'transfer-encoding:\tchunked',
+  'chunks with a tab behind them': 'transfer-encoding: chunked\t',
   'a coding that is empty': 'transfer-encoding:',
   'a folded line': 'x-a: b\r\n c',
   'a folded line with a tab': 'x-a: b\r\n\tc',

@@ -20,6 +20,7 @@ const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 const NO_FIELD_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 const LENGTH = /^\d{1,15}$/
 const SIZE_LINE = /^([0-9a-f]{1,12})(?:;[\t\x20-\x7e\x80-\xff]*)?$/i
+const CHUNKED = /^ *chunked *$/i
 const CLOSE = /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i
 const KEEP_ALIVE = /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/i
 const KEPT_SECONDS = /(?:^|,)[\t ]*timeout=(\d{1,9})[\t ]*(?:,|$)/i
@@ -269,7 +270,7 @@ export class ResponseParser {
     if (NO_FIELD_VALUE.test(value)) throw bad("a header's value has control characters")
     if (this.#state === 'trailers') return
     if (name === 'content-length') this.#contentLength(value)
-    else if (name === 'transfer-encoding') this.#transferEncoding(value)
+    else if (name === 'transfer-encoding') this.#transferEncoding(text.slice(colon + 1, end))
     const headers = this.#headers
     const before = headers[name]
     if (before === undefined) headers[name] = value
@@ -285,9 +286,9 @@ export class ResponseParser {
     this.#length = Number(value)
   }
 
+  /** With the blanks around it: there are readers to whom a tab belongs to the value. */
   #transferEncoding(value: string): void {
-    if (this.#isChunked || value.toLowerCase() !== 'chunked')
-      throw bad('its transfer encoding is not chunked')
+    if (this.#isChunked || !CHUNKED.test(value)) throw bad('its transfer encoding is not chunked')
     this.#isChunked = true
   }
 
