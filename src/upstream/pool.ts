@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import type { Connect } from './connect.ts'
 import { Connection, type ConnectionOwner, type Requester, readsFor } from './connection.ts'
 import { HttpError } from './http-error.ts'
+import { Queue } from './queue.ts'
 import type { OutgoingRequest } from './request-head.ts'
 
 export interface PoolSettings {
@@ -31,7 +32,7 @@ export interface Waiting extends Requester {
 
 export class Pool implements ConnectionOwner {
   readonly #settings: PoolSettings
-  readonly #waiting = new Set<Waiting>()
+  readonly #waiting = new Queue<Waiting>()
   /** What was used last is used next. */
   #idle: Connection[] = []
   /** Free, and not looked at since. */
@@ -62,7 +63,7 @@ export class Pool implements ConnectionOwner {
 
   /** Of a request that has not been sent. */
   forget(waiting: Waiting): void {
-    this.#waiting.delete(waiting)
+    this.#waiting.remove(waiting)
     const { comes } = waiting
     if (comes !== undefined) {
       this.#coming.get(comes)?.()
@@ -90,11 +91,11 @@ export class Pool implements ConnectionOwner {
   }
 
   #serve(now: number): void {
-    for (const waiting of this.#waiting) {
+    while (this.#waiting.size > 0) {
       const connection = this.#takeIdle(now)
       if (connection === undefined) return
-      this.#waiting.delete(waiting)
-      connection.send(waiting.request, waiting)
+      const waiting = this.#waiting.take()
+      if (waiting !== undefined) connection.send(waiting.request, waiting)
     }
   }
 
@@ -108,9 +109,9 @@ export class Pool implements ConnectionOwner {
   }
 
   #openMore(): void {
-    for (const waiting of this.#waiting) {
-      if (this.#looked.length + this.#coming.size >= this.#waiting.size) return
-      if (waiting.comes === undefined && !this.#open(waiting)) return
+    while (this.#looked.length + this.#coming.size < this.#waiting.size) {
+      const waiting = this.#waiting.find(isAlone)
+      if (waiting === undefined || !this.#open(waiting)) return
     }
   }
 
@@ -146,28 +147,21 @@ export class Pool implements ConnectionOwner {
     error: Error = new HttpError('closed', 'no connection'),
   ): void {
     connection.close()
-    const failed = this.#waiting.has(whose) ? whose : this.#withoutConnection()
+    // Or whoever counted on one that was for another.
+    const failed = this.#waiting.remove(whose) ? whose : this.#waiting.find(isAlone)
     if (failed !== undefined) {
-      this.#waiting.delete(failed)
+      this.#waiting.remove(failed)
       failed.onError(error)
     }
     this.#openMore()
   }
 
-  /** Whoever counted on one that was for another. */
-  #withoutConnection(): Waiting | undefined {
-    for (const waiting of this.#waiting) if (waiting.comes === undefined) return waiting
-    return undefined
-  }
-
   #came(connection: Connection, whose: Waiting): void {
-    const [first] = this.#waiting
-    const waiting = this.#waiting.has(whose) ? whose : first
+    const waiting = this.#waiting.remove(whose) ? whose : this.#waiting.take()
     if (waiting === undefined) {
       this.onFree(connection, undefined)
       return
     }
-    this.#waiting.delete(waiting)
     connection.send(waiting.request, waiting)
   }
 
@@ -224,14 +218,14 @@ export class Pool implements ConnectionOwner {
     const error = new HttpError('closed', 'the gateway closes')
     for (const stop of this.#coming.values()) stop()
     this.#coming.clear()
-    for (const waiting of [...this.#waiting]) {
-      this.#waiting.delete(waiting)
+    for (let waiting = this.#waiting.take(); waiting !== undefined; waiting = this.#waiting.take())
       waiting.onError(error)
-    }
     const all = [...this.#all]
     for (const connection of all) connection.close(error)
     await Promise.all(all.map(({ gone }) => gone))
   }
 }
+
+const isAlone = ({ comes }: Waiting) => comes === undefined
 
 const isOpen = ({ isClosed }: Connection) => !isClosed
