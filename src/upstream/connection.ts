@@ -43,6 +43,8 @@ export class Connection implements ResponseSink {
   /** The response has just ended. */
   #isDone = false
   #isClosed = false
+  /** Ends its coming, until it is there. */
+  stop: (() => void) | undefined
   /** Until then it stays without a request. */
   expiresAt = Infinity
 

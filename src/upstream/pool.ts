@@ -39,9 +39,9 @@ export class Pool implements ConnectionOwner {
   #freed: Connection[] = []
   /** Freed before the turn that has begun. */
   #looked: Connection[] = []
-  readonly #all = new Set<Connection>()
-  /** Connections that come, and what ends their coming. */
-  readonly #coming = new Map<Connection, () => void>()
+  readonly #all: Connection[] = []
+  /** How many of them are not there yet. */
+  #coming = 0
   #isFlushing = false
   #isClosed = false
   #sweep: NodeJS.Timeout | undefined
@@ -58,18 +58,13 @@ export class Pool implements ConnectionOwner {
     this.#waiting.add(waiting)
     const free = this.#idle.length + this.#looked.length + this.#freed.length
     if (free > 0) this.#flushSoon()
-    if (free + this.#coming.size < this.#waiting.size) this.#open(waiting)
+    if (free + this.#coming < this.#waiting.size) this.#open(waiting)
   }
 
   /** Of a request that has not been sent. */
   forget(waiting: Waiting): void {
     this.#waiting.remove(waiting)
-    const { comes } = waiting
-    if (comes !== undefined) {
-      this.#coming.get(comes)?.()
-      this.#coming.delete(comes)
-      comes.close()
-    }
+    waiting.comes?.close()
     if (this.#isClosed && this.#waiting.size === 0) this.#closeFree()
   }
 
@@ -109,21 +104,23 @@ export class Pool implements ConnectionOwner {
   }
 
   #openMore(): void {
-    while (this.#looked.length + this.#coming.size < this.#waiting.size) {
+    while (this.#looked.length + this.#coming < this.#waiting.size) {
       const waiting = this.#waiting.find(isAlone)
       if (waiting === undefined || !this.#open(waiting)) return
     }
   }
 
   #open(waiting: Waiting): boolean {
-    if (this.#all.size >= this.#settings.mostConnections) return false
+    if (this.#all.length >= this.#settings.mostConnections) return false
     const connection = new Connection(this, this.#settings.isPlain)
-    this.#all.add(connection)
+    this.#all.push(connection)
+    this.#coming++
     waiting.comes = connection
     const startedAt = performance.now()
     const came = (error: Error | undefined, socket?: Socket) => {
       waiting.comes = undefined
-      this.#coming.delete(connection)
+      connection.stop = undefined
+      this.#coming--
       if (error !== undefined || socket === undefined) {
         this.#failed(connection, waiting, error)
         return
@@ -133,10 +130,10 @@ export class Pool implements ConnectionOwner {
       this.#came(connection, waiting)
     }
     try {
-      this.#coming.set(connection, this.#settings.connect(readsFor(connection), came))
+      connection.stop = this.#settings.connect(readsFor(connection), came)
     } catch (error) {
       const later = setImmediate(came, error instanceof Error ? error : new Error(String(error)))
-      this.#coming.set(connection, () => clearImmediate(later))
+      connection.stop = () => clearImmediate(later)
     }
     return true
   }
@@ -193,7 +190,13 @@ export class Pool implements ConnectionOwner {
   }
 
   onClosed(connection: Connection): void {
-    this.#all.delete(connection)
+    const last = this.#all.pop()
+    if (last !== undefined && last !== connection) this.#all[this.#all.indexOf(connection)] = last
+    if (connection.stop !== undefined) {
+      connection.stop()
+      connection.stop = undefined
+      this.#coming--
+    }
     if (this.#waiting.size > 0) this.#flushSoon()
   }
 
@@ -216,8 +219,6 @@ export class Pool implements ConnectionOwner {
     this.#isClosed = true
     clearTimeout(this.#sweep)
     const error = new HttpError('closed', 'the gateway closes')
-    for (const stop of this.#coming.values()) stop()
-    this.#coming.clear()
     for (let waiting = this.#waiting.take(); waiting !== undefined; waiting = this.#waiting.take())
       waiting.onError(error)
     const all = [...this.#all]
