@@ -145,16 +145,27 @@ function* samples(family: AnyFamily, format: Format): Generator<string, void, un
   }
 }
 
+/** Of each family's bounds: what stands between `le="` and a bucket's count. */
+const endings = new WeakMap<Float64Array, readonly string[]>()
+
+function endingsOf(bounds: Float64Array): readonly string[] {
+  const known = endings.get(bounds)
+  if (known !== undefined) return known
+  const made = [...Array.from(bounds, formatBound), '+Inf'].map((bound) => `${bound}"} `)
+  endings.set(bounds, made)
+  return made
+}
+
 function histogramLines(name: string, series: Histogram, withExemplars: boolean): string {
   const { labels, bounds, counts, exemplars } = series
+  const ends = endingsOf(bounds)
   const head = labels === '' ? `${name}_bucket{le="` : `${name}_bucket{${labels},le="`
   let text = ''
   let cumulative = 0
   for (let bucket = 0; bucket < counts.length; bucket++) {
     cumulative += Number(counts[bucket])
-    const bound = bucket < bounds.length ? formatBound(Number(bounds[bucket])) : '+Inf'
     const exemplar = withExemplars ? exemplars?.[bucket] : undefined
-    text += `${head}${bound}"} ${cumulative}${exemplar === undefined ? '' : formatExemplar(exemplar)}\n`
+    text += `${head}${ends[bucket]}${cumulative}${exemplar === undefined ? '' : formatExemplar(exemplar)}\n`
   }
   const group = braced(labels)
   return `${text}${name}_sum${group} ${formatNumber(series.sum)}\n${name}_count${group} ${cumulative}\n`
