@@ -148,6 +148,26 @@ describe('LogWriter', () => {
     }
   })
 
+  test('writes over nobody’s memory after a write that failed halfway through a line', async () => {
+    const { writeFd, readFd, readAll } = pipe()
+    const { writer } = writerTo(writeFd)
+    writer.write(`${'x'.repeat(200_000)}\n`)
+    expect(await writer.flush(20)).toBe(false)
+    closeSync(readFd)
+    expect(await writer.flush(5000)).toBe(true)
+    expect(openSync(join(folder, 'pipe'), constants.O_RDONLY | constants.O_NONBLOCK)).toBe(readFd)
+    readAll()
+
+    // As many as fill a slab of Node's pool from its beginning.
+    const others = Array.from({ length: 512 }, () => Buffer.allocUnsafe(256).fill('o'))
+    for (const line of ['one\n', 'two\n', 'three\n']) {
+      writer.write(line)
+      expect(await writer.flush(5000)).toBe(true)
+    }
+    expect(readAll()).toBe('\none\ntwo\nthree\n')
+    expect(others.filter((other) => other.some((byte) => byte !== 111))).toEqual([])
+  })
+
   test('counts what was left at close, and what came later', async () => {
     const { writeFd, readAll } = pipe()
     const { writer, dropped } = writerTo(writeFd)

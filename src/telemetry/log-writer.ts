@@ -31,7 +31,7 @@ const MAX_SPARE_BYTES = 2 * BATCH_BYTES
 const MAX_BYTES = 3
 const LONGEST_PAUSE_MS = 50
 
-const NEWLINE = Buffer.from('\n')
+const NEWLINE = 10
 const EMPTY = Buffer.alloc(0)
 
 export class LogWriter {
@@ -190,7 +190,7 @@ export class LogWriter {
     if (this.#batch !== undefined) return true
     if (this.#queuedBytes === 0) return false
     const queued = this.#queue.subarray(0, this.#queuedBytes)
-    this.#batch = this.#isTorn ? Buffer.concat([NEWLINE, queued]) : queued
+    this.#batch = this.#isTorn ? afterNewline(queued) : queued
     this.#isTorn = false
     this.#offset = 0
     this.#batchLines = this.#queuedLines
@@ -269,6 +269,14 @@ export class LogWriter {
   #drop(lines: number): void {
     if (lines > 0) this.#onDropped(lines)
   }
+}
+
+/** In memory of its own: it is kept for other lines afterwards. */
+function afterNewline(queued: Buffer): Buffer {
+  const batch = Buffer.allocUnsafeSlow(queued.length + 1)
+  batch[0] = NEWLINE
+  queued.copy(batch, 1)
+  return batch
 }
 
 interface Target {
