@@ -262,6 +262,24 @@ describe('pools', () => {
     await until(() => sockets.every((socket) => socket.destroyed || socket.readableEnded))
   })
 
+  test('it asks nobody any more when it closes, neither for those that wait for a connection nor for a turn', async () => {
+    const { target, sockets, heads } = await serve(HALF)
+    const limited = {
+      ...target,
+      limits: { maxConnections: 1, maxRequests: 2, maxPendingRequests: 3 },
+    }
+    const pool = upstreamsWith()
+    const calls = [0, 1, 2, 3, 4].map(() => callTo(pool, limited))
+    await calls[0]?.begun
+    await pool.close()
+    for (const called of calls) expect((await called.over).told.at(-1)).toBe('error')
+    await until(() => sockets.every((socket) => socket.destroyed))
+    const later = callTo(upstreams(), target)
+    await later.begun
+    expect([sockets.length, heads.length]).toEqual([2, 2])
+    later.call.abort()
+  })
+
   test('it ends what is under way when it closes', async () => {
     const { target, sockets } = await serve(HALF)
     const pool = upstreamsWith()

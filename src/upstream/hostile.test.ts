@@ -253,6 +253,17 @@ describe('a connection that says how long it stays', () => {
     expect(sockets).toHaveLength(connections)
   })
 
+  test('it is closed when it said, whatever others have said before it', async () => {
+    const { target, sockets } = await serve((socket, path) =>
+      socket.write(answerTo(path, path === '/long' ? 'keep-alive: timeout=500\r\n' : '')),
+    )
+    const pool = upstreams({ poolIdleMs: 1 })
+    const calls = ['/long', '/short'].map((path) => callTo(pool, target, { path }).over)
+    await Promise.all(calls)
+    await until(() => sockets.some((socket) => socket.readableEnded || socket.destroyed))
+    expect(sockets.filter((socket) => !socket.readableEnded && !socket.destroyed)).toHaveLength(1)
+  })
+
   test('it is closed when nobody has used it for long enough', async () => {
     const { target, sockets } = await serve((socket, path) => socket.write(answerTo(path)))
     await callTo(upstreams({ poolIdleMs: 1 }), target).over

@@ -44,7 +44,10 @@ export class Pool implements ConnectionOwner {
   #coming = 0
   #isFlushing = false
   #isClosed = false
+  /** What everybody hears from the end on. */
+  #ended: HttpError | undefined
   #sweep: NodeJS.Timeout | undefined
+  #sweepAt = Infinity
 
   constructor(settings: PoolSettings) {
     this.#settings = settings
@@ -56,6 +59,10 @@ export class Pool implements ConnectionOwner {
 
   send(waiting: Waiting): void {
     this.#waiting.add(waiting)
+    if (this.#ended !== undefined) {
+      this.#flushSoon()
+      return
+    }
     const free = this.#idle.length + this.#looked.length + this.#freed.length
     if (free > 0) this.#flushSoon()
     if (free + this.#coming < this.#waiting.size) this.#open(waiting)
@@ -76,6 +83,10 @@ export class Pool implements ConnectionOwner {
 
   readonly #flush = (): void => {
     this.#isFlushing = false
+    if (this.#ended !== undefined) {
+      this.#failAll(this.#ended)
+      return
+    }
     for (const connection of this.#looked) if (!connection.isClosed) this.#idle.push(connection)
     this.#looked = this.#freed
     this.#freed = []
@@ -169,24 +180,32 @@ export class Pool implements ConnectionOwner {
       connection.close()
       return
     }
-    connection.expiresAt = performance.now() + stays
+    const now = performance.now()
+    connection.expiresAt = now + stays
     this.#freed.push(connection)
     if (this.#waiting.size > 0) this.#flushSoon()
-    this.#sweep ??= setTimeout(this.#sweepIdle, stays).unref()
+    this.#sweepBy(connection.expiresAt, now)
+  }
+
+  #sweepBy(at: number, now: number): void {
+    if (at >= this.#sweepAt) return
+    clearTimeout(this.#sweep)
+    this.#sweepAt = at
+    this.#sweep = setTimeout(this.#sweepIdle, at - now + 1).unref()
   }
 
   readonly #sweepIdle = (): void => {
-    this.#sweep = undefined
+    this.#sweepAt = Infinity
     const now = performance.now()
     let next = Infinity
     for (const connection of this.#free()) {
       if (connection.expiresAt <= now) connection.close()
-      else next = Math.min(next, connection.expiresAt)
+      else if (!connection.isClosed) next = Math.min(next, connection.expiresAt)
     }
     this.#idle = this.#idle.filter(isOpen)
     this.#freed = this.#freed.filter(isOpen)
     this.#looked = this.#looked.filter(isOpen)
-    if (next < Infinity) this.#sweep = setTimeout(this.#sweepIdle, next - now + 1).unref()
+    this.#sweepBy(next, now)
   }
 
   onClosed(connection: Connection): void {
@@ -219,11 +238,17 @@ export class Pool implements ConnectionOwner {
     this.#isClosed = true
     clearTimeout(this.#sweep)
     const error = new HttpError('closed', 'the gateway closes')
-    for (let waiting = this.#waiting.take(); waiting !== undefined; waiting = this.#waiting.take())
-      waiting.onError(error)
+    this.#ended = error
     const all = [...this.#all]
     for (const connection of all) connection.close(error)
+    this.#failAll(error)
     await Promise.all(all.map(({ gone }) => gone))
+  }
+
+  /** With those who come because of it: a failure may let the next one have its turn. */
+  #failAll(error: HttpError): void {
+    for (let waiting = this.#waiting.take(); waiting !== undefined; waiting = this.#waiting.take())
+      waiting.onError(error)
   }
 }
 
