@@ -1,4 +1,5 @@
 /** Answers, faults and pools. Limits and back-pressure: `client-limits.test.ts`. */
+import { constants } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer as createSecureServer } from 'node:https'
@@ -243,6 +244,37 @@ describe('TLS', () => {
     { name: 'plain text to a TLS port', tls: undefined, code: 'upstream_reset' },
   ])('it does not connect with $name', async ({ tls, code }) => {
     expect((await call(tls)).error).toMatchObject({ code })
+  })
+
+  test('a session that is refused is not tried again', async () => {
+    const options = { maxVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_TICKET } as const
+    const other = createSecureServer({ cert: pem('one.pem'), key: pem('one.key'), ...options })
+    closing.push(() => other.close())
+    const known = new Set<string>()
+    let refused = 0
+    other.on('request', (_request, response) => response.writeHead(200, { connection: 'close' }).end('hello'))
+    other.on('newSession', (id: Buffer, _data, done) => {
+      known.add(id.toString('hex'))
+      done()
+    })
+    other.on('resumeSession', (id: Buffer, done) => {
+      if (!known.has(id.toString('hex'))) return done(null, null)
+      refused++
+      done(new Error('not this one'), null)
+    })
+    other.listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port: otherPort } = other.address() as AddressInfo
+    const target = {
+      host: '127.0.0.1',
+      port: otherPort,
+      tls: { insecure: true },
+      connectTimeoutMs: undefined,
+    }
+    const pool = upstreams()
+    const codes: (string | undefined)[] = []
+    for (let call = 0; call < 3; call++) codes.push((await callTo(pool, target).over).error?.code)
+    expect([codes, refused]).toEqual([[undefined, 'upstream_connect', undefined], 1])
   })
 
   test('it does not connect to a port that speaks no TLS', async () => {

@@ -64,6 +64,8 @@ export function connecting(target: UpstreamTarget, settings: ConnectSettings): C
     }
     function finish(error: Error | undefined): void {
       end(error)
+      // It may be what the other side does not like.
+      if (error !== undefined) session = undefined
       done(error, socket)
     }
     const connected = () => finish(undefined)
