@@ -33,7 +33,10 @@ function readIn(pieces: readonly Buffer[], method: string, isLent: boolean, isEn
         seen.status = status
         seen.headers = headers
       },
-      onBody: (bytes) => void body.push(bytes),
+      onBody(bytes) {
+        expect(seen).toMatchObject({ status: expect.any(Number), isOver: false })
+        body.push(bytes)
+      },
       onComplete() {
         seen.isOver = true
       },
@@ -46,7 +49,7 @@ function readIn(pieces: readonly Buffer[], method: string, isLent: boolean, isEn
     for (const piece of pieces) {
       lent.fill(0xff)
       piece.copy(lent)
-      seen.read += parser.execute(isLent ? lent : piece, piece.length)
+      seen.read += parser.execute(isLent ? lent : Buffer.from(piece), piece.length)
     }
     if (isEnd) parser.finish()
   } catch (error) {
@@ -195,6 +198,33 @@ describe('a response', () => {
       ['tostring', ['c', 'd']],
     ])
     expect(Object.getPrototypeOf(headers)).toBe(Object.prototype)
+  })
+
+  test('chunks that are read together are one piece, and told before what is wrong behind them', () => {
+    const chunks = '1\r\nx\r\n'.repeat(1000)
+    for (const isLent of [true, false]) {
+      for (const end of ['', '1', '0\r\n\r\n', '0;z\r\na: b\r\n\r\n', '5\r\nhe', '+\r\n']) {
+        const pieces: string[] = []
+        let isOver = false
+        const parser = new ResponseParser(
+          {
+            onHead() {},
+            onBody: (bytes) => void pieces.push(`${isOver ? 'late: ' : ''}${bytes.toString('latin1')}`),
+            onComplete() {
+              isOver = true
+            },
+          },
+          isLent,
+        )
+        parser.expect('GET')
+        const bytes = Buffer.from(CHUNKED + chunks + end)
+        const read = () => parser.execute(bytes, bytes.length)
+        if (end.startsWith('+')) expect(read).toThrow('not valid HTTP')
+        else read()
+        expect(pieces).toEqual([`${'x'.repeat(1000)}${end.startsWith('5') ? 'he' : ''}`])
+        expect(isOver).toBe(end.startsWith('0'))
+      }
+    }
   })
 
   test('it may end with its connection', () => {

@@ -70,10 +70,17 @@ export class ResponseParser {
   #isChunked = false
   /** Of the body, or of its chunk. */
   #left = 0
+  /** Where the content of the chunks that are read together is: moved up, so that it is one piece. */
+  #content: Buffer | undefined
+  #contentStart = 0
+  #contentEnd = 0
   #isReusable = false
   #keptMs: number | undefined
 
-  /** `isLent`: the bytes that it is given are someone else's afterwards, and what it hands on of them is a copy. */
+  /**
+   * `isLent`: the bytes that it is given are someone else's afterwards, and what it hands on of them is a copy. Until
+   * then they are its own, and may be moved.
+   */
   constructor(sink: ResponseSink, isLent: boolean) {
     this.#sink = sink
     this.#isLent = isLent
@@ -105,14 +112,24 @@ export class ResponseParser {
 
   /** Gives how many bytes belonged to the response: less than there were when it ended before them. Throws `HttpError`. */
   execute(bytes: Buffer, end: number): number {
+    try {
+      return this.#read(bytes, end)
+    } finally {
+      this.#tell()
+    }
+  }
+
+  #read(bytes: Buffer, end: number): number {
     let at = 0
     while (at < end) {
       switch (this.#state) {
         case 'idle':
           return at
         case 'length':
-        case 'chunk':
           at = this.#body(bytes, at, Math.min(end, at + this.#left))
+          break
+        case 'chunk':
+          at = this.#chunk(bytes, at, Math.min(end, at + this.#left))
           break
         case 'rest':
           at = this.#body(bytes, at, end)
@@ -163,14 +180,40 @@ export class ResponseParser {
   #body(bytes: Buffer, at: number, end: number): number {
     const state = this.#state
     this.#left -= end - at
-    this.#sink.onBody(this.#isLent ? copyOf(bytes, at, end) : bytes.subarray(at, end))
-    if (state === 'rest' || this.#state !== state || this.#left > 0) return end
-    if (state === 'chunk') this.#state = 'chunkEnd'
-    else this.#complete()
+    this.#handOn(bytes, at, end)
+    if (state === 'length' && this.#state === state && this.#left === 0) this.#complete()
     return end
   }
 
+  /** Many small chunks are not as many pieces: each would take more memory than what is in it. */
+  #chunk(bytes: Buffer, at: number, end: number): number {
+    if (this.#content === undefined) {
+      this.#content = bytes
+      this.#contentStart = at
+      this.#contentEnd = at
+    }
+    if (this.#contentEnd < at) bytes.copyWithin(this.#contentEnd, at, end)
+    this.#contentEnd += end - at
+    this.#left -= end - at
+    if (this.#left === 0) this.#state = 'chunkEnd'
+    return end
+  }
+
+  #tell(): void {
+    const content = this.#content
+    if (content === undefined) return
+    this.#content = undefined
+    this.#handOn(content, this.#contentStart, this.#contentEnd)
+  }
+
+  #handOn(bytes: Buffer, start: number, end: number): void {
+    this.#sink.onBody(this.#isLent ? copyOf(bytes, start, end) : bytes.subarray(start, end))
+  }
+
   #complete(): void {
+    this.#tell()
+    // Whoever was told may have given it up.
+    if (this.#state === 'idle') return
     this.#state = 'idle'
     this.#sink.onComplete()
   }
