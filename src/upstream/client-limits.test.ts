@@ -280,6 +280,17 @@ describe('pools', () => {
     later.call.abort()
   })
 
+  test('it serves those that wait for a connection when their target goes, and closes then', async () => {
+    const { target, sockets, heads } = await serve(OK)
+    const pool = upstreams({ poolMaxSize: 2 })
+    const calls = [0, 1, 2, 3, 4].map(() => callTo(pool, target))
+    pool.retain([])
+    calls[3]?.call.abort()
+    for (const at of [0, 1, 2, 4]) expect(await calls[at]?.over).toMatchObject({ body: 'hello' })
+    expect(heads).toHaveLength(4)
+    await until(() => sockets.every((socket) => socket.destroyed || socket.readableEnded))
+  })
+
   test('it ends what is under way when it closes', async () => {
     const { target, sockets } = await serve(HALF)
     const pool = upstreamsWith()
