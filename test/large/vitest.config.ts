@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 
 /**
  * `npm run test:large`: what takes long. A large store, a long load, the doctor before a stack that is broken in every
- * way, MCP's conformance suite. One file after the other, so that nothing else decides how long it takes.
+ * way, MCP's conformance suite and its hostile servers and clients. One file after the other, so that nothing else decides how long it takes.
  */
 export default defineConfig({
   test: {

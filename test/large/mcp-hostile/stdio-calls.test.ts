@@ -1,8 +1,8 @@
 /** Servers behind a pipe that break every rule: the client gets an answer, the gateway and other sessions go on. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type RunningGateway, runGateway } from '../support/gateway.ts'
-import { stdioTarget } from '../support/mcp.ts'
+import { type RunningGateway, runGateway } from '../../support/gateway.ts'
+import { stdioTarget } from '../../support/mcp.ts'
 import { openSession, type Session, STDIO_SERVER } from './client.fixture.ts'
 
 const open: RunningGateway[] = []

@@ -1,8 +1,8 @@
 /** Clients that break JSON, JSON-RPC or the transport: a status, an error body and one record each, and no more. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type RunningGateway, runGateway } from '../support/gateway.ts'
-import { stdioTarget } from '../support/mcp.ts'
-import { send } from '../support/wire.ts'
+import { type RunningGateway, runGateway } from '../../support/gateway.ts'
+import { stdioTarget } from '../../support/mcp.ts'
+import { send } from '../../support/wire.ts'
 import {
   expectRpcError,
   initializeRequest,

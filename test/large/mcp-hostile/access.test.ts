@@ -5,9 +5,9 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type RunningGateway, runGateway } from '../support/gateway.ts'
-import { stdioTarget } from '../support/mcp.ts'
-import { send } from '../support/wire.ts'
+import { type RunningGateway, runGateway } from '../../support/gateway.ts'
+import { stdioTarget } from '../../support/mcp.ts'
+import { send } from '../../support/wire.ts'
 import {
   initializeRequest,
   JSON_RPC,

@@ -1,9 +1,9 @@
 /** Clients that leave, dawdle or never come back: what they held is given back. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type RunningGateway, runGateway } from '../support/gateway.ts'
-import { stdioTarget } from '../support/mcp.ts'
-import { open, send } from '../support/wire.ts'
+import { type RunningGateway, runGateway } from '../../support/gateway.ts'
+import { stdioTarget } from '../../support/mcp.ts'
+import { open, send } from '../../support/wire.ts'
 import {
   initializeRequest,
   JSON_RPC,

@@ -1,8 +1,8 @@
 /** Servers behind a pipe that do not begin as they should. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type RunningGateway, runGateway } from '../support/gateway.ts'
-import { stdioTarget } from '../support/mcp.ts'
+import { type RunningGateway, runGateway } from '../../support/gateway.ts'
+import { stdioTarget } from '../../support/mcp.ts'
 import { initializeRequest, openSession, post, STDIO_SERVER } from './client.fixture.ts'
 
 const open: RunningGateway[] = []

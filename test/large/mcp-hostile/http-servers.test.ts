@@ -1,6 +1,6 @@
 /** Servers over HTTP that break off, answer nonsense or send the gateway elsewhere. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type RunningGateway, runGateway } from '../support/gateway.ts'
+import { type RunningGateway, runGateway } from '../../support/gateway.ts'
 import { initializeRequest, openSession, post, type Session } from './client.fixture.ts'
 import { type HostileServer, type Misbehaviour, startHostileServer } from './http-server.fixture.ts'
 

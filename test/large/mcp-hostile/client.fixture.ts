@@ -1,8 +1,8 @@
 /** A client that sends what no SDK would, and sees every byte of what comes back. */
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
-import type { RunningGateway } from '../support/gateway.ts'
-import { type Ask, collect, eventsIn, open, type Reply, send } from '../support/wire.ts'
+import type { RunningGateway } from '../../support/gateway.ts'
+import { type Ask, collect, eventsIn, open, type Reply, send } from '../../support/wire.ts'
 
 export const STDIO_SERVER = fileURLToPath(new URL('stdio-server.fixture.ts', import.meta.url))
 
