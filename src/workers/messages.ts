@@ -45,6 +45,8 @@ export interface Questions extends CountingQuestions {
   adopt(nothing: undefined): void
   /** What was prepared is forgotten. */
   abandon(nothing: undefined): void
+  /** The event loop turns. */
+  alive(nothing: undefined): void
   /** What has not been reported yet was reported before the answer. */
   report(nothing: undefined): void
   /** Nothing is under way there any more, and all is reported. */

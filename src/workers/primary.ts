@@ -17,7 +17,9 @@ import type { Registry } from '../telemetry/registry.ts'
 import { channelOf, createLink, type Link } from './link.ts'
 import type { ConfigAndFiles, Questions, Start, Told } from './messages.ts'
 import { exitOf, spawnWorker, spreadsConnections, type WorkerExit } from './processes.ts'
+import { watchPulse } from './pulse.ts'
 import { openReception, type Reception } from './reception.ts'
+import { agreed, isClosed, within } from './waiting.ts'
 
 /** What the command says of workers. */
 export interface WorkersChoice {
@@ -43,8 +45,8 @@ export interface WorkersOptions extends WorkersChoice {
 
 /** A worker that does not begin to serve within this time never will. */
 const START_MS = 60_000
-/** To compile a configuration, and to take it over. */
-const CHANGE_MS = 10_000
+/** To compile a configuration, and to take it over. One that hangs is found out before. */
+const CHANGE_MS = 30_000
 /** To say what happened; a scrape waits no longer than this. */
 const REPORT_MS = 1000
 /** For the end of a worker that has nothing more to do. */
@@ -116,12 +118,24 @@ export function createWorkers(options: WorkersOptions): Entrance {
       isServing: false,
       isUnresponsive: false,
     }
+    const pulse = watchPulse(
+      // Whether it begins to serve at all is waited for by who has started it.
+      () => (worker.isServing ? void link.ask('alive', undefined).catch(() => {}) : pulse.heard()),
+      () => giveUp(worker),
+    )
+    child.on('message', pulse.heard)
     workers.add(worker)
     void worker.ended.then(() => {
+      pulse.stop()
       workers.delete(worker)
       metrics.workersServing(serving().length)
     })
     return worker
+  }
+
+  function giveUp(worker: Worker): void {
+    worker.isUnresponsive = true
+    worker.kill()
   }
 
   /** Rejects when it cannot serve; then it is gone. */
@@ -206,24 +220,16 @@ export function createWorkers(options: WorkersOptions): Entrance {
     for (const one of started) if (one.status === 'fulfilled') void replaceWhenGone(one.value)
   }
 
-  /** All are asked, and all have answered when this rejects. */
-  async function askAll(
-    workers: readonly Worker[],
-    ask: (worker: Worker) => Promise<unknown>,
-  ): Promise<void> {
-    const answers = await Promise.allSettled(workers.map(ask))
-    const failed = answers.find(({ status }) => status === 'rejected')
-    if (failed?.status === 'rejected') throw failed.reason
-  }
-
   async function change(next: ConfigAndFiles, nextPorts: BindPorts): Promise<PreparedEntrance> {
     const all = serving()
     const abandon = () => {
       for (const { link } of all) void link.ask('abandon', undefined).catch(() => {})
     }
     try {
-      await askAll(all, ({ link }) =>
-        within(CHANGE_MS, link.ask('prepare', { ...next, ports: nextPorts }), 'a worker did not answer'),
+      await agreed(
+        all.map(({ link }) =>
+          within(CHANGE_MS, link.ask('prepare', { ...next, ports: nextPorts }), NO_ANSWER, ending.signal),
+        ),
       )
     } catch (error) {
       abandon()
@@ -234,15 +240,16 @@ export function createWorkers(options: WorkersOptions): Entrance {
       async adopt() {
         current = next
         ports = nextPorts
-        // One that does not do what it said it could is replaced by one that does.
-        await askAll(all, async (worker) => {
-          try {
-            await within(CHANGE_MS, worker.link.ask('adopt', undefined), 'a worker did not answer')
-          } catch {
-            worker.isUnresponsive = true
-            worker.kill()
-          }
-        })
+        await Promise.all(
+          all.map((worker) =>
+            within(CHANGE_MS, worker.link.ask('adopt', undefined), NO_ANSWER, ending.signal).catch(
+              (error: unknown) => {
+                // One that does not do what it said it could is replaced by one that does.
+                if (!isClosed(error) && !ending.signal.aborted) giveUp(worker)
+              },
+            ),
+          ),
+        )
       },
     }
   }
@@ -326,25 +333,13 @@ const NOTHING_MORE: PreparedEntrance = { adopt() {}, abandon() {} }
 /** This process listens nowhere. */
 const NO_DOORS: Doors = { stop() {}, destroy: () => Promise.resolve() }
 
-const isClosed = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'closed'
+const NO_ANSWER = 'a worker did not answer'
 
 const inWords = ({ code, signal }: WorkerExit) => (signal === null ? `exit code ${code}` : signal)
 
 function endOf({ isUnresponsive }: Worker, { signal }: WorkerExit): WorkerEnd {
   if (isUnresponsive) return 'unresponsive'
   return signal === null ? 'exit' : 'signal'
-}
-
-async function within<T>(milliseconds: number, promise: Promise<T>, problem: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(problem)), milliseconds)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /**

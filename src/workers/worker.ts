@@ -79,6 +79,7 @@ export function createWorker({ link, readText }: WorkerOptions): WorkerProcess {
     prepared?.binds.abandon()
     prepared = undefined
   })
+  link.onAsk('alive', () => {})
   link.onAsk('report', () => serving?.reporter.report())
 
   async function end(): Promise<void> {

@@ -107,6 +107,16 @@ const restarted = (crew: Crew, count: number): Promise<void> =>
     )
     .toEqual([count, 2])
 
+/** A reload under way: workers that answer have taken it in, and others keep it from being in force. */
+async function preparedOn(crew: Crew, file: string): Promise<void> {
+  const port = await freePort()
+  writeFileSync(file, saying('two', [0, port]))
+  await expect
+    .poll(() => send(`http://127.0.0.1:${port}/`).then(({ status }) => status, String), { timeout: 10_000 })
+    .toBe(200)
+  expect(crew.command.lines().filter(says('configuration'))).toEqual([])
+}
+
 test('of a worker that is killed under load others notice nothing, and what is told agrees', async () => {
   const crew = await startCrew(['-c', saying('hello'), '--workers', '2'])
   const loads: Load[] = []
@@ -196,26 +206,74 @@ test('a worker that cannot start is the end of the start; later it is tried agai
   expect(await crew.sum('agentgateway_worker_restarts_total')).toBeGreaterThan(2)
 })
 
-test('a worker that does not answer keeps all from a new configuration, and gets none itself', async () => {
-  const file = join(folder, 'config.yaml')
+test('a worker that hangs is found out and replaced, and a reload meanwhile reaches the others', async () => {
+  const file = join(folder, 'hangs.yaml')
   writeFileSync(file, saying('one'))
   const crew = await startCrew(['-f', file, '--workers', '2'])
-  const [stuck = 0] = crew.pids()
+  const [stuck = 0, healthy = 0] = crew.pids()
   process.kill(stuck, 'SIGSTOP')
+  // Of so many connections the system gives it some.
+  const asked = Array.from({ length: 16 }, () => send(`${crew.url}/`).catch(() => undefined))
   // A scrape does not wait for it for ever, and tells what is known.
   expect(await crew.sum('agentgateway_workers')).toBe(2)
   writeFileSync(file, saying('two'))
-  await crew.command.line(says('the new configuration cannot be applied'))
-  process.kill(stuck, 'SIGCONT')
-  const bodies = await Promise.all(Array.from({ length: 16 }, () => send(`${crew.url}/`)))
-  expect(new Set(bodies.map(({ body }) => body))).toEqual(new Set(['one']))
-  writeFileSync(file, saying('three'))
   await crew.command.line(says('configuration reloaded'))
+  await replaced(crew, 1)
+  await isGone(stuck)
+  const answers = await Promise.all(asked)
+  expect(answers).toContain(undefined)
+  expect(answers.some((answer) => answer?.status === 200)).toBe(true)
+  expect(crew.command.lines().filter(says('a worker process ended'))).toMatchObject([
+    { reason: 'unresponsive', signal: 'SIGKILL', pid: stuck },
+  ])
+  expect((await crew.samples()).get('agentgateway_worker_restarts_total{reason="unresponsive"}')).toBe(1)
+  expect(crew.pids()).toContain(healthy)
   const later = await Promise.all(Array.from({ length: 16 }, () => send(`${crew.url}/`)))
-  expect(new Set(later.map(({ body }) => body))).toEqual(new Set(['three']))
-  expect(crew.pids()).toContain(stuck)
+  expect(new Set(later.map(({ body }) => body))).toEqual(new Set(['two']))
+})
+
+test('a worker that was away for a moment is not replaced, and has the new configuration', async () => {
+  const file = join(folder, 'away.yaml')
+  writeFileSync(file, saying('one'))
+  const crew = await startCrew(['-f', file, '--workers', '2'])
+  const workers = crew.pids()
+  const [away = 0] = workers
+  process.kill(away, 'SIGSTOP')
+  await preparedOn(crew, file)
+  process.kill(away, 'SIGCONT')
+  await crew.command.line(says('configuration reloaded'))
+  const bodies = await Promise.all(Array.from({ length: 16 }, () => send(`${crew.url}/`)))
+  expect(new Set(bodies.map(({ body }) => body))).toEqual(new Set(['two']))
+  expect(crew.pids()).toEqual(workers)
+})
+
+test('a worker that is killed in the middle of a reload keeps nobody from it', async () => {
+  const file = join(folder, 'killed.yaml')
+  writeFileSync(file, saying('one'))
+  const crew = await startCrew(['-f', file, '--workers', '2'])
+  const [victim = 0] = crew.pids()
+  process.kill(victim, 'SIGSTOP')
+  await preparedOn(crew, file)
+  process.kill(victim, 'SIGKILL')
+  await crew.command.line(says('configuration reloaded'))
+  await replaced(crew, 1)
+  const bodies = await Promise.all(Array.from({ length: 16 }, () => send(`${crew.url}/`)))
+  expect(new Set(bodies.map(({ body }) => body))).toEqual(new Set(['two']))
+  const samples = await crew.samples()
+  expect(samples.get('agentgateway_config_reloads_total{result="failure"}') ?? 0).toBe(0)
+  expect(samples.get('agentgateway_worker_restarts_total{reason="signal"}')).toBe(1)
+})
+
+test('a gateway that is to end in the middle of a reload ends, whoever does not answer', async () => {
+  const file = join(folder, 'ends.yaml')
+  writeFileSync(file, saying('one'))
+  const crew = await startCrew(['-f', file, '--workers', '2'])
+  const workers = crew.pids()
+  process.kill(workers[0] ?? 0, 'SIGSTOP')
+  await preparedOn(crew, file)
   crew.command.kill('SIGTERM')
   expect(await crew.command.exited).toMatchObject({ code: 0 })
+  for (const pid of workers) await isGone(pid)
 })
 
 test('a reload opens and closes ports on all workers; one that cannot be had changes nothing', async () => {
