@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createBuckets } from './buckets.ts'
@@ -106,6 +108,19 @@ test('never more than the capacity at once, and never more than what was filled 
       }
     }),
   )
+})
+
+test('long keys are told apart, and do not take the memory that they are long', () => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const buckets = createBuckets(SHAPE, clock().now)
+  const long = (index: number) => `${'x'.repeat(10_000)}${index}`
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (let index = 0; index < 5000; index++) buckets.take(buckets.of(long(index)), 1 + (index % 2))
+  collect()
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(10_000_000)
+  expect([buckets.of(long(0)).level, buckets.of(long(1)).level]).toEqual([9, 8])
 })
 
 test('many keys that are too many do not look for room each', () => {

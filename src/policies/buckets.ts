@@ -1,4 +1,5 @@
 /** Token buckets by key: filled in steps, full at first. */
+import { hash } from 'node:crypto'
 
 export interface BucketShape {
   readonly capacity: number
@@ -31,6 +32,8 @@ export interface Buckets {
 
 /** Clients may choose the key. A bucket that is full is as good as none, so those go first. */
 const MAX_KEYS = 10_000
+/** And how long it is. */
+const MAX_KEY_LENGTH = 200
 
 /** Looking for room among so many takes longer than a request may. */
 const SWEEP_MS = 1000
@@ -76,7 +79,8 @@ export function createBuckets(first: BucketShape, now: () => number): Buckets {
       }
       shape = next
     },
-    of(key) {
+    of(given) {
+      const key = given.length > MAX_KEY_LENGTH ? hash('sha256', given) : given
       const known = byKey.get(key)
       if (known !== undefined) return refreshed(known)
       if (!makeRoom()) {
