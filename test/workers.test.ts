@@ -1,5 +1,5 @@
 /** Several processes on one port, as one gateway: real processes, real signals. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -7,7 +7,7 @@ import { type SimulatedProvider, startSimulatedOpenAI } from '../src/demo/provid
 import { endCommands, says, startCommand } from './support/command.ts'
 import { chatBody, gatewayWith, openAIBackend, under } from './support/configuration.ts'
 import { collect, open, send, sendJson } from './support/wire.ts'
-import { type Crew, isGone, replaced, startCrew } from './support/workers.ts'
+import { type Crew, childrenOf, isGone, replaced, startCrew } from './support/workers.ts'
 
 let provider: SimulatedProvider
 let folder: string
@@ -168,4 +168,18 @@ test('a primary that is killed takes its workers along, after what is under way;
   expect(await collect(response)).toMatchObject({ broken: false, body: expect.stringContaining('[DONE]') })
   for (const pid of workers) await isGone(pid)
   await expect(send(`${crew.url}/say`)).rejects.toThrow('ECONNREFUSED')
+})
+
+test('one that is ended before all is up leaves nothing behind', async () => {
+  const temporary = mkdtempSync(join(folder, 'temporary-'))
+  const command = startCommand(['-c', saying('hello'), '--workers', '2'], {
+    environment: { TMPDIR: temporary, NODE_DISABLE_COMPILE_CACHE: '1' },
+  })
+  const workers = () => childrenOf(command.pid)
+  await expect.poll(() => workers().length, { timeout: 10_000, interval: 5 }).toBeGreaterThan(0)
+  const begun = workers()
+  command.kill('SIGTERM')
+  expect(await command.exited).toMatchObject({ code: 143, stdout: '', stderr: '' })
+  for (const pid of begun) await isGone(pid)
+  expect(readdirSync(temporary)).toEqual([])
 })

@@ -32,6 +32,10 @@ export interface RunOptions {
 const FAILED = 1
 const WRONG = 2
 
+/** What ends a gateway, and the status that says so where nothing was under way yet. */
+const ENDING = ['SIGTERM', 'SIGINT'] as const
+const ENDED_BY: Partial<Record<NodeJS.Signals, number>> = { SIGTERM: 143, SIGINT: 130 }
+
 const sourceName = (source: ConfigChoice) =>
   source.kind === 'file'
     ? source.file === '-'
@@ -136,6 +140,9 @@ export async function run(options: RunOptions): Promise<number> {
 
   const resolved = settings(loaded.config, environment)
   let gateway: Gateway | undefined
+  // Not left to the system, which would leave behind what is removed at the exit, and workers to find out by themselves.
+  const stopEarly = (signal: NodeJS.Signals) => process.exit(ENDED_BY[signal])
+  for (const signal of ENDING) process.on(signal, stopEarly)
   const accessLog = new LogWriter({ onDropped: (lines) => gateway?.logDropped(lines) })
   const logger = createLogger({
     levels: parseLevels(resolved.logLevel),
@@ -238,11 +245,13 @@ export async function run(options: RunOptions): Promise<number> {
 
   announce(running, count, options, logger)
   const signal = await new Promise<string>((resolve) => {
-    process.once('SIGTERM', resolve)
-    process.once('SIGINT', resolve)
+    for (const signal of ENDING) {
+      process.off(signal, stopEarly)
+      process.once(signal, resolve)
+    }
   })
   logger.info('gateway', `${signal}: draining`)
-  const impatient = () => process.exit(130)
+  const impatient = () => process.exit(ENDED_BY.SIGINT)
   // An orchestrator may say it twice; only a person at the keyboard wants it to be faster.
   process.on('SIGTERM', () => {})
   process.once('SIGINT', impatient)
