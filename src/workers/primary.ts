@@ -335,7 +335,7 @@ const NO_DOORS: Doors = { stop() {}, destroy: () => Promise.resolve() }
 
 const NO_ANSWER = 'a worker did not answer'
 
-const inWords = ({ code, signal }: WorkerExit) => (signal === null ? `exit code ${code}` : signal)
+const inWords = ({ code, signal, problem }: WorkerExit) => problem ?? signal ?? `exit code ${code}`
 
 function endOf({ isUnresponsive }: Worker, { signal }: WorkerExit): WorkerEnd {
   if (isUnresponsive) return 'unresponsive'

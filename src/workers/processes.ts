@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url'
 export interface WorkerExit {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
+  /** Why it could not even be started. */
+  readonly problem?: string
 }
 
 /** Node would refuse `reusePort` elsewhere, or the system would give everything to the latest. */
@@ -29,9 +31,8 @@ export function spawnWorker(entry: URL, reusePort: boolean): ChildProcess {
 export function exitOf(child: ChildProcess): Promise<WorkerExit> {
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
-    // It could not even be started.
-    child.once('error', () => {
-      if (child.pid === undefined) resolve({ code: null, signal: null })
+    child.once('error', ({ message }) => {
+      if (child.pid === undefined) resolve({ code: null, signal: null, problem: message })
     })
   })
 }
