@@ -111,10 +111,9 @@ const restarted = (crew: Crew, count: number): Promise<void> =>
 async function preparedOn(crew: Crew, file: string): Promise<void> {
   const port = await freePort()
   writeFileSync(file, saying('two', [0, port]))
-  await expect
-    .poll(() => send(`http://127.0.0.1:${port}/`).then(({ status }) => status, String), { timeout: 10_000 })
-    .toBe(200)
-  expect(crew.command.lines().filter(says('configuration'))).toEqual([])
+  const answered = () => send(`http://127.0.0.1:${port}/`).then(({ status }) => [status], String)
+  const told = () => crew.command.lines().filter(says('configuration'))
+  await expect.poll(async () => [await answered(), told()], { timeout: 10_000 }).toEqual([[200], []])
 }
 
 test('of a worker that is killed under load others notice nothing, and what is told agrees', async () => {
@@ -274,6 +273,30 @@ test('a gateway that is to end in the middle of a reload ends, whoever does not 
   crew.command.kill('SIGTERM')
   expect(await crew.command.exited).toMatchObject({ code: 0 })
   for (const pid of workers) await isGone(pid)
+})
+
+test('while the primary stands still workers serve, and what does not wait for it is counted', async () => {
+  const crew = await startCrew(['-c', saying('hello'), '--workers', '2'])
+  const running = load(crew.url)
+  await moved(running, 50)
+  crew.command.kill('SIGSTOP')
+  // More than the log of a worker that waits.
+  await moved(running, 2500)
+  crew.command.kill('SIGCONT')
+  await moved(running, 50)
+  await running.stop()
+  const answered = total(running.answered)
+  expect(running.broken.flat()).toEqual([])
+  expect(await crew.sum('agentgateway_requests_total')).toBe(answered)
+  const samples = await crew.samples()
+  const dropped = (signal: string) =>
+    samples.get(`agentgateway_telemetry_dropped_total{signal="${signal}"}`) ?? 0
+  expect(dropped('logs')).toBeGreaterThan(0)
+  await expect
+    .poll(() => crew.records().length, { timeout: 10_000, interval: 500 })
+    .toBe(answered - dropped('logs'))
+  await expect.poll(crew.kept, { timeout: 10_000 }).toBe(answered - dropped('requests'))
+  expect(samples.get('agentgateway_worker_restarts_total{reason="unresponsive"}')).toBe(0)
 })
 
 test('a reload opens and closes ports on all workers; one that cannot be had changes nothing', async () => {
