@@ -23,8 +23,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { allowedCpus } from './accounting.ts'
 import { raised } from './open-files.ts'
 
-export type Place = 'proxy' | 'load' | 'upstream'
-export type Cpus = Readonly<Record<Place, number>>
+/** `anywhere`: on any of the CPUs, beside the others. */
+export type Place = 'proxy' | 'load' | 'upstream' | 'anywhere'
+export type Cpus = Readonly<Record<Exclude<Place, 'anywhere'>, number>>
 export type Tool = 'nginx' | 'wrk' | 'taskset'
 
 export interface StartOptions {
@@ -87,6 +88,9 @@ function chooseCpus(taskset: string | undefined): Cpus | undefined {
   return { proxy, load, upstream: upstream ?? load }
 }
 
+const placeOf = (cpus: Cpus, on: Place) =>
+  on === 'anywhere' ? [...new Set(Object.values(cpus))].join(',') : String(cpus[on])
+
 function copySources(to: string): string {
   const from = fileURLToPath(new URL('..', import.meta.url))
   for (const name of ['src', 'bench', 'package.json', 'tsconfig.json', 'rolldown.config.ts'])
@@ -122,7 +126,7 @@ export function openStage(): Stage {
 
   function start({ name, command, on, openFiles }: StartOptions): Child {
     const pinned =
-      cpus === undefined || tools.taskset === undefined ? [] : [tools.taskset, '-c', String(cpus[on])]
+      cpus === undefined || tools.taskset === undefined ? [] : [tools.taskset, '-c', placeOf(cpus, on)]
     const whole = [...pinned, ...command]
     const [file = '', ...rest] = openFiles === undefined ? whole : raised(openFiles, whole)
     const base = join(directory, `${name}-${++started}`)

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import type { ProviderScript } from './children/provider.ts'
 import { connect, local } from './connection.ts'
 import { nginxProxy } from './nginx.ts'
-import { type Child, freePort, type Stage, waitFor } from './processes.ts'
+import { type Child, freePort, type Place, type Stage, waitFor } from './processes.ts'
 import { CHAT, jsonRequest, type Site } from './requests.ts'
 import type { Settings } from './settings.ts'
 
@@ -19,6 +19,8 @@ export interface Variant {
   readonly name: string
   readonly without?: 'store' | 'telemetry'
   readonly workers?: number
+  /** Default: the CPU that is for it alone. */
+  readonly on?: Place
   /** Where requests go; default: to the provider that speaks what the client speaks. */
   readonly routing?: (upstreamPort: number) => Routing
 }
@@ -162,7 +164,7 @@ export const spawnGateway = (
 export async function spawnConfigured(
   setup: Setup,
   routing: Routing,
-  { name, without, workers }: Variant = GATEWAY,
+  { name, without, workers, on = 'proxy' }: Variant = GATEWAY,
   { probed = false, openFiles }: GatewayOptions = {},
 ): Promise<OwnTarget> {
   const { stage, collectorPort } = setup
@@ -188,7 +190,7 @@ export async function spawnConfigured(
   const proxy = stage.start({
     name: 'gateway',
     command: [node, ...probe, stage.main, '-f', file, ...parallel],
-    on: 'proxy',
+    on,
     ...(openFiles !== undefined && { openFiles }),
   })
   return { name, site: localSite(port), statsPort, probePort, proxy }
