@@ -203,7 +203,12 @@ export async function firstAnswer({ name, site, proxy }: Target): Promise<void> 
     if (failure !== undefined) throw new Error(failure)
     const connection = await connect(site).catch(() => undefined)
     if (connection === undefined) return undefined
-    const status = await connection.request(jsonRequest(site)).finally(connection.close)
+    // A primary that looks whether a port is free listens there for a moment, and lets go of it.
+    const status = await connection
+      .request(jsonRequest(site))
+      .catch(() => undefined)
+      .finally(connection.close)
+    if (status === undefined) return undefined
     if (status !== 200) throw new Error(`${name} answers with status ${status}`)
     return true
   })
