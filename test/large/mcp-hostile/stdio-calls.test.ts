@@ -1,43 +1,7 @@
 /** Servers behind a pipe that break every rule: the client gets an answer, the gateway and other sessions go on. */
-import { readdirSync, readFileSync } from 'node:fs'
-import { afterEach, describe, expect, test } from 'vitest'
-import { type RunningGateway, runGateway } from '../../support/gateway.ts'
-import { stdioTarget } from '../../support/mcp.ts'
-import { openSession, type Session, STDIO_SERVER } from './client.fixture.ts'
-
-const open: RunningGateway[] = []
-afterEach(async () => {
-  for (const gateway of open.splice(0)) await gateway.close()
-  // What a probe started may end a little later; see the last tests.
-  await expect.poll(children, { timeout: 8000 }).toEqual([])
-})
-
-/** Processes that this one started for a target. */
-function children(): string[] {
-  return readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false
-    try {
-      const parent = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/s, '').trim().split(' ')[1]
-      return (
-        parent === String(process.pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(STDIO_SERVER)
-      )
-    } catch {
-      return false
-    }
-  })
-}
-
-async function gatewayFor(mode: string, more = '', top = '') {
-  const gateway = await runGateway(`
-mcp:
-  port: 0
-${top}
-  targets:
-  - {name: one, ${stdioTarget(STDIO_SERVER, mode)}${more}}
-`)
-  open.push(gateway)
-  return gateway
-}
+import { describe, expect, test } from 'vitest'
+import { openSession, type Session } from './client.fixture.ts'
+import { gatewayFor } from './stdio-lab.fixture.ts'
 
 describe('a server that goes wrong in mid-session', () => {
   const expectGoingOn = async (session: Session) =>

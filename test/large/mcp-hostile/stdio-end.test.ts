@@ -1,43 +1,8 @@
 /** Servers behind a pipe that do not want to end. */
-import { readdirSync, readFileSync } from 'node:fs'
-import { afterEach, describe, expect, test } from 'vitest'
-import { type RunningGateway, runGateway } from '../../support/gateway.ts'
-import { stdioTarget } from '../../support/mcp.ts'
+import { describe, expect, test } from 'vitest'
+import { runGateway } from '../../support/gateway.ts'
 import { initializeRequest, openSession, post, request, STDIO_SERVER } from './client.fixture.ts'
-
-const open: RunningGateway[] = []
-afterEach(async () => {
-  for (const gateway of open.splice(0)) await gateway.close()
-  // What a probe started may end a little later; see the last tests.
-  await expect.poll(children, { timeout: 8000 }).toEqual([])
-})
-
-/** Processes that this one started for a target. */
-function children(): string[] {
-  return readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false
-    try {
-      const parent = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/s, '').trim().split(' ')[1]
-      return (
-        parent === String(process.pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(STDIO_SERVER)
-      )
-    } catch {
-      return false
-    }
-  })
-}
-
-async function gatewayFor(mode: string, more = '', top = '') {
-  const gateway = await runGateway(`
-mcp:
-  port: 0
-${top}
-  targets:
-  - {name: one, ${stdioTarget(STDIO_SERVER, mode)}${more}}
-`)
-  open.push(gateway)
-  return gateway
-}
+import { children, gatewayFor, open } from './stdio-lab.fixture.ts'
 
 describe('environment', () => {
   test('it hands over only `env` with clearEnv', async () => {
