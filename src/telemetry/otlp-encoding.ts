@@ -6,7 +6,7 @@
  * times as long (docs/performance.md). Members that are zero or empty are left out, as proto3 does.
  */
 import type { SpanChange } from './otlp.ts'
-import { ProtobufWriter, readProtobuf, sizeOfVarint } from './protobuf-writer.ts'
+import { lengthOf, ProtobufWriter, readProtobuf } from './protobuf-writer.ts'
 import type { Attributes, AttributeValue, SpanRecord } from './span-parts.ts'
 
 const KINDS = { server: 2, client: 3 } as const
@@ -85,25 +85,17 @@ export function createSpanEncoder(
     request(spans) {
       let scopeSpans = scopeBytes.length
       for (const { length } of spans) scopeSpans += length
-      const resourceSpans = resourceBytes.length + 1 + sizeOfVarint(scopeSpans) + scopeSpans
+      const scopeSpansHead = lengthOf(RESOURCE_SPANS.scopeSpans, scopeSpans)
+      const resourceSpans = resourceBytes.length + scopeSpansHead.length + scopeSpans
       return Buffer.concat([
         lengthOf(REQUEST_RESOURCE_SPANS, resourceSpans),
         resourceBytes,
-        lengthOf(RESOURCE_SPANS.scopeSpans, scopeSpans),
+        scopeSpansHead,
         scopeBytes,
         ...spans,
       ])
     },
   }
-}
-
-/** The tag and the length of a message whose members follow. */
-function lengthOf(field: number, length: number): Buffer {
-  const bytes = [field * 8 + 2]
-  let rest = length
-  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128)
-  bytes.push(rest)
-  return Buffer.from(bytes)
 }
 
 function written(write: (writer: ProtobufWriter) => void): Buffer {

@@ -97,6 +97,12 @@ export class ProtobufWriter {
     this.end(start)
   }
 
+  head(field: number, length: number): void {
+    this.#room(2 * LONGEST_VARINT)
+    this.#tag(field, BYTES)
+    this.#varint(length)
+  }
+
   /** The same without a closure: what it gives is for `end`. */
   begin(field: number): number {
     this.#room(2 * LONGEST_VARINT)
@@ -163,10 +169,17 @@ export class ProtobufWriter {
   }
 }
 
-export function sizeOfVarint(value: number): number {
+function sizeOfVarint(value: number): number {
   let size = 1
   for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) size++
   return size
+}
+
+/** The beginning of a message whose bytes, so many, stand elsewhere. */
+export function lengthOf(field: number, length: number): Buffer {
+  const writer = new ProtobufWriter(2 * LONGEST_VARINT)
+  writer.head(field, length)
+  return writer.since(0)
 }
 
 /** The members of a message by their numbers: numbers, or the bytes of what has a length. Throws on what is none. */
