@@ -4,6 +4,7 @@
  * Ends its own children by their process ids and nothing else, also when the benchmark itself is interrupted.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   accessSync,
   chmodSync,
@@ -164,17 +165,14 @@ export function openStage(): Stage {
         return readFileSync(`${base}.out`, 'utf8')
       },
       async stop() {
-        if (failure !== undefined) return
-        child.kill('SIGTERM')
-        const impatient = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
-        await ended
-        clearTimeout(impatient)
+        if (failure === undefined) await stopped(child)
       },
     }
   }
 
   const killAll = () => {
-    for (const child of running) child.kill('SIGKILL')
+    // Not SIGKILL: nginx would leave its worker behind.
+    for (const child of running) child.kill('SIGTERM')
     rmSync(directory, { recursive: true, force: true })
   }
   process.once('exit', killAll)
@@ -190,19 +188,20 @@ export function openStage(): Stage {
     start,
     runningPids: () => [...running].flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
     async close() {
-      await Promise.all(
-        [...running].map(
-          (child) =>
-            new Promise<void>((resolve) => {
-              child.once('exit', () => resolve())
-              child.kill('SIGKILL')
-            }),
-        ),
-      )
+      await Promise.all([...running].map(stopped))
       rmSync(directory, { recursive: true, force: true })
       process.off('exit', killAll)
     },
   }
+}
+
+/** By SIGKILL nginx would leave its worker behind: that comes later, for who does not want to end. */
+async function stopped(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const impatient = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
+  await ended
+  clearTimeout(impatient)
 }
 
 const PATIENCE_MS = 20_000
