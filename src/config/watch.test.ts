@@ -1,6 +1,9 @@
-import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFile, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type FileWatch, type WatchOptions, watchFiles } from './watch.ts'
 
@@ -140,6 +143,22 @@ test('finds by polling what no event tells, such as a directory that is made aga
   await writeFile(path, '3')
   expect(await next()).toEqual([path])
 })
+
+test.skipIf(process.platform !== 'linux')(
+  'sleeps while others write beside the file, and yet tells of it (reads are counted on Linux)',
+  async () => {
+    const path = await file('a.yaml', '1')
+    const child = fork(fileURLToPath(new URL('watching.fixture.ts', import.meta.url)), [path])
+    const [before] = (await once(child, 'message')) as [{ reads: number }]
+    for (let line = 0; line < 1000; line++) await appendFile(join(directory, 'requests.log'), 'x')
+    await writeFile(path, '2')
+    const [after] = (await once(child, 'message')) as [{ reads: number }]
+    const ended = once(child, 'exit')
+    child.kill()
+    await ended
+    expect(after.reads - before.reads).toBeLessThan(100)
+  },
+)
 
 test('takes another set of files', async () => {
   const first = await file('a.yaml', '1')

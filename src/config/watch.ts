@@ -3,12 +3,14 @@
  *
  * Watches the directories, not the files: editors and Kubernetes replace files instead of writing them, and a watch
  * on the file would follow the old one. What a directory reports is only a reason to look; the content decides.
+ * Others may write there all the time, as the request store and the log do where they lie beside the configuration:
+ * after an event of theirs nobody listens until the files have been looked at.
  * A slow poll stands in where events do not arrive (network file systems, links across directories, inotify limits).
  */
 import { createHash } from 'node:crypto'
 import { type FSWatcher, readFileSync, realpathSync, statSync, watch } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 export interface WatchOptions {
   /** Quiet time after an event before looking; a busy directory delays at most ten times as long. */
@@ -48,6 +50,8 @@ class DirectoryWatch implements FileWatch {
   readonly #poll: NodeJS.Timeout
   /** By the path as given. */
   #files = new Map<string, Seen | undefined>()
+  /** Where they are, and where links lead. */
+  #places = new Set<string>()
   readonly #watchers = new Map<string, { readonly watcher: FSWatcher; readonly inode: bigint }>()
   #timer: NodeJS.Timeout | undefined
   #waitingSince: number | undefined
@@ -85,7 +89,8 @@ class DirectoryWatch implements FileWatch {
   }
 
   #watchDirectories(): void {
-    const wanted = new Set([...this.#files.keys()].flatMap(directoriesOf))
+    this.#places = new Set([...this.#files.keys()].flatMap(placesOf))
+    const wanted = new Set([...this.#places].map((place) => dirname(place)))
     for (const [directory, { watcher, inode }] of this.#watchers) {
       // A directory that was deleted and made again is another one.
       if (wanted.has(directory) && inodeOf(directory) === inode) continue
@@ -96,11 +101,15 @@ class DirectoryWatch implements FileWatch {
       const inode = inodeOf(directory)
       if (inode === undefined || this.#watchers.has(directory)) continue
       try {
-        const watcher = watch(directory, { persistent: false }, () => this.#schedule())
-        watcher.on('error', () => {
+        const watcher = watch(directory, { persistent: false }, (_event, name) => {
+          if (name === null || !this.#places.has(join(directory, name))) unwatch()
+          this.#schedule()
+        })
+        const unwatch = () => {
           watcher.close()
           this.#watchers.delete(directory)
-        })
+        }
+        watcher.on('error', unwatch)
         this.#watchers.set(directory, { watcher, inode })
       } catch {
         // No watch to be had (gone again, or too many): the poll looks instead.
@@ -171,12 +180,11 @@ function inodeOf(directory: string): bigint | undefined {
   return statSync(directory, { bigint: true, throwIfNoEntry: false })?.ino
 }
 
-/** The directory of the path itself and that of the file which it leads to. */
-function directoriesOf(path: string): string[] {
-  const directory = dirname(resolve(path))
+function placesOf(path: string): string[] {
+  const place = resolve(path)
   try {
-    return [directory, dirname(realpathSync(path))]
+    return [place, realpathSync(path)]
   } catch {
-    return [directory]
+    return [place]
   }
 }
