@@ -4,7 +4,7 @@ import { COLUMNS, clipped } from './fields.ts'
 import { type Filters, GROUP_FIELDS, type SummaryFilters } from './types.ts'
 
 // Written out, not bound: else the partial indexes could not be used.
-const OF_TRACE = 'r.trace_id = ?'
+export const OF_TRACE = 'r.trace_id = ?'
 const WITH_PAYLOAD = 'r.has_payload = 1'
 const FAILED = 'r.failed = 1'
 

@@ -6,8 +6,9 @@
  * which is not that of their completion: some are recorded late.
  */
 import { type Insert, numberOf, type Row, type Sql, textOf } from './database.ts'
+import { RUN } from './migrations.ts'
 import { FIELD_COLUMNS, fieldValues, type RequestRecord, readFacts, userAgentName } from './record.ts'
-import { conditionsOf } from './request-conditions.ts'
+import { conditionsOf, OF_TRACE } from './request-conditions.ts'
 import { idFloor } from './request-ids.ts'
 import type { Cursor, Follow, Followed, Found, Payload, Search, StoredRequest, TimeRange } from './types.ts'
 
@@ -131,8 +132,12 @@ export async function searchRequests(sql: Sql, search: Search): Promise<Found> {
     ...boundsOf(range),
     ...(before === undefined ? [] : [{ text: 'r.id < ?', value: place(before) }]),
   ]
-  const indexed = [...conditions.indexed, ...bounds.map(({ text }) => text)]
-  const indexedValues = [...conditions.indexedValues, ...bounds.map(({ value }) => value)]
+  const texts = [...conditions.indexed, ...bounds.map(({ text }) => text)]
+  const values = [...conditions.indexedValues, ...bounds.map(({ value }) => value)]
+  const { traceId } = filters
+  const ofTrace = traceId === undefined ? undefined : idsOfTrace(texts, 'DESC')
+  const indexed = ofTrace === undefined ? texts : [`r.id IN (${ofTrace})`]
+  const indexedValues = ofTrace === undefined ? values : [...values, MAX_JUDGED_APART]
 
   const last = await lastJudged(sql, {
     conditions: indexed,
@@ -247,12 +252,27 @@ const payloadOf = (row: Row): Payload => ({
 })
 
 export async function requestsOfTrace(sql: Sql, traceId: string): Promise<readonly StoredRequest[]> {
-  const rows = await sql.all(
-    `SELECT ${SHOWN} FROM ${WITH_FACTS} WHERE r.trace_id = ? ORDER BY r.id LIMIT ?`,
-    [traceId, MAX_OF_TRACE],
-  )
+  const ids = idsOfTrace([OF_TRACE], 'ASC')
+  const rows = await sql.all(`SELECT ${SHOWN} FROM ${WITH_FACTS} WHERE r.id IN (${ids}) ORDER BY r.id`, [
+    traceId,
+    MAX_OF_TRACE,
+  ])
   return rows.map(toRequest)
 }
+
+/**
+ * The query for ids of one trace in the order in which they were kept, by runs (see `RUN`): it looks for the trace in each run.
+ * The last parameter is how many at most; `conditions` may ask about the trace and the id.
+ */
+const idsOfTrace = (conditions: readonly string[], order: 'ASC' | 'DESC') => `
+  WITH RECURSIVE runs(run) AS (
+    SELECT max(sequence) / ${RUN} FROM requests
+    UNION ALL
+    SELECT run - 1 FROM runs WHERE run > (SELECT min(sequence) / ${RUN} FROM requests)
+  )
+  SELECT r.id FROM runs CROSS JOIN requests r
+  WHERE (r.sequence / ${RUN}) = runs.run AND ${conditions.join(' AND ')}
+  ORDER BY runs.run ${order} LIMIT ?`
 
 export async function countRequests(
   sql: Sql,

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { finished, httpExchange, randomFinished, seeded } from './exchanges.fixture.ts'
+import { RUN } from './migrations.ts'
 import { describeStores, openStore } from './stores.fixture.ts'
 import {
   type Cursor,
@@ -124,6 +125,32 @@ describeStores('a search', (place) => {
       expect(values.user).toEqual(users.sort())
       expect((await store.values({ from: 0, to: now - 40 * 86_400_000 })).provider).toEqual([])
     })
+  })
+
+  test('finds all of a trace, however many requests were kept in between', async () => {
+    const { trace } = httpExchange({ completedAt: now })
+    const count = 2 * RUN + 100
+    const wanted = new Set([0, RUN, RUN + 1, count - 1])
+    for (let index = 0; index < count; index += 1) {
+      const exchange = httpExchange({ completedAt: now + index, path: `/${index}` })
+      store.record(finished(wanted.has(index) ? { ...exchange, trace } : exchange))
+    }
+    const paths = [...wanted].map((index) => `/${index}`)
+    const found = await store.trace(trace.traceId)
+    expect(found.map(({ exchange }) => exchange.path)).toEqual(paths)
+
+    const met: string[] = []
+    let before: Cursor | undefined
+    do {
+      const filters = { traceId: trace.traceId }
+      const page = await store.search({ limit: 1, filters, ...(before && { before }) })
+      met.push(...page.requests.map(({ exchange }) => exchange.path))
+      before = page.next
+    } while (before !== undefined)
+    expect(met).toEqual(paths.toReversed())
+    const range = { from: now + RUN, to: now + RUN + 1 }
+    const { requests } = await store.search({ limit: 9, range, filters: { traceId: trace.traceId } })
+    expect(requests.map(({ exchange }) => exchange.path)).toEqual([`/${RUN}`])
   })
 
   describe('with requests that completed at the same time', () => {
