@@ -27,7 +27,7 @@ import { raised } from './open-files.ts'
 /** `anywhere`: on any of the CPUs, beside the others. */
 export type Place = 'proxy' | 'load' | 'upstream' | 'anywhere'
 export type Cpus = Readonly<Record<Exclude<Place, 'anywhere'>, number>>
-export type Tool = 'nginx' | 'wrk' | 'taskset'
+export type Tool = 'nginx' | 'wrk' | 'taskset' | 'chrt'
 
 export interface StartOptions {
   /** Names its output files. */
@@ -89,6 +89,16 @@ function chooseCpus(taskset: string | undefined): Cpus | undefined {
   return { proxy, load, upstream: upstream ?? load }
 }
 
+/**
+ * In front of a command. An upstream on the load generator's CPU gets what the generator leaves of it (SCHED_IDLE, for which
+ * nobody needs rights): else, woken to send, the generator would wait for milliseconds until the upstream's time slice ends.
+ */
+function prefix({ taskset, chrt }: Stage['tools'], cpus: Cpus | undefined, on: Place): readonly string[] {
+  if (cpus === undefined || taskset === undefined) return []
+  const isBehind = on === 'upstream' && cpus.upstream === cpus.load && chrt !== undefined
+  return [taskset, '-c', placeOf(cpus, on), ...(isBehind ? [chrt, '--idle', '0'] : [])]
+}
+
 const placeOf = (cpus: Cpus, on: Place) =>
   on === 'anywhere' ? [...new Set(Object.values(cpus))].join(',') : String(cpus[on])
 
@@ -114,7 +124,7 @@ export function openStage(): Stage {
   // A worker of nginx that was started by root runs as somebody else.
   chmodSync(directory, 0o755)
   const source = copySources(join(directory, 'source'))
-  const tools = { nginx: find('nginx'), wrk: find('wrk'), taskset: find('taskset') }
+  const tools = { nginx: find('nginx'), wrk: find('wrk'), taskset: find('taskset'), chrt: find('chrt') }
   const cpus = chooseCpus(tools.taskset)
   const running = new Set<ChildProcess>()
   let started = 0
@@ -126,9 +136,7 @@ export function openStage(): Stage {
   }
 
   function start({ name, command, on, openFiles }: StartOptions): Child {
-    const pinned =
-      cpus === undefined || tools.taskset === undefined ? [] : [tools.taskset, '-c', placeOf(cpus, on)]
-    const whole = [...pinned, ...command]
+    const whole = [...prefix(tools, cpus, on), ...command]
     const [file = '', ...rest] = openFiles === undefined ? whole : raised(openFiles, whole)
     const base = join(directory, `${name}-${++started}`)
     const out = openSync(`${base}.out`, 'w')

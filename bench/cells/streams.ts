@@ -6,6 +6,7 @@ import type { CellResult, Measure } from '../cell.ts'
 import { connect } from '../connection.ts'
 import { failures, pacedLimit } from '../generator.ts'
 import { type Durations, durations, together } from '../histogram.ts'
+import { ownLoad } from '../load.ts'
 import { readMarks, type StreamReader } from '../marks.ts'
 import { type Cost, measured } from '../measure.ts'
 import { openLoop, type Paced } from '../open-loop.ts'
@@ -17,7 +18,8 @@ import { closeTargets, GATEWAY, openTargets, startProvider, type Target, TRANSLA
 
 const STREAMS_PER_SECOND = 100
 const CHUNKS = 64
-const CHUNK_DELAY_MS = 5
+/** Not a divisor of the time between two streams: else all streams' chunks would come at the same moments. */
+const CHUNK_DELAY_MS = 7
 const ADDED_FIRST_MS = 0.3
 const ADDED_CHUNK_MS = 0.5
 const OF_PASSED = 0.7
@@ -55,6 +57,8 @@ export const streams: Measure = async (setup, settings) => {
   const original = await readOriginal(direct.site)
   for (const { name, site } of targets) {
     settings.progress(`warming up ${name}`)
+    // So few streams are not enough for V8 to compile what all requests have in common.
+    await ownLoad(site, 8, warmUpSeconds(settings))
     await streamAll(site, warmUpSeconds(settings), original)
   }
   const rounds = await playRounds(settings, targets, async (target) => {

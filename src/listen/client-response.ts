@@ -76,9 +76,12 @@ export class ClientResponse {
     }
   }
 
-  /** Sends the head now, although nothing follows yet. */
+  /** Sends the head now, although nothing may follow yet; with what does follow at once, in one write. */
   flushHead(): void {
+    const { socket } = this.#response
+    socket?.cork()
     this.#response.flushHeaders()
+    process.nextTick(() => socket?.uncork())
   }
 
   /** Stops `source` for as long as the client reads slower than it writes. */
