@@ -186,6 +186,7 @@ export class Answer implements UpstreamHandler {
   #open(isEvents: boolean): void {
     this.#options.decorate(this.#headers, this.#status)
     this.#client.begin(this.#status, this.#headers)
+    this.#headers = {}
     if (isEvents) this.#client.flushHead()
   }
 

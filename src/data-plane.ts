@@ -351,6 +351,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     },
     draining: () => draining,
     keepsPayloads,
+    readsResponseHeaders: () => observing.readsResponseHeaders,
     started: () => {
       inFlight++
       metrics.started()

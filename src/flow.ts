@@ -40,6 +40,8 @@ export interface FlowDependencies extends ForwardingDependencies {
     request: IncomingMessage,
     origin: Origin | undefined,
   ) => TraceContext
+  /** Asked when a response begins: a stream may last for hours, and what nobody will look at is not kept. */
+  readonly readsResponseHeaders: () => boolean
   /** True once the process is told to end: responses close their connections. */
   readonly draining: () => boolean
   readonly started: () => void
@@ -280,7 +282,7 @@ class Flow implements Forwarded {
   decorate(headers: Headers, status: number): void {
     const asked = this.#forwarding?.settledOn() ?? []
     const head = this.#head
-    this.#responseHeaders = headers
+    if (this.deps.readsResponseHeaders()) this.#responseHeaders = headers
     if (head === undefined) return
     for (const policy of this.#matched?.target.policies ?? []) policy.onResponse?.(headers, head, status)
     for (const policy of this.#backend?.policies ?? []) policy.onResponse?.(headers, head, status)

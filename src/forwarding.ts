@@ -57,6 +57,9 @@ export interface Payload {
   readonly response: string | undefined
 }
 
+/** Not made where a body is at hand: it would keep that. */
+const monotonicMs = () => performance.now()
+
 /** Why an attempt is not the last one, or tells against its upstream. */
 interface Why {
   readonly status?: number
@@ -135,7 +138,7 @@ export class Forwarding {
         const pool = backend.models === undefined ? backend : this.#choose(backend, body)
         if (pool === undefined) return
         const tries = new Tries(pool, retry, {
-          now: () => performance.now(),
+          now: monotonicMs,
           random: deps.random,
           deadline: exchange.startedAt + longestMs(route.timeouts),
         })
@@ -232,7 +235,11 @@ export class Forwarding {
     const request = { method, path, query, headers, body, json: this.#json, verdicts }
     const goOn = (plan: LlmPlan) => {
       if (plan.countLocally) this.#countLocally(plan)
-      else this.#send(backend, head, plan, plan, waitedMs)
+      else {
+        const { path, headers: changed, body: translated } = plan
+        plan.body = null
+        this.#send(backend, head, { path, headers: changed, body: translated }, plan, waitedMs)
+      }
     }
     const send = (plan: LlmPlan) => {
       this.#notePlan(plan)

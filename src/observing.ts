@@ -40,6 +40,7 @@ export interface View {
 export interface Observing {
   readonly sample: Sampler
   readonly isHidden: IsHidden
+  readonly readsResponseHeaders: boolean
   /** Undefined where the configuration has nothing to say. */
   readonly view: ((exchange: Exchange, seen: () => Seen | undefined) => View) | undefined
 }
@@ -132,6 +133,7 @@ export function createObserving(
   return {
     sample: tracing === undefined ? neverSample : createSampler(tracing.sampling),
     isHidden,
+    readsResponseHeaders: all.some(({ expression }) => expression.reads('response.headers')),
     view: isSilent ? undefined : view,
   }
 }

@@ -40,6 +40,9 @@ export function readBody(
   const finish = (error: GatewayError | undefined, body: Buffer) => {
     if (over) return
     over = true
+    // The listeners stay for as long as the request.
+    first = undefined
+    more = undefined
     if (decoder !== 'none') {
       // A small body may unpack for minutes: nobody waits for the rest.
       request.unpipe(decoder)

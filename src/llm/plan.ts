@@ -63,7 +63,8 @@ export interface LlmPlan {
   /** With the query. */
   readonly path: string
   readonly headers: Headers
-  readonly body: Buffer | null
+  /** Null also from when it is on its way: a stream may last for hours. */
+  body: Buffer | null
   readonly way: Way
   /** Fields of the client's request that the translation had no place for. */
   readonly dropped: readonly string[]

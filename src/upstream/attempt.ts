@@ -18,7 +18,7 @@ export interface PoolEntry {
 }
 
 export class PoolAttempt implements Waiting, UpstreamAttempt {
-  readonly request: OutgoingRequest
+  #request: OutgoingRequest | undefined
   comes: Connection | undefined
   readonly #attempt: Attempt
   readonly #handler: UpstreamHandler
@@ -38,7 +38,7 @@ export class PoolAttempt implements Waiting, UpstreamAttempt {
     entry: PoolEntry,
     limits: WaitLimits,
   ) {
-    this.request = request
+    this.#request = request
     this.#attempt = attempt
     this.#limits = limits
     this.#handler = handler
@@ -105,6 +105,12 @@ export class PoolAttempt implements Waiting, UpstreamAttempt {
     this.#attempt.endedAt = performance.now()
     if (errorType !== undefined) this.#attempt.errorType = errorType
     if (message !== undefined) this.#attempt.errorMessage = message
+  }
+
+  takeRequest(): OutgoingRequest | undefined {
+    const request = this.#request
+    this.#request = undefined
+    return request
   }
 
   onSent(connection: Connection, isFirst: boolean): void {

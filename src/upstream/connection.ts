@@ -14,6 +14,8 @@ import { Upload } from './upload.ts'
 
 /** What a request is told. `onEnd` or `onError` is the last. */
 export interface Requester {
+  /** Gives it away: who waits for an answer, for hours maybe, does not keep what was asked. */
+  readonly takeRequest: () => OutgoingRequest | undefined
   /** `isFirst`: nobody used the connection before. */
   readonly onSent: (connection: Connection, isFirst: boolean) => void
   readonly onHead: (status: number, headers: Headers) => void
@@ -67,9 +69,10 @@ export class Connection implements ResponseSink {
     socket.on('close', () => this.close(new HttpError('closed', 'the connection was closed')))
   }
 
-  send(request: OutgoingRequest, requester: Requester): void {
+  send(requester: Requester): void {
     const socket = this.#socket
-    if (socket === undefined) return
+    const request = requester.takeRequest()
+    if (socket === undefined || request === undefined) return
     const isFirst = !this.#isUsed
     this.#isUsed = true
     this.#isLast = request.isLast

@@ -10,7 +10,6 @@ import type { Connect } from './connect.ts'
 import { Connection, type ConnectionOwner, type Requester, readsFor } from './connection.ts'
 import { HttpError } from './http-error.ts'
 import { Queue } from './queue.ts'
-import type { OutgoingRequest } from './request-head.ts'
 
 export interface PoolSettings {
   readonly connect: Connect
@@ -25,7 +24,6 @@ export interface PoolSettings {
 const MARGIN_MS = 2000
 
 export interface Waiting extends Requester {
-  readonly request: OutgoingRequest
   /** Whose failure to come is the request's. */
   comes: Connection | undefined
 }
@@ -101,7 +99,7 @@ export class Pool implements ConnectionOwner {
       const connection = this.#takeIdle(now)
       if (connection === undefined) return
       const waiting = this.#waiting.take()
-      if (waiting !== undefined) connection.send(waiting.request, waiting)
+      if (waiting !== undefined) connection.send(waiting)
     }
   }
 
@@ -170,7 +168,7 @@ export class Pool implements ConnectionOwner {
       this.onFree(connection, undefined)
       return
     }
-    connection.send(waiting.request, waiting)
+    connection.send(waiting)
   }
 
   onFree(connection: Connection, keptMs: number | undefined): void {

@@ -49,6 +49,9 @@ for (const [value, digit] of [...'0123456789abcdef'].entries()) {
 /** In which there are lines. */
 const LINES: ReadonlySet<State> = new Set<State>(['status', 'fields', 'size', 'chunkEnd', 'trailers'])
 
+/** Of nobody. */
+const NONE: Headers = {}
+
 const LONGER = 'a chunk is longer than its size'
 
 const bad = (what: string) => new HttpError('bad_response', `the response is not valid HTTP: ${what}`)
@@ -358,7 +361,9 @@ export class ResponseParser {
       this.#left = length
     }
     const isOver = this.#state === 'idle'
-    this.#sink.onHead(status, this.#headers)
+    const headers = this.#headers
+    this.#headers = NONE
+    this.#sink.onHead(status, headers)
     if (isOver) this.#sink.onComplete()
   }
 
