@@ -9,10 +9,15 @@ test('every round has each candidate once', async () => {
   const said: string[] = []
   const candidates = ['a', 'b', 'c'].map((name) => ({ name }))
   const settings = { rounds: 2, progress: (message: string) => void said.push(message) }
-  const rounds = await playRounds(settings, candidates, async ({ name }) => ({
-    found: name.toUpperCase(),
-    words: 'measured',
-  }))
+  const rounds = await playRounds(
+    settings,
+    candidates,
+    async ({ name }) => ({
+      found: name.toUpperCase(),
+      words: 'measured',
+    }),
+    () => [],
+  )
   expect(rounds.map((one) => Object.fromEntries(one))).toEqual(
     Array.from({ length: 2 }, () => ({ a: 'A', b: 'B', c: 'C' })),
   )
@@ -30,12 +35,40 @@ test('without the other there is nothing to compare', () => {
   expect(paired([round(1)], ['gateway', 'nginx'], itself, ratio)).toBeUndefined()
 })
 
+test.each([
+  { name: 'is played again', values: [1, 11, 2, 3], played: [1, 11, 2, 3] },
+  { name: 'is played again, and again', values: [11, 11, 1, 11, 2, 3], played: [11, 11, 1, 11, 2, 3] },
+  { name: 'is not played for ever', values: Array(9).fill(11), played: Array(6).fill(11) },
+])('a round that does not count $name', async ({ values, played }) => {
+  const settings = { rounds: 3, progress: () => undefined }
+  const measure = async () => ({ found: values.shift() ?? 0, words: '' })
+  const rounds = await playRounds(settings, [{ name: 'gateway' }], measure, slow)
+  expect(rounds.map((one) => one.get('gateway'))).toEqual(played)
+})
+
+test('of six rounds two that count are enough for three, and one is not', () => {
+  expect(
+    judge(
+      [11, 1, 11, 11, 2, 11].map((value) => round(value)),
+      slow,
+      3,
+    ).invalid,
+  ).toEqual([])
+  expect(
+    judge(
+      [11, 1, 11, 11, 11, 11].map((value) => round(value)),
+      slow,
+      3,
+    ).invalid,
+  ).toHaveLength(5)
+})
+
 const slow = (one: Round<number>) =>
   (one.get('gateway') ?? 0) > 10 ? ['gateway: the generator was late'] : []
 
 test('a round that tells of the generator is left out', () => {
   const rounds = [round(1), round(11), round(2)]
-  expect(judge(rounds, slow)).toEqual({
+  expect(judge(rounds, slow, rounds.length)).toEqual({
     kept: [rounds[0], rounds[2]],
     dropped: ['round 2: gateway: the generator was late'],
     invalid: [],
@@ -48,7 +81,7 @@ test.each([
   { name: 'the only one', values: [11] },
 ])('when $name does, nothing counts', ({ values }) => {
   const rounds = values.map((value) => round(value))
-  const { kept, dropped, invalid } = judge(rounds, slow)
+  const { kept, dropped, invalid } = judge(rounds, slow, rounds.length)
   expect(kept).toEqual(rounds)
   expect(dropped).toEqual([])
   expect(invalid).toHaveLength(values.filter((value) => value > 10).length)

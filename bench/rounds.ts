@@ -9,21 +9,30 @@ interface Candidate {
   readonly name: string
 }
 
+/** For which reasons a round tells of the generator, or of failures, and not of the candidates. */
+export type Limits<T> = (round: Round<T>) => readonly string[]
+
+/** A round that does not count is played again, until all count or twice as many were played. */
 export async function playRounds<C extends Candidate, T>(
   { rounds, progress }: Pick<Settings, 'rounds' | 'progress'>,
   candidates: readonly C[],
   /** Resolves with what was found, and with words about it. */
   measure: (candidate: C) => Promise<{ readonly found: T; readonly words: string }>,
+  limits: Limits<T>,
 ): Promise<Round<T>[]> {
   const played: Round<T>[] = []
-  for (let round = 1; round <= rounds; round++) {
+  let counted = 0
+  for (let round = 1; counted < rounds && round <= 2 * rounds; round++) {
     const all = new Map<string, T>()
     for (const candidate of shuffled(candidates)) {
       const { found, words } = await measure(candidate)
       all.set(candidate.name, found)
-      progress(`round ${round}/${rounds}: ${candidate.name}: ${words}`)
+      progress(
+        `round ${round > rounds ? `${round}, again` : `${round}/${rounds}`}: ${candidate.name}: ${words}`,
+      )
     }
     played.push(all)
+    if (limits(all).length === 0) counted++
   }
   return played
 }
@@ -37,18 +46,14 @@ export interface Judged<T> {
   readonly invalid: readonly string[]
 }
 
-/** A cell counts when at least this share of its rounds does. */
+/** A cell counts when at least this share of the rounds that were wanted does. */
 const ENOUGH = 2 / 3
 
-/** `limits` says for which reasons a round tells of the generator, or of failures, and not of the candidates. */
-export function judge<T>(
-  rounds: readonly Round<T>[],
-  limits: (round: Round<T>) => readonly string[],
-): Judged<T> {
+export function judge<T>(rounds: readonly Round<T>[], limits: Limits<T>, wanted: number): Judged<T> {
   const judged = rounds.map((round) => ({ round, reasons: limits(round) }))
   const kept = judged.filter(({ reasons }) => reasons.length === 0).map(({ round }) => round)
   const reasons = judged.flatMap((one, index) => one.reasons.map((reason) => `round ${index + 1}: ${reason}`))
-  return kept.length > 0 && kept.length >= rounds.length * ENOUGH
+  return kept.length > 0 && kept.length >= wanted * ENOUGH
     ? { kept, dropped: reasons, invalid: [] }
     : { kept: rounds, dropped: [], invalid: reasons }
 }

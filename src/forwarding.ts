@@ -343,7 +343,7 @@ export class Forwarding {
     headers.host = head.authority ?? backend.authority
     const now = performance.now()
     const attempt = beginAttempt(backend.endpoint, now)
-    exchange.attempts.push(attempt)
+    exchange.attempts = [...exchange.attempts, attempt]
     if (exchange.attempts.length > 1) headers['x-retry-attempt'] = String(exchange.attempts.length - 1)
     if (trace.sampled) headers.traceparent = formatTraceparent(trace.traceId, attempt.spanId, true)
     exchange.requestProcessingMs ??= now - exchange.startedAt - waitedMs

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Counted, Counting } from './support/count-work.ts'
+import type { Counted, Counting, Held } from './support/count-work.ts'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'agentgateway-hot-path-'))
@@ -286,4 +286,35 @@ test.each<Bound>([
   if (bounds.calls === undefined || done.calls === undefined) return
   expect(done.calls, what).toBeGreaterThan(bounds.calls / 2)
   expect(done.calls, what).toBeLessThan(bounds.calls * 1.1)
+})
+
+/** How many streams of one prompt are under way at a time, and what each of them holds. */
+async function heldBy(prompt: string): Promise<Held> {
+  const count = 50
+  const before = (await tell('hold')) as Held
+  const clients = Array.from({ length: count }, () => new Client())
+  const streams: ServerResponse[] = []
+  for (const client of clients) {
+    client.send(message(prompt).replace('{', '{"stream":true,'))
+    await client.until('\n\n\r\n')
+    if (stream !== undefined) streams.push(stream)
+  }
+  const after = (await tell('hold')) as Held
+  for (const one of streams) one.end(LAST_CHUNKS)
+  await Promise.all(clients.map((client) => client.until('0\r\n\r\n')))
+  for (const client of clients) client.close()
+  return { heap: (after.heap - before.heap) / count, buffers: (after.buffers - before.buffers) / count }
+}
+
+test('a stream under way holds what its client asked, once, and little else', async () => {
+  const prompt = 'x'.repeat(100_000)
+  await heldBy(prompt)
+  const small = await heldBy('')
+  const large = await heldBy(prompt)
+  const what = JSON.stringify({ small, large })
+  expect(small.heap, what).toBeLessThan(19_000)
+  expect(small.heap, what).toBeGreaterThan(5000)
+  expect(large.heap - small.heap, what).toBeLessThan(1.1 * prompt.length)
+  expect(large.heap - small.heap, what).toBeGreaterThan(0.9 * prompt.length)
+  expect(large.buffers, what).toBeLessThan(1000)
 })

@@ -74,7 +74,7 @@ export const heldStreams: Measure = async (setup, settings) => {
       ]),
     )
   }
-  const { kept, ...judged } = judge(rounds, (round) => limits(round, held.streams))
+  const { kept, ...judged } = judge(rounds, (round) => limits(round, held.streams), rounds.length)
   return {
     ...judged,
     about: `${held.streams} streams at once, an event a second on each${held.short === undefined ? '' : `; ${held.short}`}`,

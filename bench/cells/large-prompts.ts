@@ -52,22 +52,27 @@ export const largePrompts: Measure = async (setup, settings) => {
       bytes: largeRequest(site),
     }))
   }
-  const rounds = await playRounds(settings, candidates, async ({ target, withLarge }) => {
-    const [small, large] = [jsonRequest(target.site), largeRequest(target.site)]
-    const { result, cost } = await measured(target, setup.stage.cpus, () =>
-      Promise.all([
-        openLoop(target.site, { rate: SMALL_PER_SECOND, seconds }, () => ({ bytes: small })),
-        withLarge
-          ? openLoop(target.site, { rate: LARGE_PER_SECOND, seconds }, () => ({ bytes: large }))
-          : undefined,
-      ]),
-    )
-    const found: Timed = { small: result[0], large: result[1], cost }
-    return { found, words: `small ones p99 ${number(smallAt(0.99)(found), 3)} ms` }
-  })
+  const rounds = await playRounds(
+    settings,
+    candidates,
+    async ({ target, withLarge }) => {
+      const [small, large] = [jsonRequest(target.site), largeRequest(target.site)]
+      const { result, cost } = await measured(target, setup.stage.cpus, () =>
+        Promise.all([
+          openLoop(target.site, { rate: SMALL_PER_SECOND, seconds }, () => ({ bytes: small })),
+          withLarge
+            ? openLoop(target.site, { rate: LARGE_PER_SECOND, seconds }, () => ({ bytes: large }))
+            : undefined,
+        ]),
+      )
+      const found: Timed = { small: result[0], large: result[1], cost }
+      return { found, words: `small ones p99 ${number(smallAt(0.99)(found), 3)} ms` }
+    },
+    limits,
+  )
   await closeTargets(targets)
   await provider.child.stop()
-  const judged = judge(rounds, limits)
+  const judged = judge(rounds, limits, settings.rounds)
   return {
     ...judged,
     about: `${SMALL_PER_SECOND} small requests/s, alone and with ${LARGE_PER_SECOND}/s of ${LARGE_BYTES / 1e6} MB beside; open loop`,

@@ -30,17 +30,22 @@ export const latency: Measure = async (setup, settings) => {
     settings.progress(`warming up ${name}`)
     await ownLoad(site, 8, warmUpSeconds(settings))
   }
-  const rounds = await playRounds(settings, targets, async (target) => {
-    const bytes = jsonRequest(target.site)
-    const { result, cost } = await measured(target, setup.stage.cpus, () =>
-      openLoop(target.site, { rate: RATE, seconds: settings.seconds }, () => ({ bytes })),
-    )
-    const found: Timed = { ...result, cost }
-    return { found, words: `p50 ${number(at(0.5)(found), 3)} ms, p99 ${number(at(0.99)(found), 3)} ms` }
-  })
+  const rounds = await playRounds(
+    settings,
+    targets,
+    async (target) => {
+      const bytes = jsonRequest(target.site)
+      const { result, cost } = await measured(target, setup.stage.cpus, () =>
+        openLoop(target.site, { rate: RATE, seconds: settings.seconds }, () => ({ bytes })),
+      )
+      const found: Timed = { ...result, cost }
+      return { found, words: `p50 ${number(at(0.5)(found), 3)} ms, p99 ${number(at(0.99)(found), 3)} ms` }
+    },
+    limits,
+  )
   await closeTargets(targets)
   await provider.child.stop()
-  const judged = judge(rounds, limits)
+  const judged = judge(rounds, limits, settings.rounds)
   const added = (share: number) => paired(judged.kept, [GATEWAY.name, 'direct'], at(share), excess)
   return {
     ...judged,

@@ -53,15 +53,22 @@ export const mcpLatency: Measure = async (setup, settings) => {
     settings.progress(`warming up: ${name}`)
     await warmUp(target, warmUpSeconds(settings), ask)
   }
-  const rounds = await playRounds(settings, candidates, async ({ target, ask }) => {
-    const pace = { rate: CALLS_PER_SECOND, seconds: settings.seconds }
-    const { result, cost } = await measured(target, setup.stage.cpus, () => openLoop(target.site, pace, ask))
-    const found: Timed = { ...result, cost }
-    return { found, words: `p50 ${number(at(0.5)(found), 3)} ms` }
-  })
+  const rounds = await playRounds(
+    settings,
+    candidates,
+    async ({ target, ask }) => {
+      const pace = { rate: CALLS_PER_SECOND, seconds: settings.seconds }
+      const { result, cost } = await measured(target, setup.stage.cpus, () =>
+        openLoop(target.site, pace, ask),
+      )
+      const found: Timed = { ...result, cost }
+      return { found, words: `p50 ${number(at(0.5)(found), 3)} ms` }
+    },
+    limits,
+  )
   for (const { target } of candidates) await target.proxy?.stop()
   for (const { child } of [json, events]) await child.stop()
-  const judged = judge(rounds, limits)
+  const judged = judge(rounds, limits, settings.rounds)
   const added = VARIANTS.map((variant) => ({ variant, spread: addedOf(variant, judged.kept, 0.5) }))
   const [dearest] = added.sort((one, two) => (two.spread?.median ?? 0) - (one.spread?.median ?? 0))
   return {

@@ -72,21 +72,27 @@ export async function saturate(
     // wrk knows whole seconds only.
     await (settings.quick ? ownLoad : load)(site, CONNECTIONS, warmUpSeconds(settings))
   }
-  const rounds = await playRounds(settings, targets, async (target) => {
-    // Of CPUs that are shared nobody can tell who else was busy.
-    const cpus = shared.has(target.name) ? undefined : stage.cpus
-    const { result, cost } = await measured(target, cpus, () =>
-      load(target.site, CONNECTIONS, settings.seconds),
-    )
-    const found: Saturated = { load: result, cost }
-    return { found, words: `${number(rateOf(found))} requests/s` }
-  })
+  const limitsOf = (round: Round<Saturated>) => limits(round, targets)
+  const rounds = await playRounds(
+    settings,
+    targets,
+    async (target) => {
+      // Of CPUs that are shared nobody can tell who else was busy.
+      const cpus = shared.has(target.name) ? undefined : stage.cpus
+      const { result, cost } = await measured(target, cpus, () =>
+        load(target.site, CONNECTIONS, settings.seconds),
+      )
+      const found: Saturated = { load: result, cost }
+      return { found, words: `${number(rateOf(found))} requests/s` }
+    },
+    limitsOf,
+  )
   const dropped = new Map<string, number>()
   for (const target of targets) dropped.set(target.name, await droppedTelemetry(target))
   await closeTargets(targets)
   await ('proxy' in upstream ? upstream.proxy : upstream.child).stop()
 
-  const judged = judge(rounds, (round) => limits(round, targets))
+  const judged = judge(rounds, limitsOf, settings.rounds)
   const rows = targets.map((target) => rowOf(target, judged.kept, dropped.get(target.name) ?? 0))
   return {
     kept: judged.kept,

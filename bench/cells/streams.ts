@@ -61,18 +61,23 @@ export const streams: Measure = async (setup, settings) => {
     await ownLoad(site, 8, warmUpSeconds(settings))
     await streamAll(site, warmUpSeconds(settings), original)
   }
-  const rounds = await playRounds(settings, targets, async (target) => {
-    const expected = target.name === TRANSLATING.name ? undefined : original
-    const { result, cost } = await measured(target, setup.stage.cpus, () =>
-      streamAll(target.site, settings.seconds, expected),
-    )
-    const found: Timed = { ...result, cost }
-    const [first, chunk] = [firstAt(0.5)(found), chunkAt(0.99)(found)]
-    return { found, words: `first content p50 ${number(first, 3)} ms, chunks p99 ${number(chunk, 3)} ms` }
-  })
+  const rounds = await playRounds(
+    settings,
+    targets,
+    async (target) => {
+      const expected = target.name === TRANSLATING.name ? undefined : original
+      const { result, cost } = await measured(target, setup.stage.cpus, () =>
+        streamAll(target.site, settings.seconds, expected),
+      )
+      const found: Timed = { ...result, cost }
+      const [first, chunk] = [firstAt(0.5)(found), chunkAt(0.99)(found)]
+      return { found, words: `first content p50 ${number(first, 3)} ms, chunks p99 ${number(chunk, 3)} ms` }
+    },
+    limits,
+  )
   await closeTargets(targets)
   await provider.child.stop()
-  const judged = judge(rounds, limits)
+  const judged = judge(rounds, limits, settings.rounds)
   return {
     ...judged,
     about: `${STREAMS_PER_SECOND} streams/s, open loop, ${CHUNKS} chunks each, ${CHUNK_DELAY_MS} ms apart; ${TRANSLATING.name}: from Anthropic's messages`,

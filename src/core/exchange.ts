@@ -269,7 +269,7 @@ export interface Exchange {
   backend: string | undefined
   llm: LlmFacts | undefined
   mcp: McpFacts | undefined
-  readonly attempts: Attempt[]
+  attempts: Attempt[]
 
   // What became of it.
   /** The status of the response that was sent, or that would have been (499) had the client stayed. */

@@ -31,70 +31,84 @@ export interface FrameSplitter {
 }
 
 /** Throws `RangeError` when one frame exceeds `maxFrameBytes`: a peer that never sends a blank line. */
-export function frameSplitter(maxFrameBytes = 64 * 1024 * 1024): FrameSplitter {
-  let pending = EMPTY
-  let pendingLength = 0
-  let lineIsEmpty = true
-  let afterCr = false
+export const frameSplitter = (maxFrameBytes = 64 * 1024 * 1024): FrameSplitter => new Splitter(maxFrameBytes)
 
-  function keep(bytes: Buffer): void {
-    if (bytes.length === 0) return
-    const needed = pendingLength + bytes.length
-    if (needed > maxFrameBytes) throw new RangeError(`an event exceeds ${maxFrameBytes} bytes`)
-    if (needed > pending.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, pending.length * 2, 1024))
-      pending.copy(grown, 0, 0, pendingLength)
-      pending = grown
-    }
-    bytes.copy(pending, pendingLength)
-    pendingLength = needed
+/** A class, for there is one for each stream: methods as closures would be most of its memory. */
+class Splitter implements FrameSplitter {
+  readonly #maxFrameBytes: number
+  #pending = EMPTY
+  #pendingLength = 0
+  #lineIsEmpty = true
+  #afterCr = false
+
+  constructor(maxFrameBytes: number) {
+    this.#maxFrameBytes = maxFrameBytes
   }
 
-  function takeWith(bytes: Buffer): Buffer {
-    if (pendingLength === 0) return bytes
-    keep(bytes)
-    const frame = pending.subarray(0, pendingLength)
-    pending = EMPTY
-    pendingLength = 0
+  #keep(bytes: Buffer): void {
+    if (bytes.length === 0) return
+    const needed = this.#pendingLength + bytes.length
+    if (needed > this.#maxFrameBytes) throw new RangeError(`an event exceeds ${this.#maxFrameBytes} bytes`)
+    if (needed > this.#pending.length) {
+      const grown = Buffer.allocUnsafe(Math.max(needed, this.#pending.length * 2, 1024))
+      this.#pending.copy(grown, 0, 0, this.#pendingLength)
+      this.#pending = grown
+    }
+    bytes.copy(this.#pending, this.#pendingLength)
+    this.#pendingLength = needed
+  }
+
+  #takeWith(bytes: Buffer): Buffer {
+    if (this.#pendingLength === 0) return bytes
+    this.#keep(bytes)
+    const frame = this.#pending.subarray(0, this.#pendingLength)
+    this.#pending = EMPTY
+    this.#pendingLength = 0
     return frame
   }
 
-  return {
-    push(chunk) {
-      const frames: Buffer[] = []
-      let start = 0
-      for (let index = 0; index < chunk.length; index++) {
-        const byte = chunk[index]
-        if (byte === LF && afterCr) {
-          // The second half of CRLF; it ends no line of its own.
-          afterCr = false
-          continue
-        }
-        if (byte !== LF && byte !== CR) {
-          lineIsEmpty = false
-          afterCr = false
-          continue
-        }
-        afterCr = byte === CR
-        if (!lineIsEmpty) {
-          lineIsEmpty = true
-          continue
-        }
-        if (afterCr && chunk[index + 1] === LF) {
-          index++
-          afterCr = false
-        }
-        frames.push(takeWith(chunk.subarray(start, index + 1)))
-        start = index + 1
+  push(chunk: Buffer): readonly Buffer[] {
+    const frames: Buffer[] = []
+    let lineIsEmpty = this.#lineIsEmpty
+    let afterCr = this.#afterCr
+    let start = 0
+    for (let index = 0; index < chunk.length; index++) {
+      const byte = chunk[index]
+      if (byte === LF && afterCr) {
+        // The second half of CRLF; it ends no line of its own.
+        afterCr = false
+        continue
       }
-      if (start < chunk.length) keep(start === 0 ? chunk : chunk.subarray(start))
-      return frames
-    },
-    end() {
-      const rest = takeWith(EMPTY)
-      return rest.length === 0 ? undefined : rest
-    },
-    pendingBytes: () => pendingLength,
+      if (byte !== LF && byte !== CR) {
+        lineIsEmpty = false
+        afterCr = false
+        continue
+      }
+      afterCr = byte === CR
+      if (!lineIsEmpty) {
+        lineIsEmpty = true
+        continue
+      }
+      if (afterCr && chunk[index + 1] === LF) {
+        index++
+        afterCr = false
+      }
+      frames.push(this.#takeWith(chunk.subarray(start, index + 1)))
+      start = index + 1
+    }
+    this.#lineIsEmpty = lineIsEmpty
+    this.#afterCr = afterCr
+    if (start < chunk.length) this.#keep(start === 0 ? chunk : chunk.subarray(start))
+    return frames
+  }
+
+  end(): Buffer | undefined {
+    const rest = this.#takeWith(EMPTY)
+    return rest.length === 0 ? undefined : rest
+  }
+
+  pendingBytes(): number {
+    return this.#pendingLength
   }
 }
 

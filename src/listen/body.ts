@@ -40,9 +40,6 @@ export function readBody(
   const finish = (error: GatewayError | undefined, body: Buffer) => {
     if (over) return
     over = true
-    // The listeners stay for as long as the request.
-    first = undefined
-    more = undefined
     if (decoder !== 'none') {
       // A small body may unpack for minutes: nobody waits for the rest.
       request.unpipe(decoder)
@@ -51,7 +48,7 @@ export function readBody(
     }
     done(error, body)
   }
-  source.on('data', (chunk: Buffer) => {
+  const take = (chunk: Buffer) => {
     length += chunk.length
     if (over) return
     if (length > limit) {
@@ -61,10 +58,13 @@ export function readBody(
     if (first === undefined) first = chunk
     else if (more === undefined) more = [first, chunk]
     else more.push(chunk)
-  })
-  source.on('end', () =>
-    finish(undefined, more === undefined ? (first ?? EMPTY) : Buffer.concat(more, length)),
-  )
+  }
+  const takeEnd = () => {
+    // The request stays for as long as its answer lasts, and what listens to it would keep the body.
+    source.off('data', take).off('end', takeEnd)
+    finish(undefined, more === undefined ? (first ?? EMPTY) : Buffer.concat(more, length))
+  }
+  source.on('data', take).on('end', takeEnd)
   if (decoder !== 'none') {
     request.on('close', () => {
       if (!request.complete) decoder.destroy()

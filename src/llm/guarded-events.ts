@@ -51,7 +51,7 @@ export function splitterWithin(maxBytes: number): Pick<FrameSplitter, 'push' | '
         )
       }
     },
-    end: splitter.end,
+    end: () => splitter.end(),
   }
 }
 

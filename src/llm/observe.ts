@@ -80,94 +80,125 @@ export function observeWhole(format: WireFormat, json: unknown, facts: LlmFacts)
 }
 
 /** `now`: the monotonic clock, for the first token's time. */
-export function observeStream(format: WireFormat, facts: LlmFacts, now: () => number): StreamObserver {
-  let usage: Usage | undefined
-  let rawUsage: Json = {}
-  let final = false
-  let complete = false
-  let terminated = false
-  let error: string | undefined
-  let kept = ''
-  let extra = 0
+export const observeStream = (format: WireFormat, facts: LlmFacts, now: () => number): StreamObserver =>
+  new Observer(format, facts, now)
 
-  function produced(value: unknown): void {
-    if (typeof value !== 'string' || value === '') return
-    facts.firstTokenAt ??= now()
-    if (kept.length < KEPT_TEXT) kept += value
-    else extra += value.length
+/** Pieces that are put together at a time: a text that grows piece by piece keeps an object for each of them. */
+const PIECES = 16
+
+/** A class, for there is one for each stream: methods as closures would be most of its memory. */
+class Observer implements StreamObserver {
+  readonly #format: WireFormat
+  readonly #facts: LlmFacts
+  readonly #now: () => number
+  #usage: Usage | undefined
+  #rawUsage: Json = {}
+  #isFinal = false
+  #isComplete = false
+  #isTerminated = false
+  #error: string | undefined
+  #kept = ''
+  #keptLength = 0
+  #pieces: string[] = []
+  #extra = 0
+
+  constructor(format: WireFormat, facts: LlmFacts, now: () => number) {
+    this.#format = format
+    this.#facts = facts
+    this.#now = now
   }
 
-  function chat(json: Json): void {
+  #produced(value: unknown): void {
+    if (typeof value !== 'string' || value === '') return
+    this.#facts.firstTokenAt ??= this.#now()
+    if (this.#keptLength >= KEPT_TEXT) {
+      this.#extra += value.length
+      return
+    }
+    this.#keptLength += value.length
+    this.#pieces.push(value)
+    if (this.#pieces.length === PIECES) this.#putTogether()
+  }
+
+  #putTogether(): void {
+    this.#kept += this.#pieces.join('')
+    this.#pieces = []
+  }
+
+  #chat(json: Json): void {
+    const facts = this.#facts
     nameModel(facts, json)
     for (const choice of list(json.choices)) {
       if (!isObject(choice)) continue
       if (typeof choice.finish_reason === 'string' && choice.finish_reason !== '') {
         if (facts.finishReasons.length < MAX_CHOICES)
           facts.finishReasons = [...facts.finishReasons, choice.finish_reason]
-        complete = true
+        this.#isComplete = true
       }
       const { delta } = choice
       if (!isObject(delta)) continue
-      produced(delta.content)
-      produced(delta.reasoning_content)
-      produced(delta.refusal)
+      this.#produced(delta.content)
+      this.#produced(delta.reasoning_content)
+      this.#produced(delta.refusal)
       for (const call of list(delta.tool_calls)) {
         if (!isObject(call) || !isObject(call.function)) continue
-        produced(call.function.name)
-        produced(call.function.arguments)
+        this.#produced(call.function.name)
+        this.#produced(call.function.arguments)
       }
     }
     // Some servers put usage into every chunk: the last one is the final word.
     const reported = isObject(json.usage) ? json.usage : isObject(json.x_groq) ? json.x_groq.usage : undefined
     const read = readUsage('completions', reported)
     if (read !== undefined) {
-      usage = read
-      final = complete
+      this.#usage = read
+      this.#isFinal = this.#isComplete
     }
   }
 
-  function messages(json: Json): void {
+  #messages(json: Json): void {
+    const facts = this.#facts
     switch (json.type) {
       case 'message_start': {
         if (!isObject(json.message)) return
         nameModel(facts, json.message)
-        rawUsage = laterUsage(rawUsage, json.message.usage)
-        usage = readUsage('messages', rawUsage)
+        this.#rawUsage = laterUsage(this.#rawUsage, json.message.usage)
+        this.#usage = readUsage('messages', this.#rawUsage)
         return
       }
       case 'content_block_start': {
         if (!isObject(json.content_block)) return
-        if (json.content_block.type === 'tool_use') produced(json.content_block.name)
-        produced(json.content_block.text)
+        if (json.content_block.type === 'tool_use') this.#produced(json.content_block.name)
+        this.#produced(json.content_block.text)
         return
       }
       case 'content_block_delta': {
         const { delta } = json
         if (!isObject(delta)) return
-        produced(delta.text)
-        produced(delta.thinking)
-        produced(delta.partial_json)
+        this.#produced(delta.text)
+        this.#produced(delta.thinking)
+        this.#produced(delta.partial_json)
         return
       }
       case 'message_delta': {
-        rawUsage = laterUsage(rawUsage, json.usage)
-        usage = readUsage('messages', rawUsage)
+        this.#rawUsage = laterUsage(this.#rawUsage, json.usage)
+        this.#usage = readUsage('messages', this.#rawUsage)
         if (isObject(json.delta) && typeof json.delta.stop_reason === 'string') {
           facts.finishReasons = [json.delta.stop_reason]
-          final = isObject(json.usage)
+          this.#isFinal = isObject(json.usage)
         }
         return
       }
       case 'message_stop':
-        complete = true
-        terminated = true
+        this.#isComplete = true
+        this.#isTerminated = true
         return
       default:
         return
     }
   }
 
-  function responses(json: Json): void {
+  #responses(json: Json): void {
+    const facts = this.#facts
     switch (json.type) {
       case 'response.output_text.delta':
       case 'response.refusal.delta':
@@ -175,13 +206,13 @@ export function observeStream(format: WireFormat, facts: LlmFacts, now: () => nu
       case 'response.custom_tool_call_input.delta':
       case 'response.reasoning_text.delta':
       case 'response.reasoning_summary_text.delta':
-        produced(json.delta)
+        this.#produced(json.delta)
         return
       case 'response.completed':
       case 'response.incomplete':
       case 'response.failed':
-        complete = true
-        terminated = true
+        this.#isComplete = true
+        this.#isTerminated = true
         break
       default:
         break
@@ -191,36 +222,54 @@ export function observeStream(format: WireFormat, facts: LlmFacts, now: () => nu
     nameModel(facts, response)
     const read = readUsage('responses', response.usage)
     if (read !== undefined) {
-      usage = read
-      final = complete
+      this.#usage = read
+      this.#isFinal = this.#isComplete
     }
-    if (!complete) return
+    if (!this.#isComplete) return
     if (typeof response.status === 'string') facts.finishReasons = [response.status]
     if (json.type === 'response.failed')
-      error = errorMessageIn(response) ?? 'the provider failed the response'
+      this.#error = errorMessageIn(response) ?? 'the provider failed the response'
   }
 
-  return {
-    event(json) {
-      if (!isObject(json)) return
-      if (isObject(json.error) || json.type === 'error') {
-        error = errorMessageIn(json) ?? 'the provider reported an error inside the stream'
-        return
-      }
-      if (format === 'messages') messages(json)
-      else if (format === 'responses') responses(json)
-      else chat(json)
-    },
-    done() {
-      complete = true
-      terminated = true
-      if (usage !== undefined) final = true
-    },
-    complete: () => complete,
-    terminated: () => terminated,
-    error: () => error,
-    usage: () => usage,
-    usageIsFinal: () => final,
-    output: () => ({ text: kept, extraCharacters: extra }),
+  event(json: unknown): void {
+    if (!isObject(json)) return
+    if (isObject(json.error) || json.type === 'error') {
+      this.#error = errorMessageIn(json) ?? 'the provider reported an error inside the stream'
+      return
+    }
+    if (this.#format === 'messages') this.#messages(json)
+    else if (this.#format === 'responses') this.#responses(json)
+    else this.#chat(json)
+  }
+
+  done(): void {
+    this.#isComplete = true
+    this.#isTerminated = true
+    if (this.#usage !== undefined) this.#isFinal = true
+  }
+
+  complete(): boolean {
+    return this.#isComplete
+  }
+
+  terminated(): boolean {
+    return this.#isTerminated
+  }
+
+  error(): string | undefined {
+    return this.#error
+  }
+
+  usage(): Usage | undefined {
+    return this.#usage
+  }
+
+  usageIsFinal(): boolean {
+    return this.#isFinal
+  }
+
+  output() {
+    this.#putTogether()
+    return { text: this.#kept, extraCharacters: this.#extra }
   }
 }

@@ -62,11 +62,9 @@ function parseJson(text: string): unknown {
 }
 
 /** Reads the events of a stream for their facts. */
-function eventReader(observer: StreamObserver): (event: SseEvent) => void {
-  return ({ data }) => {
-    if (data.trim() === DONE) observer.done()
-    else observer.event(parseJson(data))
-  }
+function read(observer: StreamObserver, { data }: SseEvent): void {
+  if (data.trim() === DONE) observer.done()
+  else observer.event(parseJson(data))
 }
 
 const TRUNCATED = 'the provider ended the stream early'
@@ -103,7 +101,6 @@ function sameStream(
   stripUsage: boolean,
 ): StreamRelay {
   const observer = observeStream(format, facts, now)
-  const read = eventReader(observer)
   const splitter = frameSplitter(maxBytes)
   let unreadable = false
 
@@ -131,7 +128,7 @@ function sameStream(
       const kept: Buffer[] = []
       for (const frame of split(chunk)) {
         const event = parseFrame(frame)
-        if (event !== undefined) read(event)
+        if (event !== undefined) read(observer, event)
         if (event === undefined || !isExtraUsage(event)) kept.push(frame)
       }
       return kept.length <= 1 ? kept[0] : Buffer.concat(kept)
@@ -140,13 +137,13 @@ function sameStream(
       if (stripUsage || unreadable) return
       for (const frame of split(chunk)) {
         const event = parseFrame(frame)
-        if (event !== undefined) read(event)
+        if (event !== undefined) read(observer, event)
       }
     },
     end() {
       const rest = splitter.end()
       const event = rest === undefined ? undefined : parseFrame(rest)
-      if (event !== undefined) read(event)
+      if (event !== undefined) read(observer, event)
       const held = stripUsage && rest !== undefined && isForClient(event) ? rest : undefined
       const failure = unreadable ? undefined : endOf(observer)
       if (failure?.type !== 'provider_bad_response') return { bytes: held, failure }
@@ -170,14 +167,13 @@ function translatedStream(
   maxBytes: number,
 ): StreamRelay {
   const observer = observeStream(translation.provider, facts, now)
-  const read = eventReader(observer)
   const splitter = frameSplitter(maxBytes)
   let state = translation.stream.start(context)
 
   function step(frame: Buffer): string {
     const event = parseFrame(frame)
     if (event === undefined) return ''
-    read(event)
+    read(observer, event)
     const [next, events] = translation.stream.step(state, event)
     state = next
     return events.length === 0 ? '' : events.map(formatEvent).join('')

@@ -4,8 +4,11 @@
  * - `allocated`: bytes of JavaScript's heap, by V8's sampling profiler with what has been collected already: each sample
  *   stands for `SAMPLE_BYTES` on average.
  * - `copied`: bytes that went from one buffer into another, or from text into a buffer, by Node's own ways to do so.
+ * - `held`: bytes that are still in use.
  */
 import { Session } from 'node:inspector'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
 const SAMPLE_BYTES = 2048
 
@@ -59,7 +62,24 @@ function post(method: 'HeapProfiler.startSampling' | 'HeapProfiler.stopSampling'
 const sum = ({ selfSize, children }: Profile): number =>
   children.reduce((total, child) => total + sum(child), selfSize)
 
-export type Counting = 'start' | 'stop'
+export type Counting = 'start' | 'stop' | 'hold'
+
+/** What is left when all has been collected that nobody holds: bytes. */
+export interface Held {
+  readonly heap: number
+  readonly buffers: number
+}
+
+/** There from the next context on. */
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+function held(): Held {
+  collect()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return { heap: heapUsed, buffers: arrayBuffers }
+}
+
 export interface Counted {
   readonly allocated: number
   readonly copied: number
@@ -74,7 +94,8 @@ process.on('message', (message: Counting) => {
       includeObjectsCollectedByMinorGC: true,
     })
     process.send?.('started')
-  } else {
+  } else if (message === 'hold') process.send?.(held())
+  else {
     const { profile } = post('HeapProfiler.stopSampling') as { readonly profile: { readonly head: Profile } }
     process.send?.({ allocated: sum(profile.head), copied } satisfies Counted)
   }
