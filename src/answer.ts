@@ -6,7 +6,7 @@ import type { Transform } from 'node:stream'
 import { decoderFor } from './core/content-encoding.ts'
 import { errorTypeOfStatus, GatewayError, type Outcome } from './core/errors.ts'
 import { CHUNK_DELAY_BUCKETS, type Exchange } from './core/exchange.ts'
-import { type Headers, withoutHopByHop } from './core/headers.ts'
+import { dropHopByHop, type Headers } from './core/headers.ts'
 import type { UpstreamAttempt, UpstreamHandler } from './core/upstream.ts'
 import type { ClientResponse } from './listen/client-response.ts'
 import { whenAsked } from './llm/guard/verdicts.ts'
@@ -156,11 +156,11 @@ export class Answer implements UpstreamHandler {
     })
   }
 
-  #begin(status: number, upstreamHeaders: Headers): void {
-    if (!this.#options.accepts(status, upstreamHeaders)) return
+  #begin(status: number, headers: Headers): void {
+    if (!this.#options.accepts(status, headers)) return
     this.#options.onHead()
     this.#status = status
-    const headers = withoutHopByHop(upstreamHeaders)
+    dropHopByHop(headers)
     this.#headers = headers
     const plan = this.#plan
     this.#noteStatus(status)

@@ -312,7 +312,7 @@ test('a stream under way holds what its client asked, once, and little else', as
   const small = await heldBy('')
   const large = await heldBy(prompt)
   const what = JSON.stringify({ small, large })
-  expect(small.heap, what).toBeLessThan(19_000)
+  expect(small.heap, what).toBeLessThan(12_200)
   expect(small.heap, what).toBeGreaterThan(5000)
   expect(large.heap - small.heap, what).toBeLessThan(1.1 * prompt.length)
   expect(large.heap - small.heap, what).toBeGreaterThan(0.9 * prompt.length)

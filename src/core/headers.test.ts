@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Headers, withoutHopByHop } from './headers.ts'
+import { dropHopByHop, type Headers, withoutHopByHop } from './headers.ts'
 
 test.each<{ name: string; headers: Headers; left: Headers }>([
   {
@@ -47,4 +47,6 @@ test.each<{ name: string; headers: Headers; left: Headers }>([
   const before = structuredClone(headers)
   expect(withoutHopByHop(headers)).toEqual(left)
   expect(headers).toEqual(before)
+  dropHopByHop(headers)
+  expect(headers).toEqual(left)
 })

@@ -44,6 +44,7 @@ export interface UpstreamRequest {
 
 /** Exactly one of `onEnd` and `onError` is called, last. */
 export interface UpstreamHandler {
+  /** The headers are the handler's from then on. */
   readonly onHead: (status: number, headers: Headers) => void
   readonly onData: (chunk: Buffer) => void
   readonly onEnd: () => void
