@@ -16,6 +16,8 @@ export interface CellResult {
   readonly dropped: Judged<unknown>['dropped']
   /** Why none of it counts; empty when it does. */
   readonly invalid: Judged<unknown>['invalid']
+  /** Why figures of the last percent do not count although the others do. */
+  readonly doubtful?: readonly string[]
   /** For the JSON. */
   readonly figures: unknown
 }

@@ -1,23 +1,30 @@
 import { expect, test } from 'vitest'
-import { failures, pacedLimit, saturationLimit } from './generator.ts'
+import { failures, pacedLimit, saturationLimit, tailLimit } from './generator.ts'
 
 test.each([
-  { name: 'in time, and half a CPU', lagP99Ms: 0.4, loadBusyShare: 0.5, limit: [] },
-  { name: 'in time, where nobody counts CPUs', lagP99Ms: 0.4, loadBusyShare: undefined, limit: [] },
+  { name: 'in time, and half a CPU', lagMs: 0.1, loadBusyShare: 0.5, limit: [] },
+  { name: 'in time, where nobody counts CPUs', lagMs: 0.1, loadBusyShare: undefined, limit: [] },
   {
     name: 'late',
-    lagP99Ms: 1.5,
+    lagMs: 0.3,
     loadBusyShare: 0.5,
-    limit: ['x: the generator was 1.50 ms late (p99), more than 1 ms'],
+    limit: ['x: the generator was 0.30 ms late (p50), more than 0.25 ms'],
   },
   {
     name: 'out of CPU',
-    lagP99Ms: 0.4,
+    lagMs: 0.1,
     loadBusyShare: 0.95,
     limit: ['x: the CPU of generator and upstream was 95% busy'],
   },
-])('a paced generator that is $name: $limit', ({ lagP99Ms, loadBusyShare, limit }) => {
-  expect(pacedLimit('x', { lagP99Ms, loadBusyShare })).toEqual(limit)
+])('a paced generator that is $name: $limit', ({ lagMs, loadBusyShare, limit }) => {
+  const lags = { percentileMs: (share: number) => (share === 0.5 ? lagMs : 9) }
+  expect(pacedLimit('x', { lags, loadBusyShare })).toEqual(limit)
+})
+
+test('for the last percent, the last percent of what it was late counts', () => {
+  const lags = { percentileMs: (share: number) => (share === 0.99 ? 1.5 : 0.1) }
+  expect(tailLimit('x', { lags })).toEqual(['x: the generator was 1.50 ms late (p99), more than 1 ms'])
+  expect(tailLimit('x', { lags }, 2)).toEqual([])
 })
 
 test.each([

@@ -3,9 +3,11 @@
  *
  * Each function gives the reason in words, or nothing. The upstream counts as a part of the generator.
  */
+import type { Durations } from './histogram.ts'
 import { number, percent } from './table.ts'
 
-/** As late as the smallest aims for latencies are large. */
+/** As late as the smallest aims are large: for medians, and for the last percent. */
+const LAG_P50_MS = 0.25
 const LAG_P99_MS = 1
 /** What is busier than this has queues of its own. */
 const FULL = 0.9
@@ -15,20 +17,28 @@ const HEADROOM = 1.25
 const MUCH_OTHERS = 0.2
 
 export interface PacedRun {
-  /** From when a request was due to when the generator took it up: p99. */
-  readonly lagP99Ms: number
+  /** From when a request was due to when the generator took it up. */
+  readonly lags: Pick<Durations, 'percentileMs'>
   /** Of the CPUs of generator and upstream, the fuller one: 0 to 1. */
   readonly loadBusyShare: number | undefined
 }
 
-export function pacedLimit(name: string, { lagP99Ms, loadBusyShare }: PacedRun): string[] {
-  return [
-    ...(lagP99Ms > LAG_P99_MS
-      ? [`${name}: the generator was ${number(lagP99Ms, 2)} ms late (p99), more than ${LAG_P99_MS} ms`]
-      : []),
-    ...fullCpu(name, loadBusyShare),
-  ]
-}
+export const pacedLimit = (name: string, { lags, loadBusyShare }: PacedRun): string[] => [
+  ...late(name, 'p50', lags.percentileMs(0.5), LAG_P50_MS),
+  ...fullCpu(name, loadBusyShare),
+]
+
+/** For figures of the last percent: one request in a hundred that the generator took up late is all of it. */
+export const tailLimit = (
+  name: string,
+  { lags }: Pick<PacedRun, 'lags'>,
+  mostMs: number = LAG_P99_MS,
+): string[] => late(name, 'p99', lags.percentileMs(0.99), mostMs)
+
+const late = (name: string, which: string, lagMs: number, mostMs: number): string[] =>
+  lagMs > mostMs
+    ? [`${name}: the generator was ${number(lagMs, 2)} ms late (${which}), more than ${mostMs} ms`]
+    : []
 
 export const fullCpu = (name: string, loadBusyShare: number | undefined): string[] =>
   loadBusyShare !== undefined && loadBusyShare > FULL

@@ -34,7 +34,7 @@ export async function startMcpServer(setup: Setup, answers: 'json' | 'events'): 
     join(setup.stage.source, 'bench/children/mcp-server.ts'),
     answers,
   ] as const
-  const child = setup.stage.start({ name: `mcp-${answers}`, command, on: 'upstream' })
+  const child = setup.stage.start({ name: `mcp-${answers}`, command, on: 'upstream', givesWay: true })
   return { port: Number(await child.firstLine()), child }
 }
 

@@ -34,6 +34,8 @@ export interface StartOptions {
   readonly name: string
   readonly command: readonly [string, ...string[]]
   readonly on: Place
+  /** Gets what the load generator leaves of their CPU, where they share one. */
+  readonly givesWay?: boolean
   /** How many files it will have open, where that is many. */
   readonly openFiles?: number
 }
@@ -90,12 +92,16 @@ function chooseCpus(taskset: string | undefined): Cpus | undefined {
 }
 
 /**
- * In front of a command. An upstream on the load generator's CPU gets what the generator leaves of it (SCHED_IDLE, for which
- * nobody needs rights): else, woken to send, the generator would wait for milliseconds until the upstream's time slice ends.
+ * In front of a command. Who gives way does so at once (SCHED_IDLE, for which nobody needs rights): else a generator that is
+ * woken to send would wait for milliseconds until the other's time slice ends.
  */
-function prefix({ taskset, chrt }: Stage['tools'], cpus: Cpus | undefined, on: Place): readonly string[] {
+function prefix(
+  { taskset, chrt }: Stage['tools'],
+  cpus: Cpus | undefined,
+  { on, givesWay = false }: Pick<StartOptions, 'on' | 'givesWay'>,
+): readonly string[] {
   if (cpus === undefined || taskset === undefined) return []
-  const isBehind = on === 'upstream' && cpus.upstream === cpus.load && chrt !== undefined
+  const isBehind = givesWay && cpus.upstream === cpus.load && chrt !== undefined
   return [taskset, '-c', placeOf(cpus, on), ...(isBehind ? [chrt, '--idle', '0'] : [])]
 }
 
@@ -135,8 +141,8 @@ export function openStage(): Stage {
     })
   }
 
-  function start({ name, command, on, openFiles }: StartOptions): Child {
-    const whole = [...prefix(tools, cpus, on), ...command]
+  function start({ name, command, openFiles, ...place }: StartOptions): Child {
+    const whole = [...prefix(tools, cpus, place), ...command]
     const [file = '', ...rest] = openFiles === undefined ? whole : raised(openFiles, whole)
     const base = join(directory, `${name}-${++started}`)
     const out = openSync(`${base}.out`, 'w')

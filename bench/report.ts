@@ -113,6 +113,7 @@ function notesOn(cell: Cell): string[] {
     ...reasons.map((reason) => `INVALID, not the candidate was measured: ${reason}`),
     ...(more > 0 ? [`and ${more} more reasons, in the JSON`] : []),
     ...cell.dropped.map((reason) => `left out: ${reason}`),
+    ...(cell.doubtful ?? []).slice(0, MAX_REASONS).map((reason) => `no figure of p99 counts: ${reason}`),
   ]
 }
 

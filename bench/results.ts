@@ -40,5 +40,8 @@ export const judgedAims = ({ cells }: Pick<Results, 'cells'>): readonly JudgedAi
     })),
   )
 
+const isDoubtful = (cell: Cell) => 'doubtful' in cell && (cell.doubtful?.length ?? 0) > 0
+
 /** 3: some of it does not count. Aims that are missed are a result like others. */
-export const exitStatus = ({ cells }: Pick<Results, 'cells'>) => (cells.some(isInvalid) ? 3 : 0)
+export const exitStatus = ({ cells }: Pick<Results, 'cells'>) =>
+  cells.some((cell) => isInvalid(cell) || isDoubtful(cell)) ? 3 : 0

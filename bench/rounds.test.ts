@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { excess, judge, over, paired, playRounds, type Round, ratio } from './rounds.ts'
+import { excess, judge, judgeTails, over, paired, playRounds, type Round, ratio } from './rounds.ts'
 
 const round = (gateway: number, nginx?: number): Round<number> =>
   new Map([['gateway', gateway], ...(nginx === undefined ? [] : [['nginx', nginx] as const])])
@@ -8,7 +8,7 @@ const itself = (value: number) => value
 test('every round has each candidate once', async () => {
   const said: string[] = []
   const candidates = ['a', 'b', 'c'].map((name) => ({ name }))
-  const settings = { rounds: 2, progress: (message: string) => void said.push(message) }
+  const settings = { rounds: 2, quick: false, progress: (message: string) => void said.push(message) }
   const rounds = await playRounds(
     settings,
     candidates,
@@ -40,10 +40,16 @@ test.each([
   { name: 'is played again, and again', values: [11, 11, 1, 11, 2, 3], played: [11, 11, 1, 11, 2, 3] },
   { name: 'is not played for ever', values: Array(9).fill(11), played: Array(6).fill(11) },
 ])('a round that does not count $name', async ({ values, played }) => {
-  const settings = { rounds: 3, progress: () => undefined }
+  const settings = { rounds: 3, quick: false, progress: () => undefined }
   const measure = async () => ({ found: values.shift() ?? 0, words: '' })
   const rounds = await playRounds(settings, [{ name: 'gateway' }], measure, slow)
   expect(rounds.map((one) => one.get('gateway'))).toEqual(played)
+})
+
+test('where it is to be quick no round is played again', async () => {
+  const settings = { rounds: 1, quick: true, progress: () => undefined }
+  const measure = async () => ({ found: 11, words: '' })
+  expect(await playRounds(settings, [{ name: 'gateway' }], measure, slow)).toHaveLength(1)
 })
 
 test('of six rounds two that count are enough for three, and one is not', () => {
@@ -85,4 +91,13 @@ test.each([
   expect(kept).toEqual(rounds)
   expect(dropped).toEqual([])
   expect(invalid).toHaveLength(values.filter((value) => value > 10).length)
+})
+
+test('an aim of the last percent is measured where enough rounds count', () => {
+  const value = { median: 1, min: 1, max: 1 }
+  expect(judgeTails([round(1), round(2)], slow, 2).aim(value)).toEqual({ value })
+  expect(judgeTails([round(1), round(11)], slow, 2).aim(value)).toEqual({
+    value: undefined,
+    note: 'round 2: gateway: the generator was late',
+  })
 })

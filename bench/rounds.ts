@@ -12,17 +12,18 @@ interface Candidate {
 /** For which reasons a round tells of the generator, or of failures, and not of the candidates. */
 export type Limits<T> = (round: Round<T>) => readonly string[]
 
-/** A round that does not count is played again, until all count or twice as many were played. */
+/** A round that does not count is played again, until all count or twice as many were played; not where it is to be quick. */
 export async function playRounds<C extends Candidate, T>(
-  { rounds, progress }: Pick<Settings, 'rounds' | 'progress'>,
+  { rounds, quick, progress }: Pick<Settings, 'rounds' | 'quick' | 'progress'>,
   candidates: readonly C[],
   /** Resolves with what was found, and with words about it. */
   measure: (candidate: C) => Promise<{ readonly found: T; readonly words: string }>,
   limits: Limits<T>,
 ): Promise<Round<T>[]> {
   const played: Round<T>[] = []
+  const most = quick ? rounds : 2 * rounds
   let counted = 0
-  for (let round = 1; counted < rounds && round <= 2 * rounds; round++) {
+  for (let round = 1; counted < rounds && round <= most; round++) {
     const all = new Map<string, T>()
     for (const candidate of shuffled(candidates)) {
       const { found, words } = await measure(candidate)
@@ -56,6 +57,23 @@ export function judge<T>(rounds: readonly Round<T>[], limits: Limits<T>, wanted:
   return kept.length > 0 && kept.length >= wanted * ENOUGH
     ? { kept, dropped: reasons, invalid: [] }
     : { kept: rounds, dropped: [], invalid: reasons }
+}
+
+export interface Tails<T> extends Pick<Judged<T>, 'kept'> {
+  /** Why they do not count; empty when they do. */
+  readonly doubtful: readonly string[]
+  /** The value of an aim that is one of them, where they count. */
+  readonly aim: (value: Spread | undefined) => { readonly value: Spread | undefined; readonly note?: string }
+}
+
+/** The same for figures of the last percent, which need more. */
+export function judgeTails<T>(rounds: readonly Round<T>[], limits: Limits<T>, wanted: number): Tails<T> {
+  const { kept, invalid } = judge(rounds, limits, wanted)
+  return {
+    kept,
+    doubtful: invalid,
+    aim: (value) => (invalid.length === 0 ? { value } : { value: undefined, note: invalid[0] ?? '' }),
+  }
 }
 
 /** One figure of one candidate, over the rounds. */

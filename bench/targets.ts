@@ -85,6 +85,7 @@ export async function startProvider(
     name: 'provider',
     command: [node, file, JSON.stringify(script), String(port)],
     on: 'upstream',
+    givesWay: true,
     ...(openFiles !== undefined && { openFiles }),
   })
   return { port: Number(await child.firstLine()), child }

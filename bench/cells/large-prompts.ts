@@ -1,6 +1,6 @@
 /** What small requests have to wait when others bring prompts of a megabyte. */
 import type { CellResult, Measure } from '../cell.ts'
-import { failures, pacedLimit } from '../generator.ts'
+import { failures, pacedLimit, tailLimit } from '../generator.ts'
 import { together } from '../histogram.ts'
 import { ownLoad } from '../load.ts'
 import { type Cost, measured } from '../measure.ts'
@@ -100,10 +100,10 @@ function limits(round: Round<Timed>): string[] {
     ...[...round].flatMap(([name, { small, large, cost }]) => [
       // The generator writes a megabyte in one go: what that makes it late is in the direct path's rise.
       ...(large === undefined
-        ? pacedLimit(name, {
-            lagP99Ms: small.lags.percentileMs(0.99),
-            loadBusyShare: cost.loadBusyShare,
-          })
+        ? [
+            ...pacedLimit(name, { lags: small.lags, loadBusyShare: cost.loadBusyShare }),
+            ...tailLimit(name, small, DIRECT_RISE_MS),
+          ]
         : []),
       ...failures(name, small.errors + (large?.errors ?? 0)),
     ]),

@@ -94,7 +94,7 @@ const addedOf = (variant: Variant, rounds: readonly Round<Timed>[], share: numbe
 
 const limits = (round: Round<Timed>) =>
   [...round].flatMap(([name, { lags, cost, errors }]) => [
-    ...pacedLimit(name, { lagP99Ms: lags.percentileMs(0.99), loadBusyShare: cost.loadBusyShare }),
+    ...pacedLimit(name, { lags, loadBusyShare: cost.loadBusyShare }),
     ...failures(name, errors),
   ])
 
