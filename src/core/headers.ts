@@ -15,14 +15,14 @@ const HOP_BY_HOP = [
   'upgrade',
   'http2-settings',
 ]
-const names: ReadonlySet<string> = new Set(HOP_BY_HOP)
+const HOP_BY_HOP_NAMES: ReadonlySet<string> = new Set(HOP_BY_HOP)
 
-export const isHopByHop = (name: string): boolean => names.has(name)
+export const isHopByHop = (name: string): boolean => HOP_BY_HOP_NAMES.has(name)
 
 /** A copy without what concerns one connection only, headers named by `Connection` included. */
 export function withoutHopByHop(headers: Readonly<Headers>): Headers {
   const copy: Headers = {}
-  for (const name in headers) if (!names.has(name)) copy[name] = headers[name]
+  for (const name in headers) if (!HOP_BY_HOP_NAMES.has(name)) copy[name] = headers[name]
   dropNamed(copy, headers.connection)
   return copy
 }

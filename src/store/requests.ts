@@ -132,12 +132,11 @@ export async function searchRequests(sql: Sql, search: Search): Promise<Found> {
     ...boundsOf(range),
     ...(before === undefined ? [] : [{ text: 'r.id < ?', value: place(before) }]),
   ]
-  const texts = [...conditions.indexed, ...bounds.map(({ text }) => text)]
+  const asked = [...conditions.indexed, ...bounds.map(({ text }) => text)]
   const values = [...conditions.indexedValues, ...bounds.map(({ value }) => value)]
-  const { traceId } = filters
-  const ofTrace = traceId === undefined ? undefined : idsOfTrace(texts, 'DESC')
-  const indexed = ofTrace === undefined ? texts : [`r.id IN (${ofTrace})`]
-  const indexedValues = ofTrace === undefined ? values : [...values, MAX_JUDGED_APART]
+  const isOfTrace = filters.traceId !== undefined
+  const indexed = isOfTrace ? [`r.id IN (${idsOfTrace(asked, 'DESC')})`] : asked
+  const indexedValues = isOfTrace ? [...values, MAX_JUDGED_APART] : values
 
   const last = await lastJudged(sql, {
     conditions: indexed,
@@ -261,8 +260,8 @@ export async function requestsOfTrace(sql: Sql, traceId: string): Promise<readon
 }
 
 /**
- * The query for ids of one trace in the order in which they were kept, by runs (see `RUN`): it looks for the trace in each run.
- * The last parameter is how many at most; `conditions` may ask about the trace and the id.
+ * The query for the first or the last ids of one trace: it looks for the trace in each run (see `RUN`). The last parameter is how
+ * many at most; `conditions` may ask about the trace and the id.
  */
 const idsOfTrace = (conditions: readonly string[], order: 'ASC' | 'DESC') => `
   WITH RECURSIVE runs(run) AS (
@@ -272,7 +271,7 @@ const idsOfTrace = (conditions: readonly string[], order: 'ASC' | 'DESC') => `
   )
   SELECT r.id FROM runs CROSS JOIN requests r
   WHERE (r.sequence / ${RUN}) = runs.run AND ${conditions.join(' AND ')}
-  ORDER BY runs.run ${order} LIMIT ?`
+  ORDER BY r.id ${order} LIMIT ?`
 
 export async function countRequests(
   sql: Sql,

@@ -153,6 +153,26 @@ describeStores('a search', (place) => {
     expect(requests.map(({ exchange }) => exchange.path)).toEqual([`/${RUN}`])
   })
 
+  test('goes page by page through more of a trace than one search judges, and meets each once', async () => {
+    const { trace } = httpExchange({ completedAt: now })
+    const count = 5300
+    for (let index = 0; index < count; index += 1) {
+      // Kept in another order than that of their completion.
+      const completedAt = now + (index % 2 === 0 ? index : count - index)
+      store.record(finished({ ...httpExchange({ completedAt }), trace }))
+    }
+    const met: string[] = []
+    let before: Cursor | undefined
+    do {
+      const filters = { traceId: trace.traceId }
+      const page = await store.search({ limit: 900, filters, ...(before && { before }) })
+      met.push(...ids(page.requests))
+      before = page.next
+    } while (before !== undefined)
+    expect(new Set(met).size).toBe(count)
+    expect(met).toEqual(met.toSorted().toReversed())
+  })
+
   describe('with requests that completed at the same time', () => {
     beforeEach(() => {
       for (let index = 0; index < 60; index += 1) {
