@@ -18,7 +18,7 @@ import type { Handled } from './listen/server.ts'
 import { askingOver, fetchingOver } from './mcp/fetch-url.ts'
 import { createMcp, type Mcp } from './mcp/runtime.ts'
 import { accessLogOf, arrivingOf, createObserving, labelsOf } from './observing.ts'
-import { createAccessLog } from './telemetry/access-log.ts'
+import { accessLogLine } from './telemetry/access-log.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createTracer } from './telemetry/otlp.ts'
@@ -27,6 +27,7 @@ import type { Registry } from './telemetry/registry.ts'
 import { neverSample, traceContextFor } from './telemetry/sampling.ts'
 import { type TracingSettings, tracingSettings } from './telemetry/tracing-settings.ts'
 import type { Seen } from './telemetry/variables.ts'
+import { createTelling } from './telling.ts'
 import { createUpstreams } from './upstream/client.ts'
 import { createEstimator } from './usage/estimate.ts'
 import { createPricing, type Pricing } from './usage/price.ts'
@@ -92,8 +93,8 @@ export interface DataPlane {
   /** Nothing new from here on, but for those whom nobody has told yet; what is under way may end, the rest is cut. */
   readonly drain: (doors: Doors) => Promise<void>
   readonly close: () => Promise<void>
-  /** Lines of finished requests that are still to be put together are written. */
-  readonly flushLog: () => void
+  /** Log and store are told of all requests that have finished. */
+  readonly tell: () => void
 
   readonly config: () => Config
   readonly binds: () => readonly Bind[]
@@ -206,7 +207,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       onDropped: (count) => metrics.telemetryDropped('traces', count),
       log: (message) => logger.warn('tracing', message),
     })
-  const accessLog = createAccessLog(settings.logFormat, options.accessLog)
+  const lineOf = accessLogLine(settings.logFormat)
+  const telling = createTelling({
+    log: (exchange, change) => options.accessLog.write(lineOf(exchange, change)),
+    keep: (exchange, payload) => keep?.(exchange, payload),
+  })
 
   // 6 usage.
   const estimator = createEstimator()
@@ -273,13 +278,14 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     const view = observing.view?.(exchange, () => flow?.seen)
     view?.identify()
     metrics.finished(exchange, view?.labels())
-    if (logger.isEnabled('request', 'info') && view?.isLogged() !== false)
-      accessLog.add(exchange, view?.line())
-    if (exchange.trace.sampled && view?.isTraced() !== false) tracer?.export(exchange, view?.span)
-    if (keep !== undefined) {
-      view?.keep()
-      keep(exchange, keepsPayloads() ? payload : undefined)
+    const isLogged = logger.isEnabled('request', 'info') && view?.isLogged() !== false
+    const isKept = keep !== undefined
+    if (isKept) view?.keep()
+    if (isLogged || isKept) {
+      const change = isLogged ? view?.line() : undefined
+      telling.add({ exchange, isLogged, change, isKept, payload: keepsPayloads() ? payload : undefined })
     }
+    if (exchange.trace.sampled && view?.isTraced() !== false) tracer?.export(exchange, view?.span)
     ended()
   }
 
@@ -478,9 +484,9 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       await estimator.close()
       await lasting.close()
       processMetrics.close()
-      accessLog.flush()
+      telling.flush()
     },
-    flushLog: accessLog.flush,
+    tell: telling.flush,
 
     config: () => config,
     binds: () => snapshot.binds,

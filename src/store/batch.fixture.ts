@@ -1,15 +1,29 @@
-import { createLines } from './lines.ts'
 import type { Batch } from './messages.ts'
+import { writeRecord } from './record.ts'
+import { type List, readTape, Tape, type WrittenTape } from './tape.ts'
+import type { Finished } from './types.ts'
 
-/** What `writeRecord` wrote, and the JSON of samples. */
 export interface Written {
-  readonly records?: readonly string[]
+  readonly records?: readonly Finished[]
+  /** JSON. */
   readonly samples?: readonly string[]
 }
 
-/** As the main thread sends it. */
-export function batchOf({ records = [], samples = [] }: Written): Batch {
-  const lines = createLines()
-  for (const record of records) lines.add(record)
-  return { count: records.length, lines: lines.chunks(), samples }
+export function tapeOf(records: readonly Finished[]): WrittenTape {
+  const tape = new Tape()
+  for (const record of records) writeRecord(tape, record)
+  return tape.take()
 }
+
+/** As the worker reads it. */
+export function recordOf(finished: Finished): List {
+  const [record = []] = readTape(tapeOf([finished]))
+  return record
+}
+
+/** As the main thread sends it. */
+export const batchOf = ({ records = [], samples = [] }: Written): Batch => ({
+  count: records.length,
+  tapes: records.length === 0 ? [] : [tapeOf(records)],
+  samples,
+})

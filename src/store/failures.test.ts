@@ -10,7 +10,6 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Database } from './database.ts'
 import { finished, httpExchange, llmExchange } from './exchanges.fixture.ts'
-import { writeRecord } from './record.ts'
 import { openSqlite } from './sqlite.ts'
 import { startStore } from './store.ts'
 import { LONG, openKeeper, openStore } from './stores.fixture.ts'
@@ -33,11 +32,9 @@ beforeEach(() => {
 const plain = (path = '/') => finished(httpExchange({ completedAt: now, path }))
 const many = (length: number) =>
   Array.from({ length }, (_, index) =>
-    writeRecord(
-      finished(httpExchange({ completedAt: now - index * 1000 }), {
-        payload: { request: 'x'.repeat(2000), response: undefined },
-      }),
-    ),
+    finished(httpExchange({ completedAt: now - index * 1000 }), {
+      payload: { request: 'x'.repeat(2000), response: undefined },
+    }),
   )
 
 /** All but the first page. */
@@ -207,9 +204,7 @@ describe('a store in a file', () => {
     const { keeper, write } = await openKeeper(file, { retention: { ...LONG, bytes }, now: () => now })
     for (let minute = 0; minute < 100; minute += 1) {
       const records = Array.from({ length: 100 }, (_, user) =>
-        writeRecord(
-          finished({ ...llmExchange({ completedAt: now - minute * 60_000 }), user: `user-${user}` }),
-        ),
+        finished({ ...llmExchange({ completedAt: now - minute * 60_000 }), user: `user-${user}` }),
       )
       await write({ records })
     }

@@ -1,6 +1,7 @@
 /** What the main thread and the store's worker say to each other. */
 import type { SpendingReport, SpentQuery } from '../core/spending.ts'
 import type { Location } from './location.ts'
+import type { WrittenTape } from './tape.ts'
 import type {
   Follow,
   HistoryQuery,
@@ -20,8 +21,8 @@ export interface WorkerSettings {
 export interface WrittenRecords {
   /** How many records. */
   readonly count: number
-  /** Each line is what `writeRecord` wrote. */
-  readonly lines: readonly Uint8Array<ArrayBuffer>[]
+  /** What `writeRecord` wrote. */
+  readonly tapes: readonly WrittenTape[]
 }
 
 export interface Batch extends WrittenRecords {

@@ -1,8 +1,9 @@
 import { describe, expect, test, vi } from 'vitest'
-import { finished, httpExchange, mcpExchange } from './exchanges.fixture.ts'
-import { readLines } from './lines.ts'
+import { tapeOf } from './batch.fixture.ts'
+import { finished, httpExchange } from './exchanges.fixture.ts'
 import type { Batch } from './messages.ts'
 import { createOutbox } from './outbox.ts'
+import { readTape } from './tape.ts'
 import type { MetricSample } from './types.ts'
 
 const small = finished(httpExchange({ completedAt: 1e12 }))
@@ -41,7 +42,7 @@ describe('an outbox', () => {
     const { box, state } = outbox()
     box.addSample(sample(1, 5))
     box.flush()
-    expect(state.sent).toEqual([{ count: 0, lines: [], samples: [JSON.stringify(sample(1, 5))] }])
+    expect(state.sent).toEqual([{ count: 0, tapes: [], samples: [JSON.stringify(sample(1, 5))] }])
   })
 
   test('takes what another outbox sent, and sends it with its own', () => {
@@ -54,40 +55,60 @@ describe('an outbox', () => {
     box.flush()
     const [batch] = state.sent
     expect(batch?.count).toBe(4)
-    expect(readLines(batch?.lines ?? [])).toHaveLength(4)
-    expect(new Set(readLines(batch?.lines ?? []))).toEqual(new Set(readLines(from.sent[0]?.lines ?? [])))
+    const [record] = readTape(tapeOf([small]))
+    expect(batch?.tapes.flatMap(readTape)).toEqual([record, record, record, record])
   })
 
   test('keeps what another sent until somebody takes it, and drops and counts what is too much', () => {
     const { box, state } = outbox()
-    const lines = [Buffer.from('{}\n{}\n'), Buffer.from('{}\n')]
+    const tapes = [tapeOf([small, small]), tapeOf([small])]
+    const texts = 'x'.repeat(64 * 1024 * 1024)
     state.taking = false
-    box.addBatch({ count: 3, lines })
+    box.addBatch({ count: 3, tapes })
     box.flush()
-    box.addBatch({ count: 7, lines: [Buffer.alloc(64 * 1024 * 1024)] })
+    box.addBatch({ count: 7, tapes: [{ ...tapeOf([small]), records: 7, texts }] })
     expect(state.dropped).toBe(7)
     state.taking = true
     box.flush()
-    expect(state.sent.map(({ count, lines }) => [count, readLines(lines)])).toEqual([[3, ['{}', '{}', '{}']]])
+    expect(state.sent).toEqual([{ count: 3, tapes, samples: [] }])
     box.close()
-    box.addBatch({ count: 2, lines })
+    box.addBatch({ count: 2, tapes })
     expect(state.dropped).toBe(12)
   })
 
-  test('keeps of an MCP request what it was', () => {
+  test('has its own memory of what another process sent', () => {
     const { box, state } = outbox()
-    const exchange = mcpExchange({ completedAt: 1e12 })
-    box.addRecord(finished(exchange))
-    for (const operation of exchange.mcp?.operations ?? []) operation.errorMessage = 'came later'
+    const message = new ArrayBuffer(4096)
+    const tape = tapeOf([small])
+    const kinds = new Uint8Array(message, 0, tape.kinds.length)
+    const values = new Float64Array(message, 1024, tape.values.length)
+    kinds.set(tape.kinds)
+    values.set(tape.values)
+    box.addBatch({ count: 1, tapes: [{ ...tape, kinds, values }] })
     box.flush()
-    const [record] = state.sent.flatMap(({ lines }) => readLines(lines))
-    expect(record).toContain('/mcp')
-    expect(record).not.toContain('came later')
+    expect(state.sent).toEqual([{ count: 1, tapes: [tape], samples: [] }])
+    for (const { kinds, values } of state.sent.flatMap(({ tapes }) => tapes)) {
+      expect([kinds.buffer.byteLength, values.buffer.byteLength]).toEqual([
+        kinds.byteLength,
+        values.byteLength,
+      ])
+    }
   })
 
-  test('drops what is more than 50,000 records, and counts it', () => {
+  test('drops a record that cannot be written, and keeps the others whole', () => {
     const { box, state } = outbox()
-    for (let index = 0; index < 50_010; index += 1) box.addRecord(small)
+    const broken = { ...small, exchange: { ...small.exchange, attempts: undefined as unknown as [] } }
+    for (const one of [small, broken, small]) box.addRecord(one)
+    box.flush()
+    expect(state.dropped).toBe(1)
+    expect(state.sent.map(({ count }) => count)).toEqual([2])
+    const [record] = readTape(tapeOf([small]))
+    expect(state.sent.flatMap(({ tapes }) => tapes.flatMap(readTape))).toEqual([record, record])
+  })
+
+  test('drops what is more than 80,000 records, and counts it', () => {
+    const { box, state } = outbox()
+    for (let index = 0; index < 80_010; index += 1) box.addRecord(small)
     expect(state.dropped).toBe(10)
     box.acknowledge(2, 0)
     for (let index = 0; index < 1034; index += 1) box.addRecord(small)
@@ -99,12 +120,12 @@ describe('an outbox', () => {
     const large = { ...small, payload: { request: 'x'.repeat(1024 * 1024), response: undefined } }
     for (let index = 0; index < 66; index += 1) box.addRecord(large)
     box.flush()
-    expect(state.dropped).toBe(3)
+    expect(state.dropped).toBe(2)
   })
 
   test('adds a sample that it had no room for, or that was lost, to the next', () => {
     const { box, state } = outbox()
-    for (let index = 0; index < 50_000; index += 1) box.addRecord(small)
+    for (let index = 0; index < 80_000; index += 1) box.addRecord(small)
     box.addSample(sample(1, 5))
     box.addSample(sample(2, 10))
     box.acknowledge(100, 0)

@@ -2,25 +2,18 @@
  * What waits on the main thread, or in the worker's mailbox, to be written. Bounded: requests that are too much are
  * dropped; samples that are too much, or were lost, become part of the next one, so that the history adds up.
  */
-import { createLines } from './lines.ts'
 import type { Batch, WrittenRecords } from './messages.ts'
 import { writeRecord } from './record.ts'
+import { bytesOf, Tape, type WrittenTape } from './tape.ts'
 import type { Finished, MetricSample, MetricValue } from './types.ts'
 
-const MAX_RECORDS = 50_000
+const MAX_RECORDS = 80_000
 const MAX_BYTES = 64 * 1024 * 1024
 
 const BATCH_RECORDS = 512
 const BATCH_MS = 200
 
-/**
- * Requests whose JSON is written together. Written one at a time, each between two requests that are served, it takes
- * more than twice as long: the processor has to fetch the code anew.
- */
-const WRITTEN_TOGETHER = 64
-
 export interface Outbox {
-  /** It is written a little later, and must not change any more but for what is MCP's. */
   readonly addRecord: (finished: Finished) => void
   /** Records that another process has written, as its outbox sends them; all of them, or none. */
   readonly addBatch: (batch: WrittenRecords) => void
@@ -43,8 +36,11 @@ interface Sent {
 
 /** `send` returns false when nobody takes anything at the moment. */
 export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count: number) => void): Outbox {
-  let unwritten: Finished[] = []
-  const lines = createLines()
+  const tape = new Tape()
+  /** Full ones, and those of others. */
+  let tapes: WrittenTape[] = []
+  let tapeRecords = 0
+  let tapeBytes = 0
   let samples: string[] = []
   let sampleBytes = 0
   let leftOver: MetricSample | undefined
@@ -61,31 +57,34 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
   function flush(): void {
     clearTimeout(timer)
     timer = undefined
-    write()
-    const batch = { count: lines.count(), lines: lines.chunks(), samples }
-    const bytes = lines.bytes() + sampleBytes
+    if (tape.records > 0) keepTape(tape.take())
+    const batch = { count: tapeRecords, tapes, samples }
     if (batch.count + samples.length === 0 || !send(batch)) return
+    const bytes = tapeBytes + sampleBytes
     sent.push({ records: batch.count, samples, bytes })
     sentRecords += batch.count
     sentBytes += bytes
-    lines.clear()
+    forgetTapes()
     samples = []
     sampleBytes = 0
   }
 
-  function write(): void {
-    const finished = unwritten
-    unwritten = []
-    for (const one of finished) {
-      const json = written(one)
-      if (json === undefined || tooLong(json)) drop(1)
-      else lines.add(json)
-    }
+  function keepTape(written: WrittenTape): void {
+    tapes.push(written)
+    tapeRecords += written.records
+    tapeBytes += bytesOf(written)
   }
 
-  const tooMany = () => sentRecords + lines.count() + unwritten.length >= MAX_RECORDS
-  const tooLong = (json: string) => !hasRoom(json.length)
-  const hasRoom = (more: number) => sentBytes + lines.bytes() + sampleBytes + more <= MAX_BYTES
+  function forgetTapes(): void {
+    tapes = []
+    tapeRecords = 0
+    tapeBytes = 0
+  }
+
+  const written = () => tapeRecords + tape.records
+  const tooMany = () => sentRecords + written() >= MAX_RECORDS
+  /** Of what is written here no more is known before: the last record may be too much. */
+  const hasRoom = (more: number) => sentBytes + tapeBytes + tape.bytes + sampleBytes + more <= MAX_BYTES
 
   function flushSoon(): void {
     timer ??= setTimeout(flush, BATCH_MS).unref()
@@ -104,29 +103,24 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
 
   return {
     addRecord(finished) {
-      if (closed || tooMany()) return drop(1)
-      unwritten.push(finished)
-      // A call that asks its client goes on in another request, and changes: of this one it is written as it is.
-      if (unwritten.length >= WRITTEN_TOGETHER || finished.exchange.mcp !== undefined) write()
-      if (lines.count() >= BATCH_RECORDS) flush()
+      if (closed || tooMany() || !hasRoom(0) || !wasWritten(tape, finished)) return drop(1)
+      if (written() >= BATCH_RECORDS) flush()
       else flushSoon()
     },
     addBatch(batch) {
-      const size = batch.lines.reduce((sum, chunk) => sum + chunk.length, 0)
+      const size = batch.tapes.reduce((sum, one) => sum + bytesOf(one), 0)
       if (closed || tooMany() || !hasRoom(size)) return drop(batch.count)
-      // Of several chunks the last stands for all: only the sum is of interest.
-      for (const [index, chunk] of batch.lines.entries())
-        lines.addChunk(chunk, index === batch.lines.length - 1 ? batch.count : 0)
-      if (lines.count() >= BATCH_RECORDS) flush()
+      for (const one of batch.tapes) keepTape(withOwnMemory(one))
+      if (written() >= BATCH_RECORDS) flush()
       else flushSoon()
     },
     addSample(sample) {
       const whole = leftOver === undefined ? sample : merged(leftOver, sample)
-      const json = JSON.stringify(whole)
-      leftOver = closed || tooMany() || tooLong(json) ? whole : undefined
+      const text = JSON.stringify(whole)
+      leftOver = closed || tooMany() || !hasRoom(text.length) ? whole : undefined
       if (leftOver !== undefined) return
-      samples.push(json)
-      sampleBytes += json.length
+      samples.push(text)
+      sampleBytes += text.length
       flushSoon()
     },
     flush,
@@ -145,21 +139,29 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
     close() {
       closed = true
       clearTimeout(timer)
-      drop(recordsIn(forget(sent.length)) + lines.count() + unwritten.length)
-      unwritten = []
-      lines.clear()
+      drop(recordsIn(forget(sent.length)) + written())
+      forgetTapes()
       samples = []
     },
   }
 }
 
-function written(finished: Finished): string | undefined {
+function wasWritten(tape: Tape, finished: Finished): boolean {
   try {
-    return writeRecord(finished)
+    writeRecord(tape, finished)
+    return true
   } catch {
-    return undefined
+    tape.undo()
+    return false
   }
 }
+
+/** What came from another process lies in the memory of its message, with all else that was in it. */
+const withOwnMemory = (tape: WrittenTape): WrittenTape => ({
+  ...tape,
+  kinds: tape.kinds.slice(),
+  values: tape.values.slice(),
+})
 
 /** What metrics have grown by in both, and where they stood last. */
 function merged(earlier: MetricSample, later: MetricSample): MetricSample {

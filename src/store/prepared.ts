@@ -1,7 +1,7 @@
 /** What is to be written, read once however often it is tried. */
-import { readLines } from './lines.ts'
 import type { Batch } from './messages.ts'
 import { type RequestRecord, readRecord } from './record.ts'
+import { readTape } from './tape.ts'
 import type { MetricSample } from './types.ts'
 
 export interface Prepared {
@@ -18,11 +18,13 @@ export function prepare(
 ): { readonly prepared: Prepared; readonly lost: number } {
   const records: RequestRecord[] = []
   let lost = 0
-  for (const json of batches.flatMap((batch) => readLines(batch.lines))) {
-    try {
-      records.push(readRecord(json))
-    } catch {
-      lost += 1
+  for (const tape of batches.flatMap(({ tapes }) => tapes)) {
+    for (const list of readTape(tape)) {
+      try {
+        records.push(readRecord(list))
+      } catch {
+        lost += 1
+      }
     }
   }
   const ids = records.map(({ completedAt }) => newId(completedAt))

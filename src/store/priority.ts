@@ -2,8 +2,8 @@
 import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 
-/** About a thirtieth of what a thread gets that wants a processor as much. */
-const NICENESS = 15
+/** About a sixtieth of what a thread gets that wants a processor as much. */
+const NICENESS = 19
 
 /** Of the calling thread. Linux has a priority for each; elsewhere, and where it is not allowed, nothing changes. */
 export function yieldToRequests(): void {

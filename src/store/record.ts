@@ -1,28 +1,37 @@
 /**
- * From what became of a request to what is kept of it: written as JSON on the main thread, read, redacted and
- * laid out in columns in the worker.
+ * From what became of a request to what is kept of it: written on a tape on the main thread, read, redacted and laid out
+ * in columns in the worker.
  */
 import type { Exchange } from '../core/exchange.ts'
 import { cleaned, createCleaner } from './cleaned.ts'
 import { COLUMNS, clip, clipped } from './fields.ts'
 import { type Limits, pack, ROOMY } from './packed.ts'
+import { type List, readTape, Tape } from './tape.ts'
 import type { Finished, GroupField, Payload } from './types.ts'
 import { unpack } from './unpacked.ts'
 
 const MAX_SEARCH_TEXT = 1500
 const MAX_SEARCH_PART = 300
 
-/** Of JSON, where a character may take six. */
+/** Characters of JSON, where one may take six. */
 const MAX_FACTS = 60_000
 /** For what is still longer: a batch whose every member is long, or escaped. */
 const TIGHT: Limits = { text: 64, name: 64, list: 8 }
 
-/** Below 64 KiB but for the payload. */
-export function writeRecord({ exchange, operation, failed, payload }: Finished): string {
-  const roomy = JSON.stringify(pack(exchange, ROOMY))
-  const facts = roomy.length > MAX_FACTS ? JSON.stringify(pack(exchange, TIGHT)) : roomy
-  const rest = JSON.stringify({ operation: clip(operation, ROOMY.name), failed, payload })
-  return `${rest.slice(0, -1)}${FACTS}${facts}}`
+export function writeRecord(tape: Tape, { exchange, operation, failed, payload }: Finished): void {
+  tape.begin()
+  tape.open()
+  tape.text(clip(operation, ROOMY.name))
+  tape.flag(failed)
+  pack(tape, exchange, ROOMY)
+  if (payload === undefined) tape.nothing()
+  else {
+    tape.open()
+    tape.ownText(payload.request)
+    tape.ownText(payload.response)
+    tape.close()
+  }
+  tape.close()
 }
 
 /** A request as the tables want it. */
@@ -39,14 +48,17 @@ export interface RequestRecord {
   readonly payload: Payload | undefined
 }
 
-/** Where the exchange begins in what `writeRecord` writes: inside of a string the quotes would be escaped. */
-const FACTS = ',"exchange":'
+type Written = readonly [
+  operation: string,
+  failed: boolean,
+  exchange: List,
+  payload: readonly [request: string | null, response: string | null] | null,
+]
 
-type Written = Omit<Finished, 'exchange'> & { readonly exchange: ReturnType<typeof pack> }
-
-/** Of text that `writeRecord` wrote. */
-export function readRecord(json: string): RequestRecord {
-  const { exchange: packed, operation, failed, payload } = JSON.parse(json) as Written
+/** Of a list that `writeRecord` wrote. */
+export function readRecord(list: List): RequestRecord {
+  // What `writeRecord` has written is what it was.
+  const [operation, failed, packed, payload] = list as unknown as Written
   const raw = unpack(packed)
   const cleaner = createCleaner()
   const exchange = cleaned(raw, cleaner)
@@ -59,12 +71,23 @@ export function readRecord(json: string): RequestRecord {
     failed,
     fields: fieldsOf(exchange, cleaner.text(operation)),
     exchange,
-    facts: cleaner.hasChanged()
-      ? JSON.stringify(pack(exchange, ROOMY))
-      : json.slice(json.indexOf(FACTS) + FACTS.length, -1),
+    facts: factsOf(exchange, cleaner.hasChanged() ? packedAs(exchange, ROOMY) : packed),
     searchText: searchTextOf(exchange),
-    payload,
+    payload:
+      payload === null ? undefined : { request: payload[0] ?? undefined, response: payload[1] ?? undefined },
   }
+}
+
+function factsOf(exchange: Exchange, packed: List): string {
+  const facts = JSON.stringify(packed)
+  return facts.length > MAX_FACTS ? JSON.stringify(packedAs(exchange, TIGHT)) : facts
+}
+
+function packedAs(exchange: Exchange, limits: Limits): List {
+  const tape = new Tape()
+  tape.begin()
+  pack(tape, exchange, limits)
+  return readTape(tape.take())[0] ?? []
 }
 
 function fieldsOf(exchange: Exchange, operation: string): RequestRecord['fields'] {
@@ -97,7 +120,7 @@ const present = (text: string | undefined) =>
 export const userAgentName = (userAgent: string | undefined) => userAgent?.trim().split(/[/\s;(]/, 1)[0]
 
 /** Of `facts`. */
-export const readFacts = (facts: string): Exchange => unpack(JSON.parse(facts) as ReturnType<typeof pack>)
+export const readFacts = (facts: string): Exchange => unpack(JSON.parse(facts) as List)
 
 /** The columns of `fields`, in their order. */
 export const FIELD_COLUMNS = Object.values(COLUMNS)

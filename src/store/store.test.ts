@@ -2,7 +2,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Exchange, McpFacts } from '../core/exchange.ts'
 import { finished, httpExchange, llmExchange, mcpExchange } from './exchanges.fixture.ts'
 import { MIGRATIONS } from './migrations.ts'
-import { writeRecord } from './record.ts'
 import { describeStores, type OpenStore, openKeeper, openStore } from './stores.fixture.ts'
 import type { Finished, Store, Summary } from './types.ts'
 
@@ -167,11 +166,9 @@ describeStores('a store', (place) => {
       now: () => now,
     })
     const records = Array.from({ length: 4100 }, (_, index) =>
-      writeRecord(
-        finished(httpExchange({ completedAt: now - index * 1000 }), {
-          payload: { request: 'x', response: 'y' },
-        }),
-      ),
+      finished(httpExchange({ completedAt: now - index * 1000 }), {
+        payload: { request: 'x', response: 'y' },
+      }),
     )
     await write({ records })
     await keeper.retain()
@@ -200,7 +197,7 @@ describeStores('a store', (place) => {
   test('lets nothing go by a clock that leapt', async () => {
     let clock = now
     const { keeper, write } = await openKeeper(await place.newUrl(), { now: () => clock, passed: () => 0 })
-    await write({ records: [writeRecord(finished(llmExchange({ completedAt: now - 1000 })))] })
+    await write({ records: [finished(llmExchange({ completedAt: now - 1000 }))] })
     const query = {
       range: { from: now - 3_600_000, to: now + 60_000 },
       bucketMs: 60_000,
@@ -224,7 +221,7 @@ describeStores('a store', (place) => {
       now: () => clock,
       passed: () => passed,
     })
-    const record = writeRecord(finished(llmExchange({ completedAt: now - 1000 })))
+    const record = finished(llmExchange({ completedAt: now - 1000 }))
     await write({ records: [record] })
     passed = 400 * 86_400_000
     clock += passed

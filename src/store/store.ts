@@ -1,10 +1,10 @@
 /**
- * The request store's face on the main thread, where all it does is to write JSON and post it to its worker.
+ * The request store's face on the main thread, where all it does is to write lists and post them to its worker.
  */
 import { workerUrl } from '../core/worker-url.ts'
 import type { KeptStatus } from './keeper.ts'
 import { type Location, locate, withoutPassword } from './location.ts'
-import type { Asked, Question } from './messages.ts'
+import type { Asked, Batch, Question } from './messages.ts'
 import { createOutbox } from './outbox.ts'
 import { limitQuestions } from './questions.ts'
 import type { Store, StoreOptions } from './types.ts'
@@ -51,7 +51,7 @@ export async function startStore(options: StoreOptions, codeUrl: URL): Promise<S
     options.onDropped(count)
   }
 
-  const outbox = createOutbox((batch) => link.post({ type: 'write', batch }, batch.lines), onDropped)
+  const outbox = createOutbox((batch) => link.post({ type: 'write', batch }, memoryOf(batch)), onDropped)
   const link = linkWorker({
     workerUrl: codeUrl,
     settings,
@@ -158,6 +158,9 @@ export async function startStore(options: StoreOptions, codeUrl: URL): Promise<S
     },
   }
 }
+
+/** What the worker may have. */
+const memoryOf = ({ tapes }: Batch) => tapes.flatMap(({ kinds, values }) => [kinds.buffer, values.buffer])
 
 /** A file is read by one thread, which writes between two questions. */
 function questionsAtATime(location: Location, maxConnections: number): number {

@@ -11,8 +11,8 @@ const LAST_RESTART_MS = 30_000
 export interface WorkerLink {
   /** Rejects when the worker refuses. */
   readonly ready: Promise<void>
-  /** False when there is no worker at the moment. The memory of `given` is the worker's from then on. */
-  readonly post: (message: ToWorker, given?: readonly Uint8Array<ArrayBuffer>[]) => boolean
+  /** False when there is no worker at the moment. `given` is the worker's from then on. */
+  readonly post: (message: ToWorker, given?: readonly ArrayBuffer[]) => boolean
   /** Rejects when the worker cannot answer, or dies before it does. */
   readonly ask: (question: Asked) => Promise<unknown>
   /** Why there is no worker at the moment. */
@@ -141,10 +141,7 @@ export function linkWorker({
       if (worker === undefined) return false
       // From then on it may end by itself.
       if (message.type === 'close') closing = true
-      worker.postMessage(
-        message,
-        given.map(({ buffer }) => buffer),
-      )
+      worker.postMessage(message, given)
       return true
     },
     ask(question) {

@@ -2,10 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { batchOf } from './batch.fixture.ts'
 import { finished, httpExchange } from './exchanges.fixture.ts'
 import type { Prepared } from './prepared.ts'
-import { writeRecord } from './record.ts'
 import { createWriter, type Outcome } from './writer.ts'
 
-const record = (path: string) => writeRecord(finished(httpExchange({ completedAt: 1e12, path })))
+const record = (path: string) => finished(httpExchange({ completedAt: 1e12, path }))
 const paths = ({ records }: Prepared) => records.map(({ exchange }) => exchange.path)
 
 function writer(outcomeOf: (prepared: Prepared) => Outcome) {

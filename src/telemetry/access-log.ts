@@ -8,7 +8,6 @@
  * Lines are put together by hand: this runs once per request.
  */
 import { type Exchange, guardActionOf, guardWaitMs, type LlmFacts, type McpFacts } from '../core/exchange.ts'
-import { gather } from '../core/gather.ts'
 import { redact } from '../core/redact.ts'
 import { type Field, type FieldValue, textOfField } from './fields.ts'
 import { bareOrQuoted, jsonString, jsonValue, type LogFormat, timestamp } from './logger-text.ts'
@@ -39,31 +38,6 @@ export interface LineChange {
 
 /** Members of each line in JSON, whatever else is in it. */
 export const LINE_KEYS = ['level', 'time', 'scope'] as const
-
-export interface AccessLog {
-  /** It is written when the event loop comes round, and must not change any more but for what is MCP's. */
-  readonly add: (exchange: Exchange, change?: LineChange) => void
-  /** Writes what is there. */
-  readonly flush: () => void
-}
-
-/** Lines that are put together at once. */
-const TOGETHER = 64
-
-export function createAccessLog(format: LogFormat, sink: { write(line: string): void }): AccessLog {
-  const line = accessLogLine(format)
-  const unwritten = gather<readonly [Exchange, LineChange | undefined]>(TOGETHER, setImmediate, (all) => {
-    for (const [exchange, change] of all) sink.write(line(exchange, change))
-  })
-  return {
-    add(exchange, change) {
-      unwritten.add([exchange, change])
-      // A call that asks its client goes on in another request, and changes: of this one it is told as it is.
-      if (exchange.mcp !== undefined) unwritten.flush()
-    },
-    flush: unwritten.flush,
-  }
-}
 
 /** The line, with its newline, for the finished exchange. */
 export function accessLogLine(format: LogFormat): (exchange: Exchange, change?: LineChange) => string {

@@ -37,8 +37,8 @@ export function createReporter(
   link: Link<Questions, Told>,
   reporting: Reporting,
   onDropped: (signal: Signal, count: number) => void,
-  /** Lines that are still to be put together are written. */
-  flushLog: () => void,
+  /** Writes and keeps what is still to be told of finished requests. */
+  tell: () => void,
 ): Reporter {
   const lines = createLineQueue((count) => onDropped('logs', count))
   let records: WrittenRecords[] = []
@@ -68,7 +68,7 @@ export function createReporter(
 
   function report(all: boolean): void {
     // Before the metrics: what is dropped is counted in the same report.
-    flushLog()
+    tell()
     outbox.flush()
     const metrics = reporting.report(all)
     const log = lines.take()

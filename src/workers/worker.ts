@@ -119,12 +119,12 @@ function serve(start: Start, link: Link<Questions, Told>, { readText, portFor }:
   const { config } = start.first
   let metrics: Metrics | undefined
   const reporting = createReporting()
-  let flushLog = () => {}
+  let tell = () => {}
   const reporter = createReporter(
     link,
     reporting,
     (signal, count) => metrics?.telemetryDropped(signal, count),
-    () => flushLog(),
+    () => tell(),
   )
   const logger = createLogger({
     levels: parseLevels(settings.logLevel),
@@ -146,7 +146,7 @@ function serve(start: Start, link: Link<Questions, Told>, { readText, portFor }:
     keep: start.keeps ? reporter.keep : undefined,
     primary: { link, reception: start.reception },
   })
-  flushLog = plane.flushLog
+  tell = plane.tell
   const binds = createBinds({
     settings,
     reusePort: start.reusePort,
