@@ -124,7 +124,8 @@ describe('the image', () => {
 
   function run(args: readonly string[]) {
     const [program = '', ...before] = image.entrypoint
-    return spawn(program, [...before, ...args], {
+    const inImage = before.map((argument) => argument.replace(/^\/app\//, join(image.root, 'app/')))
+    return spawn(program, [...inImage, ...args], {
       cwd: join(image.root, 'app'),
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
