@@ -22,5 +22,4 @@ USER node
 EXPOSE 3000 15020
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=6 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:15021/healthz/ready').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# A young generation that stays in the processor's caches: see docs/performance.md.
-ENTRYPOINT ["node", "--max-semi-space-size=4", "/app/dist/cli/agentgateway.js"]
+ENTRYPOINT ["agentgateway"]

@@ -7,7 +7,6 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import manifest from '../package.json' with { type: 'json' }
 import type { ProviderScript } from './children/provider.ts'
 import { connect, local } from './connection.ts'
 import { nginxProxy } from './nginx.ts'
@@ -57,8 +56,6 @@ export interface Setup {
 }
 
 const node = process.execPath
-/** Node's options, as `npm start` and the image have them. */
-const STARTED_WITH = manifest.scripts.start.split(' ').slice(1, -1)
 const BASE = '/v1'
 
 export const localSite = (port: number): Site => ({ ...local(port), base: BASE })
@@ -193,7 +190,7 @@ export async function spawnConfigured(
   const parallel = workers === undefined ? [] : ['--workers', String(workers)]
   const proxy = stage.start({
     name: 'gateway',
-    command: [node, ...STARTED_WITH, ...probe, stage.main, '-f', file, ...parallel],
+    command: [node, ...probe, stage.main, '-f', file, ...parallel],
     on,
     ...(openFiles !== undefined && { openFiles }),
   })

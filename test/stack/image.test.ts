@@ -124,8 +124,7 @@ describe('the image', () => {
 
   function run(args: readonly string[]) {
     const [program = '', ...before] = image.entrypoint
-    const inImage = before.map((argument) => argument.replace(/^\/app\//, join(image.root, 'app/')))
-    return spawn(program, [...inImage, ...args], {
+    return spawn(program, [...before, ...args], {
       cwd: join(image.root, 'app'),
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
