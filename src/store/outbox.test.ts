@@ -145,7 +145,7 @@ describe('an outbox', () => {
     expect(state.dropped).toBe(0)
     state.taking = true
     box.flush()
-    expect(state.sent.map(({ count }) => count)).toEqual([1200])
+    expect(state.sent.map(({ count, tapes }) => [count, tapes.length])).toEqual([[1200, 3]])
   })
 
   test('counts what was sent and lost', () => {

@@ -104,7 +104,8 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
   return {
     addRecord(finished) {
       if (closed || tooMany() || !hasRoom(0) || !wasWritten(tape, finished)) return drop(1)
-      if (written() >= BATCH_RECORDS) flush()
+      // Not what waits for somebody to take it: each record would become a tape of its own.
+      if (tape.records >= BATCH_RECORDS) flush()
       else flushSoon()
     },
     addBatch(batch) {
