@@ -38,6 +38,13 @@ describe('an outbox', () => {
     expect(state.sent[2]?.count).toBe(76)
   })
 
+  test('sends what is a megabyte at once, however few records it is', () => {
+    const { box, state } = outbox()
+    const large = { ...small, payload: { request: 'x'.repeat(400_000), response: undefined } }
+    for (let index = 0; index < 7; index += 1) box.addRecord(large)
+    expect(state.sent.map(({ count }) => count)).toEqual([3, 3])
+  })
+
   test('sends samples too', () => {
     const { box, state } = outbox()
     box.addSample(sample(1, 5))

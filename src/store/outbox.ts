@@ -12,6 +12,8 @@ const MAX_BYTES = 64 * 1024 * 1024
 
 const BATCH_RECORDS = 512
 const BATCH_MS = 200
+/** Prompts are long: to write many of them at once would stop the requests of that moment. */
+const BATCH_BYTES = 1024 * 1024
 
 export interface Outbox {
   readonly addRecord: (finished: Finished) => void
@@ -105,7 +107,7 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
     addRecord(finished) {
       if (closed || tooMany() || !hasRoom(0) || !wasWritten(tape, finished)) return drop(1)
       // Not what waits for somebody to take it: each record would become a tape of its own.
-      if (tape.records >= BATCH_RECORDS) flush()
+      if (tape.records >= BATCH_RECORDS || tape.bytes >= BATCH_BYTES) flush()
       else flushSoon()
     },
     addBatch(batch) {
