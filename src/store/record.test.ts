@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Exchange } from '../core/exchange.ts'
+import type { Exchange, LlmParameters } from '../core/exchange.ts'
 import { recordOf } from './batch.fixture.ts'
 import { eventful, finished, httpExchange, llmExchange, mcpExchange } from './exchanges.fixture.ts'
 import { readFacts, readRecord } from './record.ts'
@@ -166,6 +166,26 @@ describe('a record', () => {
       ...tail,
       ...[0, 0, null, null],
     ])
+  })
+
+  test('has every parameter that there is', () => {
+    const parameters: Required<LlmParameters> = {
+      temperature: 0.5,
+      topP: 0.9,
+      topK: 40,
+      maxTokens: 500,
+      frequencyPenalty: -1,
+      presencePenalty: 1,
+      seed: 7,
+      choiceCount: 2,
+      stopSequences: ['stop', 'halt'],
+      reasoningLevel: 'high',
+      encodingFormat: 'float',
+      dimensions: 256,
+    }
+    const read = readRecord(recordOf(finished(llmExchange({ completedAt }, { parameters }))))
+    expect(read.exchange.llm?.parameters).toEqual(parameters)
+    expect(readFacts(read.facts).llm?.parameters).toEqual(parameters)
   })
 
   test('has what policies did', () => {
