@@ -1,6 +1,6 @@
 import type { Batch } from './messages.ts'
-import { writeRecord } from './record.ts'
-import { type List, readTape, Tape, type WrittenTape } from './tape.ts'
+import { type RequestRecord, readRecords, toRecord, writeRecord } from './record.ts'
+import { Tape, type WrittenTape } from './tape.ts'
 import type { Finished } from './types.ts'
 
 export interface Written {
@@ -11,14 +11,21 @@ export interface Written {
 
 export function tapeOf(records: readonly Finished[]): WrittenTape {
   const tape = new Tape()
-  for (const record of records) writeRecord(tape, record)
+  for (const record of records) {
+    try {
+      writeRecord(tape, record)
+    } catch {
+      tape.undo()
+    }
+  }
   return tape.take()
 }
 
 /** As the worker reads it. */
-export function recordOf(finished: Finished): List {
-  const [record = []] = readTape(tapeOf([finished]))
-  return record
+export function recordOf(finished: Finished): RequestRecord {
+  const [read] = readRecords(tapeOf([finished]))
+  if (read === undefined) throw new Error('nothing was written')
+  return toRecord(read)
 }
 
 /** As the main thread sends it. */

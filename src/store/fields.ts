@@ -22,6 +22,12 @@ export const COLUMNS = {
 
 const MAX_LENGTH = 256
 
+/** Of a text of which no column is made: characters. */
+export const MAX_TEXT = 1024
+
+/** Of a list, the first so many. */
+export const MAX_MEMBERS = 32
+
 /** Nobody's model has a name of a megabyte. */
 export function clip(text: string, length: number): string
 export function clip(text: string | undefined, length: number): string | undefined

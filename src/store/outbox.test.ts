@@ -1,9 +1,10 @@
 import { describe, expect, test, vi } from 'vitest'
+import type { LlmFacts } from '../core/exchange.ts'
 import { tapeOf } from './batch.fixture.ts'
 import { finished, httpExchange } from './exchanges.fixture.ts'
 import type { Batch } from './messages.ts'
 import { createOutbox } from './outbox.ts'
-import { readTape } from './tape.ts'
+import { readRecords } from './record.ts'
 import type { MetricSample } from './types.ts'
 
 const small = finished(httpExchange({ completedAt: 1e12 }))
@@ -62,8 +63,8 @@ describe('an outbox', () => {
     box.flush()
     const [batch] = state.sent
     expect(batch?.count).toBe(4)
-    const [record] = readTape(tapeOf([small]))
-    expect(batch?.tapes.flatMap(readTape)).toEqual([record, record, record, record])
+    const [record] = readRecords(tapeOf([small]))
+    expect(batch?.tapes.flatMap(readRecords)).toEqual([record, record, record, record])
   })
 
   test('keeps what another sent until somebody takes it, and drops and counts what is too much', () => {
@@ -87,30 +88,31 @@ describe('an outbox', () => {
     const { box, state } = outbox()
     const message = new ArrayBuffer(4096)
     const tape = tapeOf([small])
-    const kinds = new Uint8Array(message, 0, tape.kinds.length)
-    const values = new Float64Array(message, 1024, tape.values.length)
-    kinds.set(tape.kinds)
-    values.set(tape.values)
-    box.addBatch({ count: 1, tapes: [{ ...tape, kinds, values }] })
+    const cells = new Int32Array(message, 0, tape.cells.length)
+    const numbers = new Float64Array(message, 1024, tape.numbers.length)
+    cells.set(tape.cells)
+    numbers.set(tape.numbers)
+    box.addBatch({ count: 1, tapes: [{ ...tape, cells, numbers }] })
     box.flush()
     expect(state.sent).toEqual([{ count: 1, tapes: [tape], samples: [] }])
-    for (const { kinds, values } of state.sent.flatMap(({ tapes }) => tapes)) {
-      expect([kinds.buffer.byteLength, values.buffer.byteLength]).toEqual([
-        kinds.byteLength,
-        values.byteLength,
-      ])
+    for (const { cells, numbers } of state.sent.flatMap(({ tapes }) => tapes)) {
+      expect(cells.buffer.byteLength).toBe(cells.byteLength)
+      expect(numbers.buffer.byteLength).toBe(numbers.byteLength)
     }
   })
 
   test('drops a record that cannot be written, and keeps the others whole', () => {
     const { box, state } = outbox()
-    const broken = { ...small, exchange: { ...small.exchange, attempts: undefined as unknown as [] } }
+    const broken = {
+      ...small,
+      exchange: { ...small.exchange, llm: { finishReasons: [] } as unknown as LlmFacts },
+    }
     for (const one of [small, broken, small]) box.addRecord(one)
     box.flush()
     expect(state.dropped).toBe(1)
     expect(state.sent.map(({ count }) => count)).toEqual([2])
-    const [record] = readTape(tapeOf([small]))
-    expect(state.sent.flatMap(({ tapes }) => tapes.flatMap(readTape))).toEqual([record, record])
+    const [record] = readRecords(tapeOf([small]))
+    expect(state.sent.flatMap(({ tapes }) => tapes.flatMap(readRecords))).toEqual([record, record])
   })
 
   test('drops what is more than 80,000 records, and counts it', () => {

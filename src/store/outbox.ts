@@ -162,8 +162,8 @@ function wasWritten(tape: Tape, finished: Finished): boolean {
 /** What came from another process lies in the memory of its message, with all else that was in it. */
 const withOwnMemory = (tape: WrittenTape): WrittenTape => ({
   ...tape,
-  kinds: tape.kinds.slice(),
-  values: tape.values.slice(),
+  cells: tape.cells.slice(),
+  numbers: tape.numbers.slice(),
 })
 
 /** What metrics have grown by in both, and where they stood last. */

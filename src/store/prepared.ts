@@ -1,7 +1,6 @@
 /** What is to be written, read once however often it is tried. */
 import type { Batch } from './messages.ts'
-import { type RequestRecord, readRecord } from './record.ts'
-import { readTape } from './tape.ts'
+import { type RequestRecord, readRecords, toRecord } from './record.ts'
 import type { MetricSample } from './types.ts'
 
 export interface Prepared {
@@ -11,7 +10,7 @@ export interface Prepared {
   readonly samples: readonly MetricSample[]
 }
 
-/** `lost` are records that cannot be read. */
+/** `lost` are records of which no row can be made. */
 export function prepare(
   batches: readonly Batch[],
   newId: (completedAt: number) => string,
@@ -19,9 +18,9 @@ export function prepare(
   const records: RequestRecord[] = []
   let lost = 0
   for (const tape of batches.flatMap(({ tapes }) => tapes)) {
-    for (const list of readTape(tape)) {
+    for (const finished of readRecords(tape)) {
       try {
-        records.push(readRecord(list))
+        records.push(toRecord(finished))
       } catch {
         lost += 1
       }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Exchange, LlmParameters } from '../core/exchange.ts'
 import { recordOf } from './batch.fixture.ts'
 import { eventful, finished, httpExchange, llmExchange, mcpExchange } from './exchanges.fixture.ts'
-import { readFacts, readRecord } from './record.ts'
+import { readFacts } from './record.ts'
 import type { Finished } from './types.ts'
 
 const completedAt = Date.now()
@@ -76,7 +76,7 @@ const HOSTILE: readonly (readonly [name: string, record: Finished])[] = [
 
 describe('a record', () => {
   test.each(HOSTILE)('stays below 64 KiB: %s', (_, record) => {
-    const { exchange, fields, searchText, facts } = readRecord(recordOf(record))
+    const { exchange, fields, searchText, facts } = recordOf(record)
     expect(facts.length).toBeLessThan(65_536)
     expect(readFacts(facts).trace).toEqual(record.exchange.trace)
     expect(exchange.trace).toEqual(record.exchange.trace)
@@ -97,7 +97,7 @@ describe('a record', () => {
       trace: { ...exchange.trace, traceId: 't', spanId: 's' },
       attempts: exchange.attempts.map((one) => ({ ...one, spanId: 'a' })),
     })
-    const factsOf = (exchange: Exchange) => JSON.parse(readRecord(recordOf(finished(exchange))).facts)
+    const factsOf = (exchange: Exchange) => JSON.parse(recordOf(finished(exchange)).facts)
 
     const llm = eventful(named(llmExchange({ completedAt: 1e12 }, { responseId: 'r' })))
     expect(
@@ -183,14 +183,14 @@ describe('a record', () => {
       encodingFormat: 'float',
       dimensions: 256,
     }
-    const read = readRecord(recordOf(finished(llmExchange({ completedAt }, { parameters }))))
+    const read = recordOf(finished(llmExchange({ completedAt }, { parameters })))
     expect(read.exchange.llm?.parameters).toEqual(parameters)
     expect(readFacts(read.facts).llm?.parameters).toEqual(parameters)
   })
 
   test('has what policies did', () => {
     const exchange = eventful(httpExchange({ completedAt }))
-    const read = readRecord(recordOf(finished(exchange))).exchange
+    const read = recordOf(finished(exchange)).exchange
     const since = ({ startedAt, events = [] }: Exchange) =>
       events.map(({ at, ...event }) => ({ ...event, at: Number((at - startedAt).toFixed(6)) }))
     expect(since(read)).toEqual(since(exchange))
@@ -198,7 +198,7 @@ describe('a record', () => {
   })
 
   test('of a request that policies let alone has no events', () => {
-    const read = readRecord(recordOf(finished(httpExchange({ completedAt })))).exchange
+    const read = recordOf(finished(httpExchange({ completedAt }))).exchange
     expect(read.events).toBeUndefined()
   })
 
@@ -213,8 +213,8 @@ describe('a record', () => {
       ...httpExchange({ completedAt }),
       attributes: [...attributes.slice(0, 3), ['cut', LONG.replace(/./g, 'a')] as const],
     }
-    expect(readRecord(recordOf(finished(exchange))).exchange.attributes).toEqual(attributes)
-    expect(readRecord(recordOf(finished(httpExchange({ completedAt })))).exchange.attributes).toBeUndefined()
+    expect(recordOf(finished(exchange)).exchange.attributes).toEqual(attributes)
+    expect(recordOf(finished(httpExchange({ completedAt }))).exchange.attributes).toBeUndefined()
   })
 
   test('has no secret in names that clients chose', () => {
@@ -237,7 +237,7 @@ describe('a record', () => {
       },
       { operation: `tools/call ${SECRET}` },
     )
-    const read = readRecord(recordOf(record))
+    const read = recordOf(record)
     expect(JSON.stringify(read)).not.toContain(SECRET)
     expect(read.fields.requestModel).toBe('[redacted]')
     expect(read.exchange.path).toBe('/bot/[redacted]/send')

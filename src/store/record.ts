@@ -4,9 +4,10 @@
  */
 import type { Exchange } from '../core/exchange.ts'
 import { cleaned, createCleaner } from './cleaned.ts'
-import { COLUMNS, clip, clipped } from './fields.ts'
+import { COLUMNS, clipped } from './fields.ts'
 import { type Limits, pack, ROOMY } from './packed.ts'
-import { type List, readTape, Tape } from './tape.ts'
+import { type Tape, TapeReader, type WrittenTape } from './tape.ts'
+import { readExchange, writeExchange } from './taped.ts'
 import type { Finished, GroupField, Payload } from './types.ts'
 import { unpack } from './unpacked.ts'
 
@@ -20,18 +21,25 @@ const TIGHT: Limits = { text: 64, name: 64, list: 8 }
 
 export function writeRecord(tape: Tape, { exchange, operation, failed, payload }: Finished): void {
   tape.begin()
-  tape.open()
-  tape.text(clip(operation, ROOMY.name))
+  tape.text(operation)
   tape.flag(failed)
-  pack(tape, exchange, ROOMY)
-  if (payload === undefined) tape.nothing()
-  else {
-    tape.open()
+  writeExchange(tape, exchange)
+  tape.flag(payload !== undefined)
+  if (payload !== undefined) {
     tape.ownText(payload.request)
     tape.ownText(payload.response)
-    tape.close()
   }
-  tape.close()
+  tape.end()
+}
+
+export function readRecords(tape: WrittenTape): readonly Finished[] {
+  const from = new TapeReader(tape)
+  return Array.from({ length: tape.records }, () => ({
+    operation: from.text() ?? '',
+    failed: from.flag(),
+    exchange: readExchange(from),
+    payload: from.flag() ? { request: from.ownText(), response: from.ownText() } : undefined,
+  }))
 }
 
 /** A request as the tables want it. */
@@ -48,46 +56,31 @@ export interface RequestRecord {
   readonly payload: Payload | undefined
 }
 
-type Written = readonly [
-  operation: string,
-  failed: boolean,
-  exchange: List,
-  payload: readonly [request: string | null, response: string | null] | null,
-]
-
-/** Of a list that `writeRecord` wrote. */
-export function readRecord(list: List): RequestRecord {
-  // What `writeRecord` has written is what it was.
-  const [operation, failed, packed, payload] = list as unknown as Written
-  const raw = unpack(packed)
+/** Throws on what is no exchange. */
+export function toRecord({ exchange: raw, operation, failed, payload }: Finished): RequestRecord {
   const cleaner = createCleaner()
   const exchange = cleaned(raw, cleaner)
-  const durationMs = exchange.endedAt === undefined ? 0 : Math.max(0, exchange.endedAt - exchange.startedAt)
-  const firstTokenAt = exchange.llm?.firstTokenAt
+  const durationMs = passed(exchange, exchange.endedAt) ?? 0
   return {
     completedAt: Math.round(exchange.startedAtEpochMs + durationMs),
     durationMs,
-    firstTokenMs: firstTokenAt === undefined ? undefined : Math.max(0, firstTokenAt - exchange.startedAt),
+    firstTokenMs: passed(exchange, exchange.llm?.firstTokenAt),
     failed,
     fields: fieldsOf(exchange, cleaner.text(operation)),
     exchange,
-    facts: factsOf(exchange, cleaner.hasChanged() ? packedAs(exchange, ROOMY) : packed),
+    facts: factsOf(exchange),
     searchText: searchTextOf(exchange),
-    payload:
-      payload === null ? undefined : { request: payload[0] ?? undefined, response: payload[1] ?? undefined },
+    payload,
   }
 }
 
-function factsOf(exchange: Exchange, packed: List): string {
-  const facts = JSON.stringify(packed)
-  return facts.length > MAX_FACTS ? JSON.stringify(packedAs(exchange, TIGHT)) : facts
-}
+/** To the nanosecond, as the facts have it. */
+const passed = ({ startedAt }: Exchange, at: number | undefined) =>
+  at === undefined ? undefined : Math.max(0, Math.round((at - startedAt) * 1e6) / 1e6)
 
-function packedAs(exchange: Exchange, limits: Limits): List {
-  const tape = new Tape()
-  tape.begin()
-  pack(tape, exchange, limits)
-  return readTape(tape.take())[0] ?? []
+function factsOf(exchange: Exchange): string {
+  const facts = JSON.stringify(pack(exchange, ROOMY))
+  return facts.length > MAX_FACTS ? JSON.stringify(pack(exchange, TIGHT)) : facts
 }
 
 function fieldsOf(exchange: Exchange, operation: string): RequestRecord['fields'] {
@@ -120,7 +113,7 @@ const present = (text: string | undefined) =>
 export const userAgentName = (userAgent: string | undefined) => userAgent?.trim().split(/[/\s;(]/, 1)[0]
 
 /** Of `facts`. */
-export const readFacts = (facts: string): Exchange => unpack(JSON.parse(facts) as List)
+export const readFacts = (facts: string): Exchange => unpack(JSON.parse(facts) as readonly unknown[])
 
 /** The columns of `fields`, in their order. */
 export const FIELD_COLUMNS = Object.values(COLUMNS)

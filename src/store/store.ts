@@ -1,5 +1,5 @@
 /**
- * The request store's face on the main thread, where all it does is to write lists and post them to its worker.
+ * The request store's face on the main thread, where all it does is to write records down and post them to its worker.
  */
 import { workerUrl } from '../core/worker-url.ts'
 import type { KeptStatus } from './keeper.ts'
@@ -160,7 +160,7 @@ export async function startStore(options: StoreOptions, codeUrl: URL): Promise<S
 }
 
 /** What the worker may have. */
-const memoryOf = ({ tapes }: Batch) => tapes.flatMap(({ kinds, values }) => [kinds.buffer, values.buffer])
+const memoryOf = ({ tapes }: Batch) => tapes.flatMap(({ cells, numbers }) => [cells.buffer, numbers.buffer])
 
 /** A file is read by one thread, which writes between two questions. */
 function questionsAtATime(location: Location, maxConnections: number): number {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { recordOf } from './batch.fixture.ts'
 import { randomFinished, seeded } from './exchanges.fixture.ts'
-import { type RequestRecord, readRecord } from './record.ts'
+import type { RequestRecord } from './record.ts'
 import { describeStores, type OpenStore, openStore } from './stores.fixture.ts'
 import {
   GROUP_FIELDS,
@@ -26,7 +26,7 @@ const records = Array.from({ length: 800 }, (_, index) => {
   const age = random() * (index % 2 === 0 ? 1.5 * DAY_MS : 6 * DAY_MS)
   return randomFinished(random, Math.round(now - age))
 })
-const rows = records.map((record) => readRecord(recordOf(record)))
+const rows = records.map((record) => recordOf(record))
 
 const sum = (list: readonly RequestRecord[], value: (row: RequestRecord) => number | undefined) =>
   list.reduce((so, row) => so + (value(row) ?? 0), 0)

@@ -1,55 +1,85 @@
 /**
- * Lists on their way to another thread or process: flat, as numbers, with texts by their place among all texts. Most texts of
+ * Records on their way to another thread or process: flat, as numbers, with texts by their place among all texts. Most texts of
  * requests that come together are the same, and each of those is sent once.
  *
- * This is written for every request, between two that are served. As JSON it takes three times as long.
+ * This is written for every request, between two that are served. As JSON it takes seven times as long.
  */
+import { clip, MAX_TEXT } from './fields.ts'
 
-const FIRST_VALUES = 1024
+/** More cells, and more numbers, than any record has. */
+export const MOST = 2048
 
-/** Of a record, for the texts that the one before it had at the same place. */
-const REMEMBERED = 128
+const FIRST = 4 * MOST
 
-/** What follows on the tape. */
-const NOTHING = 0
-const FALSE = 1
-const TRUE = 2
-const NUMBER = 3
-const TEXT = 4
-const OPEN = 5
-const CLOSE = 6
-const CLOSE_NAMED = 7
+/** Among so many that were written last, equal facts are looked for. */
+const LOOKED_AT = 8
+
+/** Own texts that are put together at a time: they are not looked for again when the processor has forgotten them. */
+const TOGETHER = 64
+
+/** In a cell. */
+const NONE = -1
+
+/** The place of the empty text: it is always the first. */
+const EMPTY_TEXT = 0
+
+/** Facts that many records have in common. Whoever writes them sees to it that `read` takes what `write` has put. */
+export interface Kind<T> {
+  /** From 0, another for each kind. */
+  readonly index: number
+  readonly isSame: (one: T, other: T) => boolean
+  /** These facts alone. */
+  readonly copy: (facts: T) => T
+  readonly write: (tape: Tape, facts: T) => void
+  readonly read: (from: TapeReader) => T
+}
+
+/** Of one kind: those that were written, by their number. */
+interface Known {
+  readonly all: unknown[]
+  /** Of records that were ended: so many. */
+  certain: number
+  /** The one that was asked for last. */
+  latest: number
+}
 
 /** As it is sent. */
 export interface WrittenTape {
-  /** How many: each of the outermost lists is one. */
   readonly records: number
-  /** One for each value and each bracket. */
-  readonly kinds: Uint8Array<ArrayBuffer>
-  /** Each number itself, and of each text its place. */
-  readonly values: Float64Array<ArrayBuffer>
-  /** JSON of all texts: they are moved and read together. */
+  /** Of one record after the other: the place of a text, the length of an own one, what is counted. */
+  readonly cells: Int32Array<ArrayBuffer>
+  /** NaN for none. */
+  readonly numbers: Float64Array<ArrayBuffer>
+  /** JSON: they are moved and read together. */
   readonly texts: string
+  /** One after the other. */
+  readonly ownTexts: string
 }
 
-export const bytesOf = ({ kinds, values, texts }: WrittenTape) =>
-  kinds.byteLength + values.byteLength + texts.length
+export const bytesOf = ({ cells, numbers, texts, ownTexts }: WrittenTape) =>
+  cells.byteLength + numbers.byteLength + texts.length + ownTexts.length
 
 export class Tape {
-  #kinds = new Uint8Array(FIRST_VALUES)
-  #values = new Float64Array(FIRST_VALUES)
-  #kindCount = 0
-  #valueCount = 0
-  #texts: string[] = []
-  #characters = 0
+  #cells = new Int32Array(FIRST)
+  /** Where the record begins that is being written. */
+  #start = 0
+  #at = 0
+  #numbers = new Float64Array(FIRST)
+  #numberStart = 0
+  #numberAt = 0
+  #texts = ['']
   readonly #places = new Map<string, number>()
-  /** Texts and their places, by the place in the record: most are the same again, and need not be looked for. */
-  readonly #before: (string | undefined)[] = new Array(REMEMBERED).fill(undefined)
-  readonly #placesBefore: number[] = new Array(REMEMBERED).fill(0)
+  /** Texts and their places, by the cell of the record: most are the same again, and need not be looked for. */
+  readonly #before: string[] = new Array(MOST).fill('')
+  readonly #placesBefore: number[] = new Array(MOST).fill(EMPTY_TEXT)
+  #ownTexts: string[] = []
+  /** Before the record that is being written. */
+  #ownTextsBefore = 0
+  #together: string[] = []
+  #known: Known[] = []
+  #hasNewFacts = false
+  #characters = 0
   #records = 0
-  /** Where the last record began. */
-  #kindStart = 0
-  #valueStart = 0
 
   get records(): number {
     return this.#records
@@ -57,167 +87,204 @@ export class Tape {
 
   /** About so many when it is taken. */
   get bytes(): number {
-    return this.#kindCount + this.#valueCount * 8 + this.#characters
+    return this.#start * 4 + this.#numberStart * 8 + this.#characters
   }
 
-  /** One list is to follow. */
+  /** A record is to follow. */
   begin(): void {
+    if (this.#start + MOST > this.#cells.length) this.#cells = twice(this.#cells, Int32Array)
+    if (this.#numberStart + MOST > this.#numbers.length) this.#numbers = twice(this.#numbers, Float64Array)
+  }
+
+  end(): void {
+    this.#start = this.#at
+    this.#numberStart = this.#numberAt
+    if (this.#ownTexts.length >= TOGETHER) this.#putTogether()
+    this.#ownTextsBefore = this.#ownTexts.length
+    if (this.#hasNewFacts) this.#becomeCertain()
     this.#records += 1
-    this.#kindStart = this.#kindCount
-    this.#valueStart = this.#valueCount
   }
 
-  /** Takes the last record back. */
+  /** Forgets the record that was begun. */
   undo(): void {
-    this.#records -= 1
-    this.#kindCount = this.#kindStart
-    this.#valueCount = this.#valueStart
+    this.#at = this.#start
+    this.#numberAt = this.#numberStart
+    this.#ownTexts.length = this.#ownTextsBefore
+    for (const known of this.#known) known.all.length = known.certain
+    this.#hasNewFacts = false
   }
 
-  open(): void {
-    this.#put(OPEN)
-  }
-
-  close(): void {
-    this.#put(CLOSE)
-  }
-
-  /** What was opened is read as an object: names and values took turns. */
-  closeNamed(): void {
-    this.#put(CLOSE_NAMED)
-  }
-
-  nothing(): void {
-    this.#put(NOTHING)
+  /** What is not finite is nothing. */
+  number(value: number | undefined): void {
+    this.#numbers[this.#numberAt++] = value ?? Number.NaN
   }
 
   flag(value: boolean): void {
-    this.#put(value ? TRUE : FALSE)
+    this.#cells[this.#at++] = value ? 1 : 0
   }
 
-  /** What JSON has no word for is nothing. */
-  number(value: number | undefined): void {
-    if (value === undefined || !Number.isFinite(value)) this.#put(NOTHING)
-    else this.#putValue(NUMBER, value)
+  /** A small whole number, not below zero. */
+  count(value: number | undefined): void {
+    this.#cells[this.#at++] = value ?? NONE
   }
 
-  /** One that other records have too. */
+  /** One that other records have too: of a long one the beginning. */
   text(value: string | undefined): void {
-    if (value === undefined) {
-      this.#put(NOTHING)
-      return
-    }
-    const slot = this.#valueCount - this.#valueStart
-    if (slot >= REMEMBERED) this.#putValue(TEXT, this.#placeOf(value))
-    else if (this.#before[slot] === value) this.#putValue(TEXT, this.#placesBefore[slot] ?? 0)
-    else {
-      const place = this.#placeOf(value)
-      this.#before[slot] = value
-      this.#placesBefore[slot] = place
-      this.#putValue(TEXT, place)
-    }
+    const cell = this.#at - this.#start
+    if (value === undefined) this.#cells[this.#at++] = NONE
+    else if (this.#before[cell] === value) this.#cells[this.#at++] = this.#placesBefore[cell] ?? EMPTY_TEXT
+    else this.#cells[this.#at++] = this.#otherText(cell, value)
   }
 
   /** One that hardly any other record has. */
   ownText(value: string | undefined): void {
-    if (value === undefined) this.#put(NOTHING)
-    else this.#putValue(TEXT, this.#add(value))
+    if (value === undefined) this.#cells[this.#at++] = NONE
+    else {
+      this.#cells[this.#at++] = value.length
+      this.#characters += value.length
+      this.#ownTexts.push(value)
+    }
+  }
+
+  /** Facts that are the same again are written as a number. */
+  shared<T>(kind: Kind<T>, facts: T): void {
+    this.#known[kind.index] ??= { all: [], certain: 0, latest: 0 }
+    const known = this.#known[kind.index] as Known
+    const number = numberOf(known, kind, facts)
+    this.count(number)
+    if (number !== undefined) return
+    kind.write(this, facts)
+    known.latest = known.all.push(kind.copy(facts)) - 1
+    this.#hasNewFacts = true
   }
 
   /** All that was written since the last time. */
   take(): WrittenTape {
+    this.#putTogether()
     const written = {
       records: this.#records,
-      kinds: this.#kinds.slice(0, this.#kindCount),
-      values: this.#values.slice(0, this.#valueCount),
+      cells: this.#cells.slice(0, this.#start),
+      numbers: this.#numbers.slice(0, this.#numberStart),
       texts: JSON.stringify(this.#texts),
+      ownTexts: this.#together.join(''),
     }
     this.#records = 0
-    this.#kindCount = 0
-    this.#valueCount = 0
-    this.#texts = []
-    this.#characters = 0
+    this.#start = 0
+    this.#at = 0
+    this.#numberStart = 0
+    this.#numberAt = 0
+    this.#texts = ['']
     this.#places.clear()
-    this.#before.fill(undefined)
+    this.#before.fill('')
+    this.#placesBefore.fill(EMPTY_TEXT)
+    this.#ownTextsBefore = 0
+    this.#together = []
+    this.#known = []
+    this.#characters = 0
     return written
+  }
+
+  #becomeCertain(): void {
+    for (const known of this.#known) known.certain = known.all.length
+    this.#hasNewFacts = false
+  }
+
+  #putTogether(): void {
+    this.#together.push(this.#ownTexts.join(''))
+    this.#ownTexts = []
+  }
+
+  #otherText(cell: number, value: string): number {
+    const place = this.#placeOf(clip(value, MAX_TEXT))
+    this.#before[cell] = value
+    this.#placesBefore[cell] = place
+    return place
   }
 
   #placeOf(text: string): number {
     const known = this.#places.get(text)
     if (known !== undefined) return known
-    const place = this.#add(text)
+    const place = this.#texts.push(text) - 1
     this.#places.set(text, place)
+    this.#characters += text.length
     return place
   }
-
-  #add(text: string): number {
-    this.#characters += text.length
-    return this.#texts.push(text) - 1
-  }
-
-  #put(kind: number): void {
-    if (this.#kindCount === this.#kinds.length) this.#grow()
-    this.#kinds[this.#kindCount++] = kind
-  }
-
-  #putValue(kind: number, value: number): void {
-    this.#put(kind)
-    this.#values[this.#valueCount++] = value
-  }
-
-  #grow(): void {
-    const kinds = new Uint8Array(this.#kinds.length * 2)
-    const values = new Float64Array(kinds.length)
-    kinds.set(this.#kinds)
-    values.set(this.#values)
-    this.#kinds = kinds
-    this.#values = values
-  }
 }
 
-/** As JSON has it: undefined is null. */
-export type List = readonly unknown[]
-
-/** The records of a tape. */
-export function readTape({ kinds, values, texts }: WrittenTape): readonly List[] {
-  const allTexts = JSON.parse(texts) as readonly string[]
-  const records: unknown[] = []
-  const outer: unknown[][] = []
-  let list = records
-  let next = 0
-  for (const kind of kinds) {
-    switch (kind) {
-      case NUMBER:
-        list.push(values[next++])
-        break
-      case TEXT:
-        list.push(allTexts[values[next++] ?? 0])
-        break
-      case OPEN: {
-        const inner: unknown[] = []
-        list.push(inner)
-        outer.push(list)
-        list = inner
-        break
-      }
-      case CLOSE:
-        list = outer.pop() ?? records
-        break
-      case CLOSE_NAMED: {
-        const named = namedOf(list)
-        list = outer.pop() ?? records
-        list[list.length - 1] = named
-        break
-      }
-      default:
-        list.push(kind === NOTHING ? null : kind === TRUE)
-    }
+/** Of equal facts among the last that were written. */
+function numberOf<T>(known: Known, kind: Kind<T>, facts: T): number | undefined {
+  // What is there was put there by `shared`, for this kind.
+  const all = known.all as readonly T[]
+  const latest = all[known.latest]
+  if (latest !== undefined && kind.isSame(latest, facts)) return known.latest
+  for (let number = all.length - 1; number >= Math.max(0, all.length - LOOKED_AT); number -= 1) {
+    const one = all[number]
+    if (one === undefined || !kind.isSame(one, facts)) continue
+    known.latest = number
+    return number
   }
-  return records as readonly List[]
+  return undefined
 }
 
-function namedOf(list: List): Readonly<Record<string, unknown>> {
-  const named: Record<string, unknown> = {}
-  for (let index = 0; index < list.length; index += 2) named[String(list[index])] = list[index + 1]
-  return named
+function twice<T extends Int32Array | Float64Array>(full: T, Kind: new (length: number) => T): T {
+  const larger = new Kind(full.length * 2)
+  larger.set(full)
+  return larger
+}
+
+/** Gives back what a `Tape` was given, in the same order. */
+export class TapeReader {
+  readonly #cells: Int32Array
+  readonly #numbers: Float64Array
+  readonly #texts: readonly (string | undefined)[]
+  readonly #ownTexts: string
+  #at = 0
+  #numberAt = 0
+  #ownTextsAt = 0
+  readonly #known: unknown[][] = []
+
+  constructor({ cells, numbers, texts, ownTexts }: WrittenTape) {
+    this.#cells = cells
+    this.#numbers = numbers
+    this.#texts = JSON.parse(texts) as readonly string[]
+    this.#ownTexts = ownTexts
+  }
+
+  number(): number | undefined {
+    const value = this.#numbers[this.#numberAt++]
+    return Number.isFinite(value) ? value : undefined
+  }
+
+  flag(): boolean {
+    return this.#cells[this.#at++] === 1
+  }
+
+  count(): number | undefined {
+    const value = this.#cells[this.#at++]
+    return value === NONE ? undefined : value
+  }
+
+  text(): string | undefined {
+    return this.#texts[this.#cells[this.#at++] ?? NONE]
+  }
+
+  /** The very same object where they were the same again. */
+  shared<T>(kind: Kind<T>): T {
+    const number = this.count()
+    // What is there was put there here.
+    if (number !== undefined) return this.#known[kind.index]?.[number] as T
+    const facts = kind.read(this)
+    this.#known[kind.index] ??= []
+    this.#known[kind.index]?.push(facts)
+    return facts
+  }
+
+  /** Whoever keeps it keeps all of the tape's. */
+  ownText(): string | undefined {
+    const length = this.#cells[this.#at++] ?? NONE
+    if (length === NONE) return undefined
+    const start = this.#ownTextsAt
+    this.#ownTextsAt += length
+    return this.#ownTexts.slice(start, this.#ownTextsAt)
+  }
 }

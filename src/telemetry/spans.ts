@@ -58,8 +58,19 @@ const callSpanIdOf = (spanId: string) =>
 
 /** The SERVER span's name. */
 export const operationOf = (exchange: Exchange) =>
-  (exchange.mcp && mcpServerName(exchange.mcp)) ??
-  spanName(knownMethod(exchange.method) ?? 'HTTP', exchange.routePattern)
+  (exchange.mcp && mcpServerName(exchange.mcp)) ?? httpName(exchange)
+
+let latest:
+  | { readonly method: string; readonly pattern: string | undefined; readonly name: string }
+  | undefined
+
+/** Mostly the one before again: not another text of the same characters. */
+function httpName({ method, routePattern: pattern }: Exchange): string {
+  if (latest === undefined || latest.method !== method || latest.pattern !== pattern) {
+    latest = { method, pattern, name: spanName(knownMethod(method) ?? 'HTTP', pattern) }
+  }
+  return latest.name
+}
 
 /** The SERVER span's status is Error. */
 export const isFailedExchange = (exchange: Exchange) => serverError(exchange) !== undefined

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { finished, httpExchange } from '../store/exchanges.fixture.ts'
-import { readTape } from '../store/tape.ts'
+import { readRecords } from '../store/record.ts'
 import { createReporting } from '../telemetry/metrics-report.ts'
 import { createRegistry } from '../telemetry/registry.ts'
 import { linkedPair } from './link.fixture.ts'
@@ -62,7 +62,7 @@ test('metrics, lines and records of the same requests go together', async () => 
     reports.map(({ metrics, log, records }) => ({
       values: metrics?.values,
       log: Buffer.from(log?.bytes ?? []).toString(),
-      records: records.flatMap(({ tapes }) => tapes.flatMap(readTape)).length,
+      records: records.flatMap(({ tapes }) => tapes.flatMap(readRecords)).length,
     })),
   ).toEqual([
     { values: new Float64Array([0, 1, 2]), log: 'a line\na line\n', records: 2 },
