@@ -14,8 +14,8 @@ const FIRST = 4 * MOST
 /** Among so many that were written last, equal facts are looked for. */
 const LOOKED_AT = 8
 
-/** Own texts that are put together at a time: they are not looked for again when the processor has forgotten them. */
-const TOGETHER = 64
+/** Characters of own texts that are put together at a time, while the processor still has them at hand. */
+const TOGETHER = 2048
 
 /** In a cell. */
 const NONE = -1
@@ -39,8 +39,9 @@ interface Known {
   readonly all: unknown[]
   /** Of records that were ended: so many. */
   certain: number
-  /** The one that was asked for last. */
-  latest: number
+  /** The one that was asked for last, and its number. */
+  latest: unknown
+  number: number
 }
 
 /** As it is sent. */
@@ -72,9 +73,9 @@ export class Tape {
   /** Texts and their places, by the cell of the record: most are the same again, and need not be looked for. */
   readonly #before: string[] = new Array(MOST).fill('')
   readonly #placesBefore: number[] = new Array(MOST).fill(EMPTY_TEXT)
-  #ownTexts: string[] = []
+  #ownTexts = ''
   /** Before the record that is being written. */
-  #ownTextsBefore = 0
+  #ownTextsBefore = ''
   #together: string[] = []
   #known: Known[] = []
   #hasNewFacts = false
@@ -100,7 +101,7 @@ export class Tape {
     this.#start = this.#at
     this.#numberStart = this.#numberAt
     if (this.#ownTexts.length >= TOGETHER) this.#putTogether()
-    this.#ownTextsBefore = this.#ownTexts.length
+    this.#ownTextsBefore = this.#ownTexts
     if (this.#hasNewFacts) this.#becomeCertain()
     this.#records += 1
   }
@@ -109,8 +110,11 @@ export class Tape {
   undo(): void {
     this.#at = this.#start
     this.#numberAt = this.#numberStart
-    this.#ownTexts.length = this.#ownTextsBefore
-    for (const known of this.#known) known.all.length = known.certain
+    this.#ownTexts = this.#ownTextsBefore
+    for (const known of this.#known) {
+      known.all.length = known.certain
+      known.latest = undefined
+    }
     this.#hasNewFacts = false
   }
 
@@ -142,19 +146,20 @@ export class Tape {
     else {
       this.#cells[this.#at++] = value.length
       this.#characters += value.length
-      this.#ownTexts.push(value)
+      this.#ownTexts += value
     }
   }
 
   /** Facts that are the same again are written as a number. */
   shared<T>(kind: Kind<T>, facts: T): void {
-    this.#known[kind.index] ??= { all: [], certain: 0, latest: 0 }
+    this.#known[kind.index] ??= { all: [], certain: 0, latest: undefined, number: 0 }
     const known = this.#known[kind.index] as Known
     const number = numberOf(known, kind, facts)
     this.count(number)
     if (number !== undefined) return
     kind.write(this, facts)
-    known.latest = known.all.push(kind.copy(facts)) - 1
+    known.latest = kind.copy(facts)
+    known.number = known.all.push(known.latest) - 1
     this.#hasNewFacts = true
   }
 
@@ -177,7 +182,7 @@ export class Tape {
     this.#places.clear()
     this.#before.fill('')
     this.#placesBefore.fill(EMPTY_TEXT)
-    this.#ownTextsBefore = 0
+    this.#ownTextsBefore = ''
     this.#together = []
     this.#known = []
     this.#characters = 0
@@ -190,8 +195,10 @@ export class Tape {
   }
 
   #putTogether(): void {
-    this.#together.push(this.#ownTexts.join(''))
-    this.#ownTexts = []
+    // A text that was added up becomes one in memory when one of its characters is asked for.
+    if (Number.isNaN(this.#ownTexts.charCodeAt(0))) return
+    this.#together.push(this.#ownTexts)
+    this.#ownTexts = ''
   }
 
   #otherText(cell: number, value: string): number {
@@ -214,13 +221,13 @@ export class Tape {
 /** Of equal facts among the last that were written. */
 function numberOf<T>(known: Known, kind: Kind<T>, facts: T): number | undefined {
   // What is there was put there by `shared`, for this kind.
-  const all = known.all as readonly T[]
-  const latest = all[known.latest]
-  if (latest !== undefined && kind.isSame(latest, facts)) return known.latest
+  const { all, latest } = known as Known & { readonly all: readonly T[]; readonly latest: T | undefined }
+  if (latest !== undefined && kind.isSame(latest, facts)) return known.number
   for (let number = all.length - 1; number >= Math.max(0, all.length - LOOKED_AT); number -= 1) {
     const one = all[number]
     if (one === undefined || !kind.isSame(one, facts)) continue
-    known.latest = number
+    known.latest = one
+    known.number = number
     return number
   }
   return undefined
