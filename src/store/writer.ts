@@ -10,7 +10,7 @@ import { halves, type Prepared, prepare } from './prepared.ts'
 import { createIds } from './request-ids.ts'
 
 /** Records that go into one transaction when several batches wait: it is not to last longer than people wait. */
-const MAX_TOGETHER = 10_000
+const MAX_TOGETHER = 1_000
 
 const FIRST_RETRY_MS = 250
 const LAST_RETRY_MS = 5000
