@@ -11,13 +11,7 @@ export interface Written {
 
 export function tapeOf(records: readonly Finished[]): WrittenTape {
   const tape = new Tape()
-  for (const record of records) {
-    try {
-      writeRecord(tape, record)
-    } catch {
-      tape.undo()
-    }
-  }
+  for (const record of records) writeRecord(tape, record)
   return tape.take()
 }
 

@@ -1,5 +1,11 @@
 /** Exchanges as the gateway leaves them, for tests: of every kind, made up from a seed so that failures repeat. */
-import { beginExchange, type Exchange, type LlmFacts, type McpFacts } from '../core/exchange.ts'
+import {
+  beginExchange,
+  type Exchange,
+  type LlmFacts,
+  type LlmParameters,
+  type McpFacts,
+} from '../core/exchange.ts'
 import type { Finished } from './types.ts'
 
 /** Numbers from 0 to 1, the same for the same seed. */
@@ -28,6 +34,22 @@ export interface Made {
   readonly durationMs?: number
   readonly path?: string
   readonly userAgent?: string
+}
+
+/** All that there are. */
+export const PARAMETERS: Required<LlmParameters> = {
+  temperature: 0.5,
+  topP: 0.9,
+  topK: 40,
+  maxTokens: 500,
+  frequencyPenalty: -1,
+  presencePenalty: 1,
+  seed: 7,
+  choiceCount: 2,
+  stopSequences: ['stop', 'halt'],
+  reasoningLevel: 'high',
+  encodingFormat: 'float',
+  dimensions: 256,
 }
 
 /** A plain one, which took `durationMs` and completed at `completedAt`. */

@@ -105,7 +105,7 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
 
   return {
     addRecord(finished) {
-      if (closed || tooMany() || !hasRoom(0) || !wasWritten(tape, finished)) return drop(1)
+      if (closed || tooMany() || !hasRoom(0) || !writeRecord(tape, finished)) return drop(1)
       // Not what waits for somebody to take it: each record would become a tape of its own.
       if (tape.records >= BATCH_RECORDS || tape.bytes >= BATCH_BYTES) flush()
       else flushSoon()
@@ -146,16 +146,6 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
       forgetTapes()
       samples = []
     },
-  }
-}
-
-function wasWritten(tape: Tape, finished: Finished): boolean {
-  try {
-    writeRecord(tape, finished)
-    return true
-  } catch {
-    tape.undo()
-    return false
   }
 }
 

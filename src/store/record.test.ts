@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import type { Exchange, LlmParameters } from '../core/exchange.ts'
+import type { Exchange } from '../core/exchange.ts'
 import { recordOf } from './batch.fixture.ts'
-import { eventful, finished, httpExchange, llmExchange, mcpExchange } from './exchanges.fixture.ts'
+import {
+  eventful,
+  finished,
+  httpExchange,
+  llmExchange,
+  mcpExchange,
+  PARAMETERS,
+} from './exchanges.fixture.ts'
 import { readFacts } from './record.ts'
 import type { Finished } from './types.ts'
 
@@ -169,20 +176,7 @@ describe('a record', () => {
   })
 
   test('has every parameter that there is', () => {
-    const parameters: Required<LlmParameters> = {
-      temperature: 0.5,
-      topP: 0.9,
-      topK: 40,
-      maxTokens: 500,
-      frequencyPenalty: -1,
-      presencePenalty: 1,
-      seed: 7,
-      choiceCount: 2,
-      stopSequences: ['stop', 'halt'],
-      reasoningLevel: 'high',
-      encodingFormat: 'float',
-      dimensions: 256,
-    }
+    const parameters = PARAMETERS
     const read = recordOf(finished(llmExchange({ completedAt }, { parameters })))
     expect(read.exchange.llm?.parameters).toEqual(parameters)
     expect(readFacts(read.facts).llm?.parameters).toEqual(parameters)

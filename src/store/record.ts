@@ -19,8 +19,20 @@ const MAX_FACTS = 60_000
 /** For what is still longer: a batch whose every member is long, or escaped. */
 const TIGHT: Limits = { text: 64, name: 64, list: 8 }
 
-export function writeRecord(tape: Tape, { exchange, operation, failed, payload }: Finished): void {
+/** False where it cannot be written: then nothing of it is on the tape. */
+export function writeRecord(tape: Tape, finished: Finished): boolean {
   tape.begin()
+  try {
+    write(tape, finished)
+    tape.end()
+    return true
+  } catch {
+    tape.undo()
+    return false
+  }
+}
+
+function write(tape: Tape, { exchange, operation, failed, payload }: Finished): void {
   tape.text(operation)
   tape.flag(failed)
   writeExchange(tape, exchange)
@@ -29,7 +41,6 @@ export function writeRecord(tape: Tape, { exchange, operation, failed, payload }
     tape.ownText(payload.request)
     tape.ownText(payload.response)
   }
-  tape.end()
 }
 
 export function readRecords(tape: WrittenTape): readonly Finished[] {

@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import type { Exchange, LlmParameters } from '../core/exchange.ts'
+import type { Exchange } from '../core/exchange.ts'
 import { tapeOf } from './batch.fixture.ts'
-import { eventful, finished, llmExchange, mcpExchange, randomFinished, seeded } from './exchanges.fixture.ts'
+import {
+  eventful,
+  finished,
+  llmExchange,
+  mcpExchange,
+  PARAMETERS,
+  randomFinished,
+  seeded,
+} from './exchanges.fixture.ts'
 import { readRecords } from './record.ts'
 
 /** All of it that is kept. */
@@ -9,21 +17,6 @@ const kept = (exchange: Exchange): Exchange => ({ ...exchange, query: '', chunkD
 
 const readAgain = (...exchanges: readonly Exchange[]) =>
   readRecords(tapeOf(exchanges.map((exchange) => finished(exchange)))).map(({ exchange }) => exchange)
-
-const PARAMETERS: Required<LlmParameters> = {
-  temperature: 0.5,
-  topP: 0.9,
-  topK: 40,
-  maxTokens: 500,
-  frequencyPenalty: -1,
-  presencePenalty: 1,
-  seed: 7,
-  choiceCount: 2,
-  stopSequences: ['stop', 'halt'],
-  reasoningLevel: 'high',
-  encodingFormat: 'float',
-  dimensions: 256,
-}
 
 const LLM = eventful({
   ...llmExchange({ completedAt: 1e12 }, { parameters: PARAMETERS }),

@@ -9,7 +9,7 @@ import type { Batch } from './messages.ts'
 import { halves, type Prepared, prepare } from './prepared.ts'
 import { createIds } from './request-ids.ts'
 
-/** Records that go into one transaction when several batches wait: it is not to last longer than people wait. */
+/** Records that go into one transaction when several batches wait: all are in memory, and people wait for its end. */
 const MAX_TOGETHER = 1_000
 
 const FIRST_RETRY_MS = 250
