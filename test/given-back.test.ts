@@ -34,7 +34,7 @@ const SCRIPTS: readonly Script[] = [
 let provider: SimulatedProvider
 let gateway: RunningGateway
 
-function configuration(generation: number): string {
+function configuration(generation: number, timeout = '200ms'): string {
   const reject = (pattern: string) => [{ regex: { action: 'reject', rules: [{ pattern }] } }]
   return gatewayWith(
     [
@@ -42,7 +42,7 @@ function configuration(generation: number): string {
         policies: {
           localRateLimit: [{ type: 'tokens', maxTokens: TOKENS, tokensPerFill: 1, fillInterval: '24h' }],
           budgets: [{ name: 'all', limit: { tokens: TOKENS }, window: 'month' }],
-          timeout: { backendRequestTimeout: '200ms', idleTimeout: '200ms' },
+          timeout: { backendRequestTimeout: timeout, idleTimeout: timeout },
           retry: { attempts: 1, backoff: '1ms' },
           responseHeaderModifier: { set: { 'x-generation': String(generation) } },
           ai: { promptGuard: { request: reject('forbidden'), response: reject('4111[ \\d]+') } },
@@ -64,8 +64,8 @@ afterAll(async () => {
   await provider.close()
 })
 
-function reload(generation: number): Promise<void> {
-  const loaded = loadConfig({ text: configuration(generation), file: 'test.yaml', environment: {} })
+function reload(generation: number, timeout?: string): Promise<void> {
+  const loaded = loadConfig({ text: configuration(generation, timeout), file: 'test.yaml', environment: {} })
   if (!loaded.ok) throw new Error('the configuration is not valid')
   return gateway.gateway.reload(loaded.config)
 }
@@ -121,7 +121,10 @@ test('whatever becomes of requests, over reloads too', async () => {
   const reserved = Math.ceil(bodyOf(false).length / 4) + MAX_TOKENS
   expect(Number(reply.headers['x-ratelimit-remaining'])).toBe(TOKENS - used - reserved)
 
-  const served = [0, 1, 2].map(() => ask({ firstDelayMs: 150 }))
+  // All turns are taken, for as long as this test wants, and all places in the queue.
+  await reload(0, '60s')
+  const ending = new AbortController()
+  const held = [0, 1, 2].map(() => ask({ fault: 'never' }, bodyOf(false), ending.signal))
   await provider.waitFor(() => provider.inFlight === 3)
   const leaving = new AbortController()
   const left = ask({}, bodyOf(false), leaving.signal)
@@ -129,9 +132,12 @@ test('whatever becomes of requests, over reloads too', async () => {
   leaving.abort()
   await expect(left).rejects.toThrow()
   await underWay(3)
-  await reload(0)
-  served.push(...Array.from({ length: 5 }, () => ask({})))
+  await reload(1, '60s')
+  const served = Array.from({ length: 5 }, () => ask({}))
   await underWay(8)
   expect((await ask({})).status).toBe(503)
-  expect((await Promise.all(served)).map(({ status }) => status)).toEqual(Array(8).fill(200))
+  ending.abort()
+  const ended = await Promise.allSettled(held)
+  expect(ended.map(({ status }) => status)).toEqual(Array(3).fill('rejected'))
+  expect((await Promise.all(served)).map(({ status }) => status)).toEqual(Array(5).fill(200))
 })
