@@ -288,10 +288,13 @@ describe('whoever fails three times in a row is left alone', () => {
   })
 
   test('for as long as it takes one of many that fail at once', async () => {
-    const breaking: Script = { status: 503, firstDelayMs: 200 }
-    const many = Array.from({ length: 12 }, () => breaking)
+    const many = Array.from({ length: 12 }, (): Script => ({ status: 503 }))
     tell(...many)
-    await Promise.all(many.map(() => ask('/group')))
+    const release = first.hold()
+    const answered = many.map(() => ask('/group'))
+    await first.waitFor(() => first.inFlight === 12)
+    release()
+    await Promise.all(answered)
     expect(await gateway.metric('agentgateway_backend_evictions_total', { backend: 'first' })).toBe(1)
   })
 })
@@ -438,10 +441,8 @@ describe('the same one is asked again', () => {
 })
 
 describe('an upstream that has as much to do as it may have', () => {
-  const SLOW: Script = { firstDelayMs: 300 }
-
   test('so many are asked at a time, so many wait, and the others are told at once', async () => {
-    tell(SLOW, SLOW)
+    const release = first.hold()
     const served = [ask('/narrow'), ask('/narrow', true)]
     await first.waitFor(() => first.inFlight === 2)
     served.push(ask('/narrow'))
@@ -454,12 +455,13 @@ describe('an upstream that has as much to do as it may have', () => {
       outcome: 'shed',
       error_type: 'gateway_overloaded',
     })
+    release()
     expect((await Promise.all(served)).map(({ status }) => status)).toEqual([200, 200, 200])
     expect((await ask('/narrow')).status).toBe(200)
   })
 
   test('another of the group is asked instead, and nobody is evicted for it', async () => {
-    tell(SLOW)
+    const release = first.hold()
     const served = ask('/overflow')
     await first.waitFor(() => first.inFlight === 1)
     for (let time = 0; time < 4; time += 1) {
@@ -468,6 +470,7 @@ describe('an upstream that has as much to do as it may have', () => {
         backend: 'second',
       })
     }
+    release()
     expect((await served).status).toBe(200)
     expect(await gateway.metric('agentgateway_backend_evictions_total')).toBe(0)
     expect(await recordOf(gateway, await ask('/overflow'))).toMatchObject({ backend: 'first' })

@@ -228,7 +228,7 @@ test('one of a group fails: it is evicted, and another answers', async () => {
 })
 
 test('one waits for its turn, and one finds no room to wait', async () => {
-  first.next({ firstDelayMs: 200 })
+  const release = first.hold()
   const before = first.calls.length
   const begun = ask('narrow')
   await first.waitFor(() => first.inFlight === 1)
@@ -239,6 +239,7 @@ test('one waits for its turn, and one finds no room to wait', async () => {
   expect(await eventsOf(shed)).toEqual([
     { name: 'agentgateway.backend.shed', 'agentgateway.backend': 'openai' },
   ])
+  release()
   expect(await eventsOf(await begun)).toEqual([])
   const waited = await waiting
   expect(await eventsOf(waited)).toEqual([

@@ -79,7 +79,7 @@ test.concurrent('it closes kept connections of clients that are idle, and those 
 })
 
 test.concurrent('it still takes requests for the minimum that it is told', async () => {
-  const command = start({ connectionMinTerminationDeadline: '400ms', connectionTerminationDeadline: '20s' })
+  const command = start({ connectionMinTerminationDeadline: '2s', connectionTerminationDeadline: '20s' })
   const { url, readinessUrl } = await ready(command)
   command.kill('SIGTERM')
   await command.line(says('draining'))

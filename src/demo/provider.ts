@@ -51,6 +51,8 @@ export interface SimulatedProvider {
   readonly waitingForDrain: number
   /** Queues a script for the next request that brings none. */
   next(script: Script): void
+  /** Requests that arrive from now on are looked at when the function is called that this returns. */
+  hold(): () => void
   /** Empties the ledger and the queue. */
   clear(): void
   /** Resolves when the predicate holds; asked again whenever a call or one of the gauges above changes. */
@@ -78,11 +80,13 @@ async function start(vendor: Vendor, options: ProviderOptions): Promise<Simulate
   const defaults = options.defaults ?? {}
   const fixed = options.fixed === true && canBeFixed(defaults) ? createFixedAnswers() : undefined
   const queue: Script[] = []
+  let held: Promise<void> | undefined
   const desk = { vendor, gauges, defaults, queue, fixed }
 
   async function answer(request: IncomingMessage, response: ServerResponse) {
     gauges.inFlight += 1
     gauges.changed()
+    await held
     try {
       const call = await serve(desk, request, response)
       gauges.inFlight -= 1
@@ -121,6 +125,14 @@ async function start(vendor: Vendor, options: ProviderOptions): Promise<Simulate
       return gauges.waitingForDrain
     },
     next: (script) => void queue.push(script),
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      held = promise
+      return () => {
+        if (held === promise) held = undefined
+        resolve()
+      }
+    },
     clear() {
       ledger.clear()
       queue.length = 0

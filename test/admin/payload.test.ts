@@ -121,9 +121,11 @@ test.each([
     call({ gateway }, { path: CHAT, body: chatBody({ text: ASKED }), script })
   try {
     await ask()
-    const underWay = ask({ firstDelayMs: 300 })
+    const release = openAI.hold()
+    const underWay = ask()
     await openAI.waitFor(() => openAI.inFlight === 1)
     if (next.ok) await gateway.gateway.reload(next.config)
+    release()
     await underWay
     await ask()
     await gateway.recorded(3)
