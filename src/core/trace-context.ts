@@ -2,7 +2,7 @@
  * W3C Trace Context: which trace an exchange belongs to, and whether it is recorded.
  * https://www.w3.org/TR/trace-context/
  *
- * Ids are drawn from a pool of random bytes: one call into the crypto module serves some hundred requests.
+ * Ids are drawn from a pool of random digits: one call into the crypto module serves some hundred requests.
  */
 import { randomFillSync } from 'node:crypto'
 
@@ -25,22 +25,24 @@ export interface Parent {
 }
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
-const POOL = Buffer.alloc(8192)
-let used = POOL.length
+const POOL = Buffer.alloc(4096)
+let digits = ''
+let used = 0
 
-/** `bytes` random bytes as lower-case hex; never all zero. */
-function randomHex(bytes: number): string {
-  if (used + bytes > POOL.length) {
-    randomFillSync(POOL)
+/** So many random hex digits, in lower case; never all zero. */
+function randomHex(length: number): string {
+  if (used + length > digits.length) {
+    digits = randomFillSync(POOL).toString('hex')
     used = 0
   }
-  const hex = POOL.toString('hex', used, used + bytes)
-  used += bytes
-  return /^0+$/.test(hex) ? randomHex(bytes) : hex
+  // V8 keeps where it lies among all of them: nothing is copied.
+  const hex = digits.slice(used, used + length)
+  used += length
+  return hex.startsWith('0') && /^0+$/.test(hex) ? randomHex(length) : hex
 }
 
-export const newTraceId = () => randomHex(16)
-export const newSpanId = () => randomHex(8)
+export const newTraceId = () => randomHex(32)
+export const newSpanId = () => randomHex(16)
 
 /** The caller's context, or undefined when the header is absent or malformed (then it is treated as absent). */
 export function parseTraceparent(header: string | undefined): Parent | undefined {
