@@ -15,6 +15,7 @@ import { LogWriter } from '../telemetry/log-writer.ts'
 import { createLogger, type Logger, parseLevels } from '../telemetry/logger.ts'
 import type { ConfigChoice } from './arguments.ts'
 import { defaultDatabase } from './data-directory.ts'
+import { collectSeldom } from './garbage.ts'
 
 export interface RunOptions {
   readonly source: ConfigChoice
@@ -243,6 +244,7 @@ export async function run(options: RunOptions): Promise<number> {
   process.on('uncaughtException', survive)
   process.on('unhandledRejection', survive)
 
+  const collectAsBefore = collectSeldom()
   announce(running, count, options, logger)
   const signal = await new Promise<string>((resolve) => {
     for (const signal of ENDING) {
@@ -256,6 +258,7 @@ export async function run(options: RunOptions): Promise<number> {
   process.on('SIGTERM', () => {})
   process.once('SIGINT', impatient)
   watch.close()
+  collectAsBefore()
   await running.close()
   process.off('SIGINT', impatient)
   logger.info('gateway', 'stopped')
