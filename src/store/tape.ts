@@ -69,7 +69,7 @@ export class Tape {
   #numberStart = 0
   #numberAt = 0
   #texts = ['']
-  readonly #places = new Map<string, number>()
+  #places = new Map<string, number>()
   /** Texts and their places, by the cell of the record: most are the same again, and need not be looked for. */
   readonly #before: string[] = new Array(MOST).fill('')
   readonly #placesBefore: number[] = new Array(MOST).fill(EMPTY_TEXT)
@@ -179,7 +179,8 @@ export class Tape {
     this.#numberStart = 0
     this.#numberAt = 0
     this.#texts = ['']
-    this.#places.clear()
+    // Not cleared: V8 links the table of old to the next one, and what has lived for long keeps alive what follows.
+    this.#places = new Map()
     this.#before.fill('')
     this.#placesBefore.fill(EMPTY_TEXT)
     this.#ownTextsBefore = ''
