@@ -4,6 +4,7 @@ import { Tape, type WrittenTape } from './tape.ts'
 import type { Finished } from './types.ts'
 
 export interface Written {
+  readonly taken?: number
   readonly records?: readonly Finished[]
   /** JSON. */
   readonly samples?: readonly string[]
@@ -23,8 +24,9 @@ export function recordOf(finished: Finished): RequestRecord {
 }
 
 /** As the main thread sends it. */
-export const batchOf = ({ records = [], samples = [] }: Written): Batch => ({
+export const batchOf = ({ records = [], samples = [], taken = 0 }: Written): Batch => ({
   count: records.length,
   tapes: records.length === 0 ? [] : [tapeOf(records)],
   samples,
+  taken,
 })

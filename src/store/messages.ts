@@ -28,6 +28,8 @@ export interface WrittenRecords {
 export interface Batch extends WrittenRecords {
   /** Each is the JSON of a `MetricSample`. */
   readonly samples: readonly string[]
+  /** With it, this share of the room is taken that there is for what waits to be written. */
+  readonly taken: number
 }
 
 export type Question =

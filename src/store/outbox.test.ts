@@ -46,11 +46,24 @@ describe('an outbox', () => {
     expect(state.sent.map(({ count }) => count)).toEqual([3, 3])
   })
 
+  test('says how much of the room is taken, by number or by size', () => {
+    const { box, state } = outbox()
+    const taken = () => state.sent.at(-1)?.taken
+    for (let index = 0; index < 5120; index += 1) box.addRecord(small)
+    expect(taken()).toBe(5120 / 80_000)
+    box.acknowledge(9, 0)
+    for (let index = 0; index < 512; index += 1) box.addRecord(small)
+    expect(taken()).toBe(1024 / 80_000)
+    const large = { ...small, payload: { request: 'x'.repeat(32 * 1024 * 1024), response: undefined } }
+    box.addRecord(large)
+    expect(taken()).toBeCloseTo(0.5, 2)
+  })
+
   test('sends samples too', () => {
     const { box, state } = outbox()
     box.addSample(sample(1, 5))
     box.flush()
-    expect(state.sent).toEqual([{ count: 0, tapes: [], samples: [JSON.stringify(sample(1, 5))] }])
+    expect(state.sent).toMatchObject([{ count: 0, tapes: [], samples: [JSON.stringify(sample(1, 5))] }])
   })
 
   test('takes what another outbox sent, and sends it with its own', () => {
@@ -78,7 +91,7 @@ describe('an outbox', () => {
     expect(state.dropped).toBe(7)
     state.taking = true
     box.flush()
-    expect(state.sent).toEqual([{ count: 3, tapes, samples: [] }])
+    expect(state.sent).toMatchObject([{ count: 3, tapes, samples: [] }])
     box.close()
     box.addBatch({ count: 2, tapes })
     expect(state.dropped).toBe(12)
@@ -94,7 +107,7 @@ describe('an outbox', () => {
     numbers.set(tape.numbers)
     box.addBatch({ count: 1, tapes: [{ ...tape, cells, numbers }] })
     box.flush()
-    expect(state.sent).toEqual([{ count: 1, tapes: [tape], samples: [] }])
+    expect(state.sent).toMatchObject([{ count: 1, tapes: [tape], samples: [] }])
     for (const { cells, numbers } of state.sent.flatMap(({ tapes }) => tapes)) {
       expect(cells.buffer.byteLength).toBe(cells.byteLength)
       expect(numbers.buffer.byteLength).toBe(numbers.byteLength)

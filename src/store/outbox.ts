@@ -60,9 +60,10 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
     clearTimeout(timer)
     timer = undefined
     if (tape.records > 0) keepTape(tape.take())
-    const batch = { count: tapeRecords, tapes, samples }
-    if (batch.count + samples.length === 0 || !send(batch)) return
     const bytes = tapeBytes + sampleBytes
+    const taken = Math.max((sentRecords + tapeRecords) / MAX_RECORDS, (sentBytes + bytes) / MAX_BYTES)
+    const batch = { count: tapeRecords, tapes, samples, taken }
+    if (batch.count + samples.length === 0 || !send(batch)) return
     sent.push({ records: batch.count, samples, bytes })
     sentRecords += batch.count
     sentBytes += bytes

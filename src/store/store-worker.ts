@@ -6,7 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { createKeeper } from './keeper.ts'
 import type { Asked, FromWorker, ToWorker, WorkerSettings } from './messages.ts'
-import { yieldToRequests } from './priority.ts'
+import { createStarvation, yieldToRequests } from './priority.ts'
 import { createWriter } from './writer.ts'
 
 const FIRST_RETENTION_MS = 5000
@@ -25,6 +25,7 @@ const writer = createWriter({
     return keeper.write(prepared)
   },
   onDone: (batches, lost) => tell({ type: 'written', batches, lost }),
+  isStarved: createStarvation(),
 })
 let retaining: Promise<void> = Promise.resolve()
 

@@ -7,7 +7,7 @@ import { createWriter, type Outcome } from './writer.ts'
 const record = (path: string) => finished(httpExchange({ completedAt: 1e12, path }))
 const paths = ({ records }: Prepared) => records.map(({ exchange }) => exchange.path)
 
-function writer(outcomeOf: (prepared: Prepared) => Outcome) {
+function writer(outcomeOf: (prepared: Prepared) => Outcome, isStarved?: () => boolean) {
   const kept: string[] = []
   const done: (readonly [batches: number, lost: number])[] = []
   const made = createWriter({
@@ -17,6 +17,7 @@ function writer(outcomeOf: (prepared: Prepared) => Outcome) {
       return outcome
     },
     onDone: (...told) => done.push(told),
+    ...(isStarved !== undefined && { isStarved }),
   })
   return { made, kept, done }
 }
@@ -61,6 +62,58 @@ describe('a writer', () => {
     expect(new Set(ids).size).toBe(2)
     expect(done.reduce((sum, [batches]) => sum + batches, 0)).toBe(2)
     await made.close()
+  })
+
+  describe('where requests leave no processor time', () => {
+    const many = (taken: number) => batchOf({ records: Array(1500).fill(record('/')), taken })
+
+    test('lets what is there wait until there is some', async () => {
+      let asked = 0
+      let isStarved = true
+      const { made, kept, done } = writer(
+        () => 'kept',
+        () => {
+          asked += 1
+          return isStarved
+        },
+      )
+      made.add(many(0.1))
+      made.add(many(0.2))
+      await expect.poll(() => asked, { timeout: 5000 }).toBeGreaterThan(2)
+      expect(kept).toEqual([])
+      isStarved = false
+      await expect.poll(() => kept.length, { timeout: 5000 }).toBe(3000)
+      expect(done.reduce((sum, [batches]) => sum + batches, 0)).toBe(2)
+      await made.close()
+    })
+
+    test('but not what somebody waits for', async () => {
+      const { made, kept } = writer(
+        () => 'kept',
+        () => true,
+      )
+      made.add(many(0.1))
+      made.add(many(0.2))
+      await made.tried()
+      expect(kept).toHaveLength(3000)
+      made.add(many(0.1))
+      made.add(many(0.2))
+      await made.close()
+      expect(kept).toHaveLength(6000)
+    })
+
+    test.each([
+      { what: 'little', batches: [many(0.01)] },
+      { what: 'what leaves little room', batches: [many(0.1), many(0.8)] },
+    ])('nor $what', async ({ batches }) => {
+      const { made, kept } = writer(
+        () => 'kept',
+        () => true,
+      )
+      for (const batch of batches) made.add(batch)
+      await expect.poll(() => kept.length, { timeout: 5000 }).toBe(batches.length * 1500)
+      await made.close()
+    })
   })
 
   test('tries once for all who wait', async () => {

@@ -12,6 +12,17 @@ import { createIds } from './request-ids.ts'
 /** Records that go into one transaction when several batches wait: all are in memory, and people wait for its end. */
 const MAX_TOGETHER = 1_000
 
+/**
+ * Where requests leave no processor time, the little that they leave is worth more to them than to what waits: each turn of
+ * this thread takes from the others what they had in the processor's caches. While there is room, it looks every so often
+ * whether there is time.
+ */
+const REST_MS = 250
+/** Less is written at once. */
+const BEHIND = 2 * MAX_TOGETHER
+/** Share of the room for what waits. */
+const ROOMY = 0.75
+
 const FIRST_RETRY_MS = 250
 const LAST_RETRY_MS = 5000
 
@@ -32,11 +43,18 @@ export interface WriterOptions {
   /** Never rejects. */
   readonly write: (prepared: Prepared) => Promise<Outcome>
   readonly onDone: (batches: number, lost: number) => void
+  /** Whether there was hardly any processor time since it was asked last. */
+  readonly isStarved?: () => boolean
 }
 
-export function createWriter({ write, onDone }: WriterOptions): Writer {
+export function createWriter({ write, onDone, isStarved = () => false }: WriterOptions): Writer {
   const newId = createIds()
   const waiting: Batch[] = []
+  let waitingRecords = 0
+  /** Share of the room. */
+  let taken = 0
+  /** So many wait for all to be tried. */
+  let asking = 0
   /** Under way, of so many batches. */
   let parts: Prepared[] = []
   let batches = 0
@@ -44,7 +62,8 @@ export function createWriter({ write, onDone }: WriterOptions): Writer {
   let refusals = 0
   let running: Promise<void> | undefined
   let next: Promise<void> | undefined
-  let retry: NodeJS.Timeout | undefined
+  /** Until it goes on. */
+  let pause: NodeJS.Timeout | undefined
   let retryMs = FIRST_RETRY_MS
 
   function take(): void {
@@ -55,6 +74,7 @@ export function createWriter({ write, onDone }: WriterOptions): Writer {
       size += first.count
       waiting.shift()
     }
+    waitingRecords -= size
     batches = together.length
     if (batches === 0) return
     const read = prepare(together, newId)
@@ -73,19 +93,27 @@ export function createWriter({ write, onDone }: WriterOptions): Writer {
     return true
   }
 
+  const mayWait = () => asking === 0 && waitingRecords > BEHIND && taken < ROOMY
+
+  function goOnIn(ms: number): void {
+    pause = setTimeout(() => void worked(), ms)
+  }
+
   async function writeAll(): Promise<void> {
-    clearTimeout(retry)
-    retry = undefined
+    clearTimeout(pause)
+    pause = undefined
     for (;;) {
       if (parts.length === 0) {
         // The other messages that have come are read first: their records go into the same transaction.
         await setImmediate()
+        // Asked each time, for it speaks of the time since then.
+        if (isStarved() && mayWait()) return goOnIn(REST_MS)
         take()
       }
       const [part] = parts
       if (part === undefined) return
       if (!(await writeNext(part))) {
-        retry = setTimeout(() => void tried(), retryMs)
+        goOnIn(retryMs)
         retryMs = Math.min(LAST_RETRY_MS, retryMs * 2)
         return
       }
@@ -106,7 +134,7 @@ export function createWriter({ write, onDone }: WriterOptions): Writer {
   }
 
   /** One attempt at a time; whoever comes during one waits for the next, together. */
-  function tried(): Promise<void> {
+  function worked(): Promise<void> {
     if (running === undefined) return start()
     next ??= running.then(() => {
       next = undefined
@@ -115,15 +143,23 @@ export function createWriter({ write, onDone }: WriterOptions): Writer {
     return next
   }
 
+  async function tried(): Promise<void> {
+    asking += 1
+    await worked()
+    asking -= 1
+  }
+
   return {
     add(batch) {
       waiting.push(batch)
-      if (retry === undefined) void tried()
+      waitingRecords += batch.count
+      taken = batch.taken
+      if (pause === undefined) void worked()
     },
     tried,
     async close() {
       await tried()
-      clearTimeout(retry)
+      clearTimeout(pause)
     },
   }
 }
