@@ -124,6 +124,9 @@ export function finishedVariables(
   }
   const withRequestHeaders = isRead('request.headers')
   const withResponseHeaders = isRead('response.headers')
+  // To become CEL's a time is written and parsed: the two took more than all others together.
+  const withStart = isRead('request.startTime')
+  const withEnd = isRead('request.endTime')
   const hidden = (headers: Readonly<Headers> | undefined, isWanted: boolean) =>
     headers === undefined || !isWanted ? undefined : shown(headers, isHidden)
 
@@ -134,10 +137,8 @@ export function finishedVariables(
     path: exchange.path,
     version: `HTTP/${exchange.httpVersion}`,
     headers: hidden(seen?.requestHeaders, withRequestHeaders),
-    startTime: new Date(exchange.startedAtEpochMs),
-    endTime: new Date(
-      exchange.startedAtEpochMs + (exchange.endedAt ?? exchange.startedAt) - exchange.startedAt,
-    ),
+    startTime: withStart ? new Date(exchange.startedAtEpochMs) : undefined,
+    endTime: withEnd ? new Date(exchange.startedAtEpochMs + durationOf(exchange)) : undefined,
   }))
   add('source', ({ clientAddress }) => ({ address: clientAddress }))
   add('response', ({ status }, seen) =>
@@ -171,6 +172,8 @@ export function finishedVariables(
     return variables
   }
 }
+
+const durationOf = ({ startedAt, endedAt }: Exchange) => (endedAt ?? startedAt) - startedAt
 
 /** `default/chat` */
 function routeVariables(route: string | undefined) {
