@@ -279,7 +279,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     view?.identify()
     metrics.finished(exchange, view?.labels())
     const isLogged = logger.isEnabled('request', 'info') && view?.isLogged() !== false
-    const isKept = keep !== undefined
+    const isKept = keep !== undefined && view?.isKept() !== false
     if (isKept) view?.keep()
     if (isLogged || isKept) {
       const change = isLogged ? view?.line() : undefined

@@ -94,6 +94,16 @@ frontendPolicies:
   ])
 })
 
+test.each([
+  { filter: 'jwt.groups[0] == "a"', isKept: true },
+  { filter: 'jwt.groups[0] == "b"', isKept: false },
+  { filter: 'jwt.absent', isKept: false },
+])('kept is what $filter is true of', ({ filter, isKept }) => {
+  const { view } = viewOf(`frontendPolicies: {accessLog: {database: {filter: ${JSON.stringify(filter)}}}}`)
+  expect(view?.isKept()).toBe(isKept)
+  expect(view?.isLogged()).toBe(true)
+})
+
 test('the older form of fields and the newer form of what is kept go together', () => {
   const text = 'config: {logging: {filter: "true"}}\nfrontendPolicies: {logging: {database: {llm: full}}}'
   expect(accessLogOf(read(text))).toMatchObject({ filter: 'true', database: { llm: 'full' } })

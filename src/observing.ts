@@ -32,6 +32,7 @@ export interface View {
   readonly isLogged: () => boolean
   readonly line: () => LineChange
   readonly isTraced: () => boolean
+  readonly isKept: () => boolean
   /** Notes what is kept with it. */
   readonly keep: () => void
   readonly span: () => SpanChange
@@ -84,10 +85,11 @@ export function createObserving(
   const group = one(standard?.group, 'standardAttributes.group')
   const isTraced = one(tracing?.filter, 'tracing: filter')
   const attributes = compileFields(tracing?.attributes, 'tracing', onFailed)
+  const isKept = one(log.database?.filter, 'access log: database: filter')
   const kept = compileFields(log.database?.add, 'access log: database', onFailed)
 
   const isHidden = hiddenHeaders(config)
-  const all = [isLogged, user, group, isTraced, ...added, ...labelled, ...attributes, ...kept].filter(
+  const all = [isLogged, user, group, isTraced, isKept, ...added, ...labelled, ...attributes, ...kept].filter(
     (field) => field !== undefined,
   )
   const toVariables = finishedVariables(
@@ -119,6 +121,7 @@ export function createObserving(
       isLogged: () => holds(isLogged),
       line: () => ({ removed: removedFields, added, variables: added.length === 0 ? {} : variables() }),
       isTraced: () => holds(isTraced),
+      isKept: () => holds(isKept),
       keep() {
         if (kept.length > 0) exchange.attributes = keptAttributes(kept, variables())
       },

@@ -341,6 +341,40 @@ test('the database keeps what it is told to, and the console shows it; the line 
   expect(attributes).not.toHaveProperty('team')
 })
 
+test('the database keeps the requests that it is told to, and no others; a reload says which', async () => {
+  const keeping = (database: object) => ({
+    config: { database: { url: 'sqlite::memory:' } },
+    frontendPolicies: { accessLog: { database } },
+  })
+  const gateway = await run(keeping({ filter: 'request.headers["x-agent"] == "tests"' }))
+  const kept = async () => (await clientOf(gateway.adminUrl).search()).logs.length
+  await chat(gateway, 'key-of-red', { 'x-agent': 'tests' })
+  await chat(gateway, 'key-of-red', { 'x-agent': 'others' })
+  await chat(gateway)
+  await gateway.recorded(3)
+  expect(await kept()).toBe(1)
+  expect(await gateway.metric('agentgateway_requests_total')).toBe(3)
+
+  await reload(gateway, keeping({ filter: 'response.code >= 400' }))
+  await chat(gateway, 'key-of-red', { 'x-agent': 'tests' })
+  await chat(gateway, 'no key of ours')
+  await gateway.recorded(5)
+  expect(await kept()).toBe(2)
+
+  await reload(gateway, keeping({}))
+  await chat(gateway)
+  await gateway.recorded(6)
+  expect(await kept()).toBe(3)
+})
+
+test('a filter of the database that cannot be is refused at its place', () => {
+  const text = yaml({ frontendPolicies: { accessLog: { database: { filter: 'request.body' } } } })
+  const loaded = loadConfig({ text, file: 'test.yaml', environment: {} })
+  expect(loaded.ok ? [] : loaded.problems).toMatchObject([
+    { path: 'frontendPolicies.accessLog.database.filter' },
+  ])
+})
+
 test.each([
   ['an expression that cannot be', { a: 'no such' }, 'frontendPolicies.accessLog.database.add.a'],
   ['what is no finished request’s', { a: 'request.body' }, 'frontendPolicies.accessLog.database.add.a'],

@@ -114,13 +114,17 @@ const keptFields = lineFields.refine((sources) => Object.keys(sources).length <=
   error: `no more than ${MAX_KEPT}`,
 })
 
-/** `frontendPolicies.accessLog`; `database`: what is kept there besides, and whether prompts and completions are. */
+/** `frontendPolicies.accessLog`; `database`: which requests are kept, what besides, and whether prompts and completions are. */
 export const accessLogSchema = z.strictObject({
   filter: finishedExpression.optional(),
   add: lineFields.optional(),
   remove: names.optional(),
   database: z
-    .strictObject({ llm: z.enum(['metadata', 'full']).optional(), add: keptFields.optional() })
+    .strictObject({
+      filter: finishedExpression.optional(),
+      llm: z.enum(['metadata', 'full']).optional(),
+      add: keptFields.optional(),
+    })
     .optional(),
 })
 export type AccessLogConfig = z.output<typeof accessLogSchema>
