@@ -10,6 +10,7 @@ import { mcpMemory } from './cells/mcp-memory.ts'
 import { saturation } from './cells/saturation.ts'
 import { scrape } from './cells/scrape.ts'
 import { start } from './cells/start.ts'
+import { store } from './cells/store.ts'
 import { streams } from './cells/streams.ts'
 import { workers } from './cells/workers.ts'
 import { now } from './clock.ts'
@@ -23,6 +24,7 @@ import { startCollector } from './targets.ts'
 
 const MEASURES: Readonly<Record<CellName, Measure>> = {
   saturation,
+  store,
   workers,
   latency,
   streams,

@@ -6,6 +6,7 @@ import { markdownTable, NONE, number, percent, type Table, textTable } from './t
 
 const TITLES: Readonly<Record<CellName, string>> = {
   saturation: 'Saturation',
+  store: 'What the request store takes',
   workers: 'Workers',
   latency: 'Latency at a fixed rate',
   streams: 'Event streams',

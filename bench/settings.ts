@@ -21,6 +21,7 @@ export interface OtherGateway {
 
 export const CELLS = [
   'saturation',
+  'store',
   'workers',
   'latency',
   'streams',

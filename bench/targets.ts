@@ -99,19 +99,32 @@ const PROVIDERS = {
   anthropic: { name: 'anthropic', provider: { anthropic: { model: 'claude-haiku-4-5' } } },
 } as const
 
-const backend = (upstreamPort: number, provider: keyof typeof PROVIDERS) => ({
+const backend = (
+  upstreamPort: number,
+  provider: keyof typeof PROVIDERS,
+  bases: readonly string[] = [BASE],
+) => ({
   ai: {
     ...PROVIDERS[provider],
     hostOverride: `127.0.0.1:${upstreamPort}`,
     policies: {
       backendAuth: { key: 'sk-of-the-gateway' },
-      ai: { routes: { [`${BASE}${CHAT}`]: 'completions', '*': 'passthrough' } },
+      ai: {
+        routes: {
+          ...Object.fromEntries(bases.map((base) => [`${base}${CHAT}`, 'completions'])),
+          '*': 'passthrough',
+        },
+      },
     },
   },
 })
 
-const chat =
-  (upstreamPort: number, provider: keyof typeof PROVIDERS = 'openAI'): Routing =>
+export const chat =
+  (
+    upstreamPort: number,
+    provider: keyof typeof PROVIDERS = 'openAI',
+    bases: readonly string[] = [BASE],
+  ): Routing =>
   (port) => ({
     binds: [
       {
@@ -119,7 +132,10 @@ const chat =
         listeners: [
           {
             routes: [
-              { matches: [{ path: { pathPrefix: BASE } }], backends: [backend(upstreamPort, provider)] },
+              {
+                matches: bases.map((base) => ({ path: { pathPrefix: base } })),
+                backends: [backend(upstreamPort, provider, bases)],
+              },
             ],
           },
         ],
