@@ -1,6 +1,7 @@
 /** What the main thread and the store's worker say to each other. */
 import type { SpendingReport, SpentQuery } from '../core/spending.ts'
 import type { Location } from './location.ts'
+import type { Signals } from './rest.ts'
 import type { WrittenTape } from './tape.ts'
 import type {
   Follow,
@@ -16,6 +17,10 @@ export interface WorkerSettings {
   readonly location: Location
   readonly maxConnections: number
   readonly retention: Retention
+}
+
+export interface WorkerData extends WorkerSettings {
+  readonly signals: Signals
 }
 
 export interface WrittenRecords {

@@ -18,14 +18,17 @@ export function yieldToRequests(): void {
   }
 }
 
-/** Says whether the calling thread was starved since it was asked last. Linux counts that; elsewhere it never is. */
-export function createStarvation(read = processorTime): () => boolean {
+/**
+ * Says for how many milliseconds the calling thread was starved since it was asked last; 0: it was not. Linux counts that; elsewhere
+ * it never is.
+ */
+export function createStarvation(read = processorTime): () => number {
   let before = read()
   return () => {
     const now = read()
     const [had, waited] = [now.had - before.had, now.waited - before.waited]
     before = now
-    return waited > STARVED * had
+    return waited > STARVED * had ? waited / 1e6 : 0
   }
 }
 

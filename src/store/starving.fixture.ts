@@ -1,4 +1,4 @@
-/** To be run on one processor: a thread that yields to requests says whether it was starved while the other was busy. */
+/** To be run on one processor: a thread that yields to requests says for how long it was starved while the other was busy. */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { createStarvation, yieldToRequests } from './priority.ts'
 
@@ -11,16 +11,16 @@ if (isMainThread) {
   worker.once('message', () => {
     const end = performance.now() + MOST_MS
     while (Atomics.load(done, 0) === 0 && performance.now() < end);
-    worker.once('message', (isStarved) => process.stdout.write(JSON.stringify({ isStarved })))
+    worker.once('message', (starvedMs) => process.stdout.write(JSON.stringify({ starvedMs })))
   })
 } else {
   yieldToRequests()
-  const isStarved = createStarvation()
+  const starvedMs = createStarvation()
   parentPort?.postMessage('begun')
   const begun = process.threadCpuUsage()
   const used = () => process.threadCpuUsage(begun).user / 1000
   while (used() < WORK_MS);
-  const found = isStarved()
+  const found = starvedMs()
   Atomics.store(workerData, 0, 1)
   parentPort?.postMessage(found)
 }

@@ -5,8 +5,9 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { createKeeper } from './keeper.ts'
-import type { Asked, FromWorker, ToWorker, WorkerSettings } from './messages.ts'
+import type { Asked, FromWorker, ToWorker, WorkerData } from './messages.ts'
 import { createStarvation, yieldToRequests } from './priority.ts'
+import { createRest } from './rest.ts'
 import { createWriter } from './writer.ts'
 
 const FIRST_RETENTION_MS = 5000
@@ -17,7 +18,9 @@ yieldToRequests()
 
 const tell = (message: FromWorker) => parentPort?.postMessage(message)
 
-const keeper = createKeeper({ ...(workerData as WorkerSettings), tell, now: Date.now })
+const { signals, ...settings } = workerData as WorkerData
+const keeper = createKeeper({ ...settings, tell, now: Date.now })
+const { rest, heard } = createRest(signals, createStarvation())
 const opened = open()
 const writer = createWriter({
   async write(prepared) {
@@ -25,7 +28,7 @@ const writer = createWriter({
     return keeper.write(prepared)
   },
   onDone: (batches, lost) => tell({ type: 'written', batches, lost }),
-  isStarved: createStarvation(),
+  rest,
 })
 let retaining: Promise<void> = Promise.resolve()
 
@@ -87,9 +90,11 @@ parentPort?.on('message', (message: ToWorker) => {
       writer.add(message.batch)
       break
     case 'ask':
+      heard()
       void answer(message.id, message.question)
       break
     case 'close':
+      heard()
       void close()
       break
     default:

@@ -3,7 +3,8 @@
  * alive except while somebody waits for an answer.
  */
 import { Worker } from 'node:worker_threads'
-import type { Asked, FromWorker, ToWorker, WorkerSettings } from './messages.ts'
+import type { Asked, FromWorker, ToWorker, WorkerData, WorkerSettings } from './messages.ts'
+import { call, createSignals, tellTaken } from './rest.ts'
 
 const FIRST_RESTART_MS = 1000
 const LAST_RESTART_MS = 30_000
@@ -48,6 +49,7 @@ export function linkWorker({
   const ready = Promise.withResolvers<void>()
   let nextId = 0
   let worker: Worker | undefined
+  let signals = createSignals()
   let isReady = false
   let wasReady = false
   let restartMs = FIRST_RESTART_MS
@@ -120,7 +122,8 @@ export function linkWorker({
   }
 
   function start(): void {
-    const started = new Worker(workerUrl, { workerData: settings })
+    signals = createSignals()
+    const started = new Worker(workerUrl, { workerData: { ...settings, signals } satisfies WorkerData })
     let reason: string | undefined
     worker = started
     started.on('message', (message: FromWorker) => {
@@ -142,6 +145,8 @@ export function linkWorker({
       // From then on it may end by itself.
       if (message.type === 'close') closing = true
       worker.postMessage(message, given)
+      if (message.type === 'write') tellTaken(signals, message.batch.taken)
+      else call(signals)
       return true
     },
     ask(question) {
@@ -151,6 +156,7 @@ export function linkWorker({
         asked.set(id, { resolve, reject })
         refOnlyWhileAsked()
         worker.postMessage({ type: 'ask', id, question } satisfies ToWorker)
+        call(signals)
       })
     },
     problem: () => problem,

@@ -7,7 +7,7 @@ import { createWriter, type Outcome } from './writer.ts'
 const record = (path: string) => finished(httpExchange({ completedAt: 1e12, path }))
 const paths = ({ records }: Prepared) => records.map(({ exchange }) => exchange.path)
 
-function writer(outcomeOf: (prepared: Prepared) => Outcome, isStarved?: () => boolean) {
+function writer(outcomeOf: (prepared: Prepared) => Outcome, rest?: (mayRest: boolean) => void) {
   const kept: string[] = []
   const done: (readonly [batches: number, lost: number])[] = []
   const made = createWriter({
@@ -17,7 +17,7 @@ function writer(outcomeOf: (prepared: Prepared) => Outcome, isStarved?: () => bo
       return outcome
     },
     onDone: (...told) => done.push(told),
-    ...(isStarved !== undefined && { isStarved }),
+    ...(rest !== undefined && { rest }),
   })
   return { made, kept, done }
 }
@@ -64,55 +64,42 @@ describe('a writer', () => {
     await made.close()
   })
 
-  describe('where requests leave no processor time', () => {
-    const many = (taken: number) => batchOf({ records: Array(1500).fill(record('/')), taken })
+  describe('asks whether it is to rest', () => {
+    const many = batchOf({ records: Array(1500).fill(record('/')) })
 
-    test('lets what is there wait until there is some', async () => {
-      let asked = 0
-      let isStarved = true
-      const { made, kept, done } = writer(
+    test('before it writes much that nobody waits for, and reads what has come meanwhile', async () => {
+      const rested: number[] = []
+      const { made, kept } = writer(
         () => 'kept',
-        () => {
-          asked += 1
-          return isStarved
+        (mayRest) => {
+          if (!mayRest) return
+          rested.push(kept.length)
+          if (rested.length === 1) made.add(many)
         },
       )
-      made.add(many(0.1))
-      made.add(many(0.2))
-      await expect.poll(() => asked, { timeout: 5000 }).toBeGreaterThan(2)
-      expect(kept).toEqual([])
-      isStarved = false
-      await expect.poll(() => kept.length, { timeout: 5000 }).toBe(3000)
-      expect(done.reduce((sum, [batches]) => sum + batches, 0)).toBe(2)
+      made.add(many)
+      made.add(many)
+      await expect.poll(() => kept.length).toBe(4500)
+      // The last of them are few.
+      expect(rested).toEqual([0, 1500])
       await made.close()
     })
 
-    test('but not what somebody waits for', async () => {
+    test('but not before it writes what somebody waits for', async () => {
+      let rested = 0
       const { made, kept } = writer(
         () => 'kept',
-        () => true,
+        (mayRest) => {
+          if (mayRest) rested += 1
+        },
       )
-      made.add(many(0.1))
-      made.add(many(0.2))
+      for (let time = 0; time < 3; time += 1) made.add(many)
       await made.tried()
-      expect(kept).toHaveLength(3000)
-      made.add(many(0.1))
-      made.add(many(0.2))
+      expect(kept).toHaveLength(4500)
+      for (let time = 0; time < 3; time += 1) made.add(many)
       await made.close()
-      expect(kept).toHaveLength(6000)
-    })
-
-    test.each([
-      { what: 'little', batches: [many(0.01)] },
-      { what: 'what leaves little room', batches: [many(0.1), many(0.8)] },
-    ])('nor $what', async ({ batches }) => {
-      const { made, kept } = writer(
-        () => 'kept',
-        () => true,
-      )
-      for (const batch of batches) made.add(batch)
-      await expect.poll(() => kept.length, { timeout: 5000 }).toBe(batches.length * 1500)
-      await made.close()
+      expect(kept).toHaveLength(9000)
+      expect(rested).toBe(0)
     })
   })
 

@@ -12,16 +12,8 @@ import { createIds } from './request-ids.ts'
 /** Records that go into one transaction when several batches wait: all are in memory, and people wait for its end. */
 const MAX_TOGETHER = 1_000
 
-/**
- * Where requests leave no processor time, the little that they leave is worth more to them than to what waits: each turn of
- * this thread takes from the others what they had in the processor's caches. While there is room, it looks every so often
- * whether there is time.
- */
-const REST_MS = 250
 /** Less is written at once. */
 const BEHIND = 2 * MAX_TOGETHER
-/** Share of the room for what waits. */
-const ROOMY = 0.75
 
 const FIRST_RETRY_MS = 250
 const LAST_RETRY_MS = 5000
@@ -43,16 +35,14 @@ export interface WriterOptions {
   /** Never rejects. */
   readonly write: (prepared: Prepared) => Promise<Outcome>
   readonly onDone: (batches: number, lost: number) => void
-  /** Whether there was hardly any processor time since it was asked last. */
-  readonly isStarved?: () => boolean
+  /** Before each work; it may block if it is much, and nobody waits for it. */
+  readonly rest?: (mayRest: boolean) => void
 }
 
-export function createWriter({ write, onDone, isStarved = () => false }: WriterOptions): Writer {
+export function createWriter({ write, onDone, rest = () => {} }: WriterOptions): Writer {
   const newId = createIds()
   const waiting: Batch[] = []
   let waitingRecords = 0
-  /** Share of the room. */
-  let taken = 0
   /** So many wait for all to be tried. */
   let asking = 0
   /** Under way, of so many batches. */
@@ -62,8 +52,7 @@ export function createWriter({ write, onDone, isStarved = () => false }: WriterO
   let refusals = 0
   let running: Promise<void> | undefined
   let next: Promise<void> | undefined
-  /** Until it goes on. */
-  let pause: NodeJS.Timeout | undefined
+  let retry: NodeJS.Timeout | undefined
   let retryMs = FIRST_RETRY_MS
 
   function take(): void {
@@ -93,27 +82,22 @@ export function createWriter({ write, onDone, isStarved = () => false }: WriterO
     return true
   }
 
-  const mayWait = () => asking === 0 && waitingRecords > BEHIND && taken < ROOMY
-
-  function goOnIn(ms: number): void {
-    pause = setTimeout(() => void worked(), ms)
-  }
-
   async function writeAll(): Promise<void> {
-    clearTimeout(pause)
-    pause = undefined
+    clearTimeout(retry)
+    retry = undefined
     for (;;) {
       if (parts.length === 0) {
         // The other messages that have come are read first: their records go into the same transaction.
         await setImmediate()
-        // Asked each time, for it speaks of the time since then.
-        if (isStarved() && mayWait()) return goOnIn(REST_MS)
+        const mayRest = asking === 0 && waitingRecords > BEHIND
+        rest(mayRest)
+        if (mayRest) await setImmediate()
         take()
       }
       const [part] = parts
       if (part === undefined) return
       if (!(await writeNext(part))) {
-        goOnIn(retryMs)
+        retry = setTimeout(() => void worked(), retryMs)
         retryMs = Math.min(LAST_RETRY_MS, retryMs * 2)
         return
       }
@@ -153,13 +137,12 @@ export function createWriter({ write, onDone, isStarved = () => false }: WriterO
     add(batch) {
       waiting.push(batch)
       waitingRecords += batch.count
-      taken = batch.taken
-      if (pause === undefined) void worked()
+      if (retry === undefined) void worked()
     },
     tried,
     async close() {
       await tried()
-      clearTimeout(pause)
+      clearTimeout(retry)
     },
   }
 }
