@@ -6,7 +6,8 @@ import type { Target } from './targets.ts'
 
 /** Processor time that a resting process uses in `PAUSE_MS`: nothing, or what its timers do. */
 const RESTING_MS = 10
-const PAUSE_MS = 200
+/** A gateway hands over its last records within 200 ms. */
+const PAUSE_MS = 500
 const SETTLE_MS = 30_000
 
 export interface Cost {

@@ -4,7 +4,6 @@ import { Tape, type WrittenTape } from './tape.ts'
 import type { Finished } from './types.ts'
 
 export interface Written {
-  readonly taken?: number
   readonly records?: readonly Finished[]
   /** JSON. */
   readonly samples?: readonly string[]
@@ -24,9 +23,10 @@ export function recordOf(finished: Finished): RequestRecord {
 }
 
 /** As the main thread sends it. */
-export const batchOf = ({ records = [], samples = [], taken = 0 }: Written): Batch => ({
+export const batchOf = ({ records = [], samples = [] }: Written): Batch => ({
   count: records.length,
   tapes: records.length === 0 ? [] : [tapeOf(records)],
   samples,
-  taken,
+  taken: 0,
+  isCalm: true,
 })

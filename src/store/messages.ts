@@ -35,6 +35,8 @@ export interface Batch extends WrittenRecords {
   readonly samples: readonly string[]
   /** With it, this share of the room is taken that there is for what waits to be written. */
   readonly taken: number
+  /** It was sent although more would have gone into it: requests are few at the moment. */
+  readonly isCalm: boolean
 }
 
 export type Question =

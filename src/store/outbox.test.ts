@@ -37,6 +37,7 @@ describe('an outbox', () => {
     expect(state.sent.map(({ count }) => count)).toEqual([512, 512])
     await vi.waitFor(() => expect(state.sent).toHaveLength(3))
     expect(state.sent[2]?.count).toBe(76)
+    expect(state.sent.map(({ isCalm }) => isCalm)).toEqual([false, false, true])
   })
 
   test('sends what is a megabyte at once, however few records it is', () => {
@@ -44,6 +45,7 @@ describe('an outbox', () => {
     const large = { ...small, payload: { request: 'x'.repeat(400_000), response: undefined } }
     for (let index = 0; index < 7; index += 1) box.addRecord(large)
     expect(state.sent.map(({ count }) => count)).toEqual([3, 3])
+    expect(state.sent.some(({ isCalm }) => isCalm)).toBe(false)
   })
 
   test('says how much of the room is taken, by number or by size', () => {

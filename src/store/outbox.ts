@@ -62,7 +62,8 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
     if (tape.records > 0) keepTape(tape.take())
     const bytes = tapeBytes + sampleBytes
     const taken = Math.max((sentRecords + tapeRecords) / MAX_RECORDS, (sentBytes + bytes) / MAX_BYTES)
-    const batch = { count: tapeRecords, tapes, samples, taken }
+    const isCalm = tapeRecords < BATCH_RECORDS && bytes < BATCH_BYTES
+    const batch = { count: tapeRecords, tapes, samples, taken, isCalm }
     if (batch.count + samples.length === 0 || !send(batch)) return
     sent.push({ records: batch.count, samples, bytes })
     sentRecords += batch.count

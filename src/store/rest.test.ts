@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import { call, createRest, createSignals, tellTaken } from './rest.ts'
+import { call, createRest, createSignals, tell } from './rest.ts'
 
 function rested(work: () => void): number {
   const begun = performance.now()
@@ -33,9 +33,9 @@ describe('the store’s thread', () => {
   test('nor where little room is left', () => {
     const signals = createSignals()
     const { rest } = createRest(signals, () => 50)
-    tellTaken(signals, 0.75)
+    tell(signals, { taken: 0.75, isCalm: false })
     expect(rested(() => rest(true))).toBeLessThan(100)
-    tellTaken(signals, 0.74)
+    tell(signals, { taken: 0.74, isCalm: false })
     expect(rested(() => rest(true))).toBeGreaterThan(195)
   })
 
@@ -48,7 +48,7 @@ describe('the store’s thread', () => {
     expect(rested(() => rest(true))).toBeGreaterThan(195)
   })
 
-  test.each(['a call', 'too little room', 'its end'])('is woken by %s', async (what) => {
+  test.each(['a call', 'too little room', 'few requests', 'its end'])('is woken by %s', async (what) => {
     const signals = createSignals()
     const url = new URL('rest.ts', import.meta.url).href
     const code = `
@@ -64,10 +64,12 @@ describe('the store’s thread', () => {
     worker.on('message', (message) => told.push(message))
     await expect.poll(() => told, { timeout: 10_000 }).toEqual(['sleeps'])
     await setTimeout(300)
+    tell(signals, { taken: 0.5, isCalm: false })
     expect(told).toEqual(['sleeps'])
     const begun = performance.now()
     if (what === 'a call') call(signals)
-    if (what === 'too little room') tellTaken(signals, 0.8)
+    if (what === 'too little room') tell(signals, { taken: 0.8, isCalm: false })
+    if (what === 'few requests') tell(signals, { taken: 0.1, isCalm: true })
     if (what !== 'its end')
       await expect.poll(() => told, { timeout: 10_000, interval: 10 }).toEqual(['sleeps', 'woke'])
     await worker.terminate()

@@ -17,6 +17,12 @@ const MOST_MS = 4000
 /** In thousandths: with less room left, it works with what time it gets. */
 const ROOMY = 750
 
+/** As batches have it. */
+interface Fullness {
+  readonly taken: number
+  readonly isCalm: boolean
+}
+
 export const createSignals = (): Signals => new Int32Array(new SharedArrayBuffer(8))
 
 /** For the main thread. */
@@ -25,16 +31,16 @@ export function call(signals: Signals): void {
   Atomics.notify(signals, CALLS)
 }
 
-/** For the main thread: the share of the room that is taken. */
-export function tellTaken(signals: Signals, share: number): void {
-  Atomics.store(signals, TAKEN, Math.round(share * 1000))
-  if (!isRoomy(signals)) Atomics.notify(signals, CALLS)
+/** For the main thread: of what it has sent, the share of the room that is taken with it. */
+export function tell(signals: Signals, { taken, isCalm }: Fullness): void {
+  Atomics.store(signals, TAKEN, Math.round(taken * 1000))
+  if (isCalm || !isRoomy(signals)) Atomics.notify(signals, CALLS)
 }
 
 const isRoomy = (signals: Signals) => Atomics.load(signals, TAKEN) < ROOMY
 
 export interface Rest {
-  /** Before each work. If it may, it blocks a thread that was starved for a while, until there is a call that it has not heard or little room. */
+  /** Before each work. If it may, it blocks a thread that was starved for a while: until there is a call that it has not heard, few requests, or little room. */
   readonly rest: (mayRest: boolean) => void
   /** One more of the calls has been heard. */
   readonly heard: () => void

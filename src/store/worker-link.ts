@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { Asked, FromWorker, ToWorker, WorkerData, WorkerSettings } from './messages.ts'
-import { call, createSignals, tellTaken } from './rest.ts'
+import { call, createSignals, tell } from './rest.ts'
 
 const FIRST_RESTART_MS = 1000
 const LAST_RESTART_MS = 30_000
@@ -145,7 +145,7 @@ export function linkWorker({
       // From then on it may end by itself.
       if (message.type === 'close') closing = true
       worker.postMessage(message, given)
-      if (message.type === 'write') tellTaken(signals, message.batch.taken)
+      if (message.type === 'write') tell(signals, message.batch)
       else call(signals)
       return true
     },
