@@ -3,6 +3,12 @@ import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import { call, createRest, createSignals, tell } from './rest.ts'
 
+function busy() {
+  const signals = createSignals()
+  tell(signals, { taken: 0.1, isCalm: false })
+  return signals
+}
+
 function rested(work: () => void): number {
   const begun = performance.now()
   work()
@@ -11,18 +17,18 @@ function rested(work: () => void): number {
 
 describe('the store’s thread', () => {
   test('does not rest while there is processor time', () => {
-    const { rest } = createRest(createSignals(), () => 0)
+    const { rest } = createRest(busy(), () => 0)
     expect(rested(() => rest(true))).toBeLessThan(100)
   })
 
   test('rests for four times as long as it was starved', () => {
-    const { rest } = createRest(createSignals(), () => 50)
+    const { rest } = createRest(busy(), () => 50)
     expect(rested(() => rest(true))).toBeGreaterThan(195)
   })
 
   test('does not rest when it may not, and asks how it was nevertheless', () => {
     let asked = 0
-    const { rest } = createRest(createSignals(), () => {
+    const { rest } = createRest(busy(), () => {
       asked += 1
       return 1000
     })
@@ -30,8 +36,18 @@ describe('the store’s thread', () => {
     expect(asked).toBe(1)
   })
 
-  test('nor where little room is left', () => {
+  test('nor before it is told anything, nor where requests are few', () => {
     const signals = createSignals()
+    const { rest } = createRest(signals, () => 50)
+    expect(rested(() => rest(true))).toBeLessThan(100)
+    tell(signals, { taken: 0, isCalm: true })
+    expect(rested(() => rest(true))).toBeLessThan(100)
+    tell(signals, { taken: 0, isCalm: false })
+    expect(rested(() => rest(true))).toBeGreaterThan(195)
+  })
+
+  test('nor where little room is left', () => {
+    const signals = busy()
     const { rest } = createRest(signals, () => 50)
     tell(signals, { taken: 0.75, isCalm: false })
     expect(rested(() => rest(true))).toBeLessThan(100)
@@ -40,7 +56,7 @@ describe('the store’s thread', () => {
   })
 
   test('does not sleep through a call that it has not heard, and sleeps when it has', () => {
-    const signals = createSignals()
+    const signals = busy()
     const { rest, heard } = createRest(signals, () => 50)
     call(signals)
     expect(rested(() => rest(true))).toBeLessThan(100)
@@ -49,7 +65,7 @@ describe('the store’s thread', () => {
   })
 
   test.each(['a call', 'too little room', 'few requests', 'its end'])('is woken by %s', async (what) => {
-    const signals = createSignals()
+    const signals = busy()
     const url = new URL('rest.ts', import.meta.url).href
     const code = `
       const { parentPort, workerData } = await import('node:worker_threads')

@@ -8,14 +8,14 @@ export type Signals = Int32Array<SharedArrayBuffer>
 
 /** How often somebody has called: for an answer, or for the end. */
 const CALLS = 0
-/** Of the room for what waits, in thousandths. */
-const TAKEN = 1
+/** 1: it may rest. */
+const MAY = 1
 
 /** As many times as long as it was starved before. */
 const TIMES = 4
 const MOST_MS = 4000
-/** In thousandths: with less room left, it works with what time it gets. */
-const ROOMY = 750
+/** Share of the room for what waits: with less left, it works with what time it gets. */
+const ROOMY = 0.75
 
 /** As batches have it. */
 interface Fullness {
@@ -31,16 +31,18 @@ export function call(signals: Signals): void {
   Atomics.notify(signals, CALLS)
 }
 
-/** For the main thread: of what it has sent, the share of the room that is taken with it. */
+/** For the main thread: of what it has sent last. */
 export function tell(signals: Signals, { taken, isCalm }: Fullness): void {
-  Atomics.store(signals, TAKEN, Math.round(taken * 1000))
-  if (isCalm || !isRoomy(signals)) Atomics.notify(signals, CALLS)
+  const may = !isCalm && taken < ROOMY
+  Atomics.store(signals, MAY, may ? 1 : 0)
+  if (!may) Atomics.notify(signals, CALLS)
 }
 
-const isRoomy = (signals: Signals) => Atomics.load(signals, TAKEN) < ROOMY
-
 export interface Rest {
-  /** Before each work. If it may, it blocks a thread that was starved for a while: until there is a call that it has not heard, few requests, or little room. */
+  /**
+   * Before each work. If `mayRest`, it blocks a thread that was starved: until a call comes that it has not heard, requests are few, or
+   * there is little room; for some seconds at most.
+   */
   readonly rest: (mayRest: boolean) => void
   /** One more of the calls has been heard. */
   readonly heard: () => void
@@ -53,7 +55,7 @@ export function createRest(signals: Signals, starvedMs: () => number): Rest {
     rest(mayRest) {
       // Asked each time: the answer is about the time since then.
       const ms = Math.min(TIMES * starvedMs(), MOST_MS)
-      if (mayRest && ms > 0 && isRoomy(signals)) Atomics.wait(signals, CALLS, heard, ms)
+      if (mayRest && ms > 0 && Atomics.load(signals, MAY) === 1) Atomics.wait(signals, CALLS, heard, ms)
     },
     heard() {
       heard += 1
