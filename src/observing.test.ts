@@ -97,6 +97,8 @@ frontendPolicies:
 test.each([
   { filter: 'jwt.groups[0] == "a"', isKept: true },
   { filter: 'jwt.groups[0] == "b"', isKept: false },
+  { filter: 'proxy.outcome == "completed" || llm.cost.total > 0.01', isKept: true },
+  { filter: 'proxy.outcome != "completed" || llm.cost.total > 0.01', isKept: false },
   { filter: 'jwt.absent', isKept: false },
 ])('kept is what $filter is true of', ({ filter, isKept }) => {
   const { view } = viewOf(`frontendPolicies: {accessLog: {database: {filter: ${JSON.stringify(filter)}}}}`)

@@ -6,13 +6,13 @@
  */
 import type { Aim } from '../aims.ts'
 import type { Measure } from '../cell.ts'
-import { failures } from '../generator.ts'
+import { failures, saturationLimit } from '../generator.ts'
 import { measured } from '../measure.ts'
 import { CHAT } from '../requests.ts'
 import { judge, over, paired, type Round } from '../rounds.ts'
 import { warmUpSeconds } from '../settings.ts'
 import { type Spread, spreadOf } from '../statistics.ts'
-import { percent, spreadText } from '../table.ts'
+import { spreadText } from '../table.ts'
 import {
   chat,
   droppedTelemetry,
@@ -35,8 +35,6 @@ import {
 /** Of each kind, in each round. */
 const TURNS = 8
 const TAKES = 0.05
-/** Share of its CPU that the gateway may lose to other programs. */
-const MUCH_OTHERS = 0.1
 
 /** By the beginning of their path, which costs a filter the least. */
 const KINDS = ['kept', 'other'] as const
@@ -58,6 +56,7 @@ export const store: Measure = async (setup, settings) => {
   const { stage } = setup
   const upstream = await cheapUpstream(setup, settings)
   const load = loadOf(stage)
+  const count = settings.quick ? 2 : TURNS
   let dropped = 0
 
   async function play(target: OwnTarget, kind: Kind): Promise<Saturated> {
@@ -73,7 +72,7 @@ export const store: Measure = async (setup, settings) => {
     for (const base of Object.values(BASES))
       await load({ ...target.site, base }, CONNECTIONS, Math.max(1, warmUpSeconds(settings) / 2))
     const turns: Turn[] = []
-    for (let turn = 0; turn < (settings.quick ? 2 : TURNS); turn += 1) {
+    for (let turn = 0; turn < count; turn += 1) {
       const found = new Map<Kind, Saturated>()
       // Who was last is the next one's first.
       for (const kind of turn % 2 === 0 ? KINDS : KINDS.toReversed())
@@ -101,7 +100,7 @@ export const store: Measure = async (setup, settings) => {
   return {
     ...judged,
     about: [
-      `${CONNECTIONS} connections, closed loop, in ${TURNS} turns of ${settings.seconds} s each, of a new process in each round`,
+      `${CONNECTIONS} connections, closed loop, in ${count} turns of ${settings.seconds} s each, of a new process in each round`,
       upstream.about,
       generatorOf(stage),
     ].join('; '),
@@ -127,9 +126,9 @@ const overRounds = (
 function limits(turn: Turn): string[] {
   return [...turn].flatMap(([name, { load, cost }]) => [
     ...failures(name, load.errors),
-    ...((cost.othersShare ?? 0) > MUCH_OTHERS
-      ? [`${name}: other programs took ${percent(cost.othersShare)} of its CPU`]
-      : []),
+    ...(cost.busyShare === undefined
+      ? [`${name}: nobody counts whether the gateway was the limit`]
+      : saturationLimit(name, { ...cost, rate: rateOf({ load, cost }) }, Number.POSITIVE_INFINITY)),
   ])
 }
 

@@ -37,7 +37,7 @@ export function consoleHop(examination: Examination, signal: AbortSignal): Promi
     return waiting(
       failed(
         `${at} does not have the request`,
-        'it is the console of another gateway, or its store takes nothing: see its page Configuration',
+        'it is the console of another gateway, its store takes nothing, or accessLog.database.filter leaves the request out: see its page Configuration',
       ),
     )
   })

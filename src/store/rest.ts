@@ -23,25 +23,27 @@ interface Fullness {
   readonly isCalm: boolean
 }
 
+/** Few requests, or little room. */
+export const isCall = ({ taken, isCalm }: Fullness) => isCalm || taken >= ROOMY
+
 export const createSignals = (): Signals => new Int32Array(new SharedArrayBuffer(8))
 
-/** For the main thread. */
+/** For the main thread, when it has sent what it wants to be heard. */
 export function call(signals: Signals): void {
   Atomics.add(signals, CALLS, 1)
   Atomics.notify(signals, CALLS)
 }
 
-/** For the main thread: of what it has sent last. */
-export function tell(signals: Signals, { taken, isCalm }: Fullness): void {
-  const may = !isCalm && taken < ROOMY
-  Atomics.store(signals, MAY, may ? 1 : 0)
-  if (!may) Atomics.notify(signals, CALLS)
+/** For the main thread: of what it has sent last. It calls where the other may not rest. */
+export function tell(signals: Signals, batch: Fullness): void {
+  Atomics.store(signals, MAY, isCall(batch) ? 0 : 1)
+  if (isCall(batch)) call(signals)
 }
 
 export interface Rest {
   /**
-   * Before each work. If `mayRest`, it blocks a thread that was starved: until a call comes that it has not heard, requests are few, or
-   * there is little room; for some seconds at most.
+   * Before each work. If `mayRest`, it blocks a thread that was starved: until a call comes that it has not heard, for some seconds at
+   * most.
    */
   readonly rest: (mayRest: boolean) => void
   /** One more of the calls has been heard. */

@@ -7,7 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { createKeeper } from './keeper.ts'
 import type { Asked, FromWorker, ToWorker, WorkerData } from './messages.ts'
 import { createStarvation, yieldToRequests } from './priority.ts'
-import { createRest } from './rest.ts'
+import { createRest, isCall } from './rest.ts'
 import { createWriter } from './writer.ts'
 
 const FIRST_RETENTION_MS = 5000
@@ -28,9 +28,11 @@ const writer = createWriter({
     return keeper.write(prepared)
   },
   onDone: (batches, lost) => tell({ type: 'written', batches, lost }),
-  rest,
+  rest: (mayRest) => rest(mayRest && busy === 0),
 })
 let retaining: Promise<void> = Promise.resolve()
+/** Questions and retentions under way, which others wait for: between two of their steps nobody is to rest. */
+let busy = 0
 
 async function reply(question: Asked): Promise<unknown> {
   await opened
@@ -48,11 +50,14 @@ async function reply(question: Asked): Promise<unknown> {
 }
 
 async function answer(id: number, question: Asked): Promise<void> {
+  busy += 1
   try {
     tell({ type: 'answer', id, json: JSON.stringify(await reply(question)) })
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     tell({ type: 'failed', id, message })
+  } finally {
+    busy -= 1
   }
 }
 
@@ -66,7 +71,10 @@ async function open(): Promise<void> {
 }
 
 const retain = () => {
-  retaining = retaining.then(keeper.retain)
+  busy += 1
+  retaining = retaining.then(keeper.retain).finally(() => {
+    busy -= 1
+  })
 }
 const timers = [
   setTimeout(retain, FIRST_RETENTION_MS),
@@ -87,6 +95,7 @@ async function close(): Promise<void> {
 parentPort?.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'write':
+      if (isCall(message.batch)) heard()
       writer.add(message.batch)
       break
     case 'ask':
