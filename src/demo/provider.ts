@@ -86,7 +86,7 @@ async function start(vendor: Vendor, options: ProviderOptions): Promise<Simulate
   async function answer(request: IncomingMessage, response: ServerResponse) {
     gauges.inFlight += 1
     gauges.changed()
-    await held
+    if (held !== undefined) await held
     try {
       const call = await serve(desk, request, response)
       gauges.inFlight -= 1

@@ -27,6 +27,5 @@ export const batchOf = ({ records = [], samples = [] }: Written): Batch => ({
   count: records.length,
   tapes: records.length === 0 ? [] : [tapeOf(records)],
   samples,
-  taken: 0,
-  isCalm: true,
+  mayWait: false,
 })

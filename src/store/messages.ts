@@ -1,7 +1,7 @@
 /** What the main thread and the store's worker say to each other. */
 import type { SpendingReport, SpentQuery } from '../core/spending.ts'
 import type { Location } from './location.ts'
-import type { Signals } from './rest.ts'
+import type { Calls } from './rest.ts'
 import type { WrittenTape } from './tape.ts'
 import type {
   Follow,
@@ -20,7 +20,7 @@ export interface WorkerSettings {
 }
 
 export interface WorkerData extends WorkerSettings {
-  readonly signals: Signals
+  readonly calls: Calls
 }
 
 export interface WrittenRecords {
@@ -33,10 +33,8 @@ export interface WrittenRecords {
 export interface Batch extends WrittenRecords {
   /** Each is the JSON of a `MetricSample`. */
   readonly samples: readonly string[]
-  /** With it, this share of the room is taken that there is for what waits to be written. */
-  readonly taken: number
-  /** It was sent although more would have gone into it: requests are few at the moment. */
-  readonly isCalm: boolean
+  /** Requests are many at the moment, and there is room for more. */
+  readonly mayWait: boolean
 }
 
 export type Question =

@@ -37,7 +37,7 @@ describe('an outbox', () => {
     expect(state.sent.map(({ count }) => count)).toEqual([512, 512])
     await vi.waitFor(() => expect(state.sent).toHaveLength(3))
     expect(state.sent[2]?.count).toBe(76)
-    expect(state.sent.map(({ isCalm }) => isCalm)).toEqual([false, false, true])
+    expect(state.sent.map(({ mayWait }) => mayWait)).toEqual([true, true, false])
   })
 
   test('sends what is a megabyte at once, however few records it is', () => {
@@ -45,20 +45,22 @@ describe('an outbox', () => {
     const large = { ...small, payload: { request: 'x'.repeat(400_000), response: undefined } }
     for (let index = 0; index < 7; index += 1) box.addRecord(large)
     expect(state.sent.map(({ count }) => count)).toEqual([3, 3])
-    expect(state.sent.some(({ isCalm }) => isCalm)).toBe(false)
+    expect(state.sent.every(({ mayWait }) => mayWait)).toBe(true)
   })
 
-  test('says how much of the room is taken, by number or by size', () => {
+  test('says that what it sends may wait while there is room, by number and by size', () => {
     const { box, state } = outbox()
-    const taken = () => state.sent.at(-1)?.taken
-    for (let index = 0; index < 5120; index += 1) box.addRecord(small)
-    expect(taken()).toBe(5120 / 80_000)
-    box.acknowledge(9, 0)
-    for (let index = 0; index < 512; index += 1) box.addRecord(small)
-    expect(taken()).toBe(1024 / 80_000)
-    const large = { ...small, payload: { request: 'x'.repeat(32 * 1024 * 1024), response: undefined } }
+    const mayWait = () => state.sent.map((batch) => batch.mayWait)
+    for (let index = 0; index < 118 * 512; index += 1) box.addRecord(small)
+    // 117 batches are not yet three quarters of 80,000.
+    expect(mayWait().indexOf(false)).toBe(117)
+    box.acknowledge(118, 0)
+    const large = { ...small, payload: { request: 'x'.repeat(49 * 1024 * 1024), response: undefined } }
     box.addRecord(large)
-    expect(taken()).toBeCloseTo(0.5, 2)
+    expect(mayWait().at(-1)).toBe(false)
+    box.acknowledge(1, 0)
+    for (let index = 0; index < 512; index += 1) box.addRecord(small)
+    expect(mayWait().at(-1)).toBe(true)
   })
 
   test('sends samples too', () => {

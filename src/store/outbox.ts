@@ -10,6 +10,9 @@ import type { Finished, MetricSample, MetricValue } from './types.ts'
 const MAX_RECORDS = 80_000
 const MAX_BYTES = 64 * 1024 * 1024
 
+/** Share of it: with more taken, what waits is to be written with what processor time there is. */
+const ROOMY = 0.75
+
 const BATCH_RECORDS = 512
 const BATCH_MS = 200
 /** Prompts are long: to write many of them at once would stop the requests of that moment. */
@@ -61,9 +64,9 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
     timer = undefined
     if (tape.records > 0) keepTape(tape.take())
     const bytes = tapeBytes + sampleBytes
+    const isFull = tapeRecords >= BATCH_RECORDS || bytes >= BATCH_BYTES
     const taken = Math.max((sentRecords + tapeRecords) / MAX_RECORDS, (sentBytes + bytes) / MAX_BYTES)
-    const isCalm = tapeRecords < BATCH_RECORDS && bytes < BATCH_BYTES
-    const batch = { count: tapeRecords, tapes, samples, taken, isCalm }
+    const batch = { count: tapeRecords, tapes, samples, mayWait: isFull && taken < ROOMY }
     if (batch.count + samples.length === 0 || !send(batch)) return
     sent.push({ records: batch.count, samples, bytes })
     sentRecords += batch.count

@@ -3,41 +3,19 @@
  * processor's caches. It sleeps with its messages unread, for to read them costs nearly as much as to write what is in them.
  */
 
-/** What the main thread says to one that sleeps. */
-export type Signals = Int32Array<SharedArrayBuffer>
-
-/** How often somebody has called: for an answer, or for the end. */
-const CALLS = 0
-/** 1: it may rest. */
-const MAY = 1
+/** How often the main thread has called one that may sleep. */
+export type Calls = Int32Array<SharedArrayBuffer>
 
 /** As many times as long as it was starved before. */
 const TIMES = 4
 const MOST_MS = 4000
-/** Share of the room for what waits: with less left, it works with what time it gets. */
-const ROOMY = 0.75
 
-/** As batches have it. */
-interface Fullness {
-  readonly taken: number
-  readonly isCalm: boolean
-}
+export const createCalls = (): Calls => new Int32Array(new SharedArrayBuffer(4))
 
-/** Few requests, or little room. */
-export const isCall = ({ taken, isCalm }: Fullness) => isCalm || taken >= ROOMY
-
-export const createSignals = (): Signals => new Int32Array(new SharedArrayBuffer(8))
-
-/** For the main thread, when it has sent what it wants to be heard. */
-export function call(signals: Signals): void {
-  Atomics.add(signals, CALLS, 1)
-  Atomics.notify(signals, CALLS)
-}
-
-/** For the main thread: of what it has sent last. It calls where the other may not rest. */
-export function tell(signals: Signals, batch: Fullness): void {
-  Atomics.store(signals, MAY, isCall(batch) ? 0 : 1)
-  if (isCall(batch)) call(signals)
+/** For the main thread, when it has sent what is to be read now. */
+export function call(calls: Calls): void {
+  Atomics.add(calls, 0, 1)
+  Atomics.notify(calls, 0)
 }
 
 export interface Rest {
@@ -51,13 +29,13 @@ export interface Rest {
 }
 
 /** For the store's thread. `starvedMs` speaks of the time since it was asked last. */
-export function createRest(signals: Signals, starvedMs: () => number): Rest {
+export function createRest(calls: Calls, starvedMs: () => number): Rest {
   let heard = 0
   return {
     rest(mayRest) {
       // Asked each time: the answer is about the time since then.
       const ms = Math.min(TIMES * starvedMs(), MOST_MS)
-      if (mayRest && ms > 0 && Atomics.load(signals, MAY) === 1) Atomics.wait(signals, CALLS, heard, ms)
+      if (mayRest && ms > 0) Atomics.wait(calls, 0, heard, ms)
     },
     heard() {
       heard += 1

@@ -7,7 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { createKeeper } from './keeper.ts'
 import type { Asked, FromWorker, ToWorker, WorkerData } from './messages.ts'
 import { createStarvation, yieldToRequests } from './priority.ts'
-import { createRest, isCall } from './rest.ts'
+import { createRest } from './rest.ts'
 import { createWriter } from './writer.ts'
 
 const FIRST_RETENTION_MS = 5000
@@ -18,9 +18,9 @@ yieldToRequests()
 
 const tell = (message: FromWorker) => parentPort?.postMessage(message)
 
-const { signals, ...settings } = workerData as WorkerData
+const { calls, ...settings } = workerData as WorkerData
 const keeper = createKeeper({ ...settings, tell, now: Date.now })
-const { rest, heard } = createRest(signals, createStarvation())
+const { rest, heard } = createRest(calls, createStarvation())
 const opened = open()
 const writer = createWriter({
   async write(prepared) {
@@ -28,11 +28,13 @@ const writer = createWriter({
     return keeper.write(prepared)
   },
   onDone: (batches, lost) => tell({ type: 'written', batches, lost }),
-  rest: (mayRest) => rest(mayRest && busy === 0),
+  rest: (mayRest) => rest(mayRest && mayWait && busy === 0),
 })
 let retaining: Promise<void> = Promise.resolve()
 /** Questions and retentions under way, which others wait for: between two of their steps nobody is to rest. */
 let busy = 0
+/** Of the batch that was read last. */
+let mayWait = false
 
 async function reply(question: Asked): Promise<unknown> {
   await opened
@@ -95,7 +97,8 @@ async function close(): Promise<void> {
 parentPort?.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'write':
-      if (isCall(message.batch)) heard()
+      mayWait = message.batch.mayWait
+      if (!mayWait) heard()
       writer.add(message.batch)
       break
     case 'ask':

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { Asked, FromWorker, ToWorker, WorkerData, WorkerSettings } from './messages.ts'
-import { call, createSignals, tell } from './rest.ts'
+import { call, createCalls } from './rest.ts'
 
 const FIRST_RESTART_MS = 1000
 const LAST_RESTART_MS = 30_000
@@ -49,7 +49,7 @@ export function linkWorker({
   const ready = Promise.withResolvers<void>()
   let nextId = 0
   let worker: Worker | undefined
-  let signals = createSignals()
+  let calls = createCalls()
   let isReady = false
   let wasReady = false
   let restartMs = FIRST_RESTART_MS
@@ -122,8 +122,8 @@ export function linkWorker({
   }
 
   function start(): void {
-    signals = createSignals()
-    const started = new Worker(workerUrl, { workerData: { ...settings, signals } satisfies WorkerData })
+    calls = createCalls()
+    const started = new Worker(workerUrl, { workerData: { ...settings, calls } satisfies WorkerData })
     let reason: string | undefined
     worker = started
     started.on('message', (message: FromWorker) => {
@@ -145,8 +145,7 @@ export function linkWorker({
       // From then on it may end by itself.
       if (message.type === 'close') closing = true
       worker.postMessage(message, given)
-      if (message.type === 'write') tell(signals, message.batch)
-      else call(signals)
+      if (message.type !== 'write' || !message.batch.mayWait) call(calls)
       return true
     },
     ask(question) {
@@ -156,7 +155,7 @@ export function linkWorker({
         asked.set(id, { resolve, reject })
         refOnlyWhileAsked()
         worker.postMessage({ type: 'ask', id, question } satisfies ToWorker)
-        call(signals)
+        call(calls)
       })
     },
     problem: () => problem,
