@@ -124,7 +124,7 @@ test('a reload reaches all workers, also one that comes later, or none; then all
   await replaced(crew, 1)
   expect(await said()).toEqual(new Set(['two']))
 
-  const script = { text: 'word '.repeat(20), chunks: 20, chunkDelayMs: 30 }
+  const script = { text: 'word '.repeat(20), chunks: 20, chunkDelayMs: 120 }
   const streams = await times(8, () =>
     open(`${crew.url}/v1/chat/completions`, {
       headers: { ...AUTHORIZED, 'content-type': 'application/json', 'x-simulate': JSON.stringify(script) },
