@@ -39,7 +39,8 @@ oom_score() {
   echo "$1" 2>/dev/null >/proc/self/oom_score_adj || true
 }
 
-# Runs "$@"; asks the service's own `check` once per second until it succeeds, and says so to whoever waits for it.
+# Runs "$@"; asks the service's own `data/check` once per second until it succeeds, and says so to whoever waits for it.
+# That place is where s6 looks by itself: a check named by option `-c` needs execline, which need not be installed.
 notify_when_ready() {
-  exec s6-notifyoncheck -d -n 0 -w 1000 -t 3000 -c "$PWD/check" "$@"
+  exec s6-notifyoncheck -d -n 0 -w 1000 -t 3000 "$@"
 }

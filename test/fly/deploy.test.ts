@@ -588,7 +588,7 @@ test.skipIf(!hasShellcheck)('shellcheck has nothing to say about the scripts', (
     'services/watchdog/run',
     ...['agentgateway', 'jaeger', 'prometheus', 'grafana'].flatMap((service) => [
       `services/${service}/run`,
-      `services/${service}/check`,
+      `services/${service}/data/check`,
     ]),
   ]
   const checked = [

@@ -237,7 +237,7 @@ describe('the image', () => {
     for (const service of readdirSync(join(ROOT, 'observability/fly/services'))) {
       scripts.push(`services/${service}/run`)
       if (service === 'watchdog') continue
-      scripts.push(`services/${service}/check`)
+      scripts.push(`services/${service}/data/check`)
       expect(ofFly('services', service, 'notification-fd')).toBe('3\n')
       expect(ofFly('start')).toMatch(new RegExp(`SERVICES:-[a-z ]*\\b${service}\\b`))
     }
