@@ -63,6 +63,19 @@ describe('an outbox', () => {
     expect(mayWait().at(-1)).toBe(true)
   })
 
+  test('says that what it sent may not wait any longer when nothing has followed it for a while', async () => {
+    const { box, state } = outbox()
+    for (let index = 0; index < 512; index += 1) box.addRecord(small)
+    expect(state.sent.map(({ mayWait }) => mayWait)).toEqual([true])
+    await vi.waitFor(() => expect(state.sent).toHaveLength(2))
+    expect(state.sent[1]).toEqual({ count: 0, tapes: [], samples: [], mayWait: false })
+    box.flush()
+    expect(state.sent).toHaveLength(2)
+    box.acknowledge(2, 0)
+    box.close()
+    expect(state.dropped).toBe(0)
+  })
+
   test('sends samples too', () => {
     const { box, state } = outbox()
     box.addSample(sample(1, 5))

@@ -53,6 +53,8 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
   let sentRecords = 0
   let sentBytes = 0
   let timer: NodeJS.Timeout | undefined
+  /** What was sent last may wait: when nothing has followed it for a while, an empty batch says that this is over. */
+  let waits = false
   let closed = false
 
   const drop = (count: number) => {
@@ -67,7 +69,10 @@ export function createOutbox(send: (batch: Batch) => boolean, onDropped: (count:
     const isFull = tapeRecords >= BATCH_RECORDS || bytes >= BATCH_BYTES
     const taken = Math.max((sentRecords + tapeRecords) / MAX_RECORDS, (sentBytes + bytes) / MAX_BYTES)
     const batch = { count: tapeRecords, tapes, samples, mayWait: isFull && taken < ROOMY }
-    if (batch.count + samples.length === 0 || !send(batch)) return
+    const saysNothing = batch.count + samples.length === 0 && !waits
+    if (saysNothing || !send(batch)) return
+    waits = batch.mayWait
+    if (waits) flushSoon()
     sent.push({ records: batch.count, samples, bytes })
     sentRecords += batch.count
     sentBytes += bytes
