@@ -9,9 +9,9 @@ export default defineConfig({
     reporters: ['default', './test/support/count-reporter.ts'],
     // Two cores are what the smallest machines have; most of a test's time is waiting.
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     // A machine that is busy is no failure.
-    expect: { poll: { timeout: 5000 } },
-    hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
+    hookTimeout: 120_000,
   },
 })

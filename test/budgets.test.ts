@@ -303,10 +303,7 @@ describe.skipIf(programs === undefined)('two gateways on one PostgreSQL', () => 
     const first = openAI.calls.length
     const allKnow = () =>
       expect
-        .poll(() => Promise.all(gateways.map(({ url }) => leftOf(url, 'ann'))), {
-          timeout: 5000,
-          interval: 100,
-        })
+        .poll(() => Promise.all(gateways.map(({ url }) => leftOf(url, 'ann'))), { interval: 100 })
         .toEqual(gateways.map(() => 1_000_000 - billedFrom(first).tokens))
     await spendOnBoth()
     await allKnow()

@@ -4,7 +4,7 @@
  */
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   type SimulatedProvider,
   startSimulatedAnthropic,
@@ -446,7 +446,7 @@ describe('an upstream that has as much to do as it may have', () => {
     const served = [ask('/narrow'), ask('/narrow', true)]
     await first.waitFor(() => first.inFlight === 2)
     served.push(ask('/narrow'))
-    await vi.waitFor(async () => expect(await gateway.metric('agentgateway_requests_in_flight')).toBe(3))
+    await expect.poll(() => gateway.metric('agentgateway_requests_in_flight')).toBe(3)
     const shed = await ask('/narrow')
     expect(shed.status).toBe(503)
     expect(JSON.parse(shed.body)).toMatchObject({ error: { code: 'overloaded' } })

@@ -1,5 +1,5 @@
 /** What a request takes while it is under way is given back however it ends: its turn, and the tokens reserved for it. */
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadConfig } from '../src/config/load.ts'
 import { type SimulatedProvider, startSimulatedOpenAI } from '../src/demo/provider.ts'
 import type { Script } from '../src/demo/script.ts'
@@ -85,7 +85,7 @@ const ask = (script: Script, body = bodyOf(false), signal?: AbortSignal): Promis
   })
 
 const underWay = (count: number) =>
-  vi.waitFor(async () => expect(await gateway.metric('agentgateway_requests_in_flight')).toBe(count))
+  expect.poll(() => gateway.metric('agentgateway_requests_in_flight')).toBe(count)
 
 /** Some of the clients leave, after so many milliseconds. */
 async function askAll(stream: boolean, leaveMs: number | undefined): Promise<void> {

@@ -1,5 +1,5 @@
 /** What policies did about a request, as a collector and the access log are told it. */
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type SimulatedProvider, startSimulatedOpenAI } from '../src/demo/provider.ts'
 import { type Collector, startCollector } from './support/collector.ts'
 import { chatBody, gatewayWith, openAIBackend, under } from './support/configuration.ts'
@@ -233,7 +233,7 @@ test('one waits for its turn, and one finds no room to wait', async () => {
   const begun = ask('narrow')
   await first.waitFor(() => first.inFlight === 1)
   const waiting = ask('narrow')
-  await vi.waitFor(async () => expect(await gateway.metric('agentgateway_requests_in_flight')).toBe(2))
+  await expect.poll(() => gateway.metric('agentgateway_requests_in_flight')).toBe(2)
   const shed = await ask('narrow')
   expect(shed.status).toBe(503)
   expect(await eventsOf(shed)).toEqual([

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { LlmFacts } from '../core/exchange.ts'
 import { tapeOf } from './batch.fixture.ts'
 import { finished, httpExchange } from './exchanges.fixture.ts'
@@ -35,7 +35,7 @@ describe('an outbox', () => {
     const { box, state } = outbox()
     for (let index = 0; index < 1100; index += 1) box.addRecord(small)
     expect(state.sent.map(({ count }) => count)).toEqual([512, 512])
-    await vi.waitFor(() => expect(state.sent).toHaveLength(3))
+    await expect.poll(() => state.sent.length).toBe(3)
     expect(state.sent[2]?.count).toBe(76)
     expect(state.sent.map(({ mayWait }) => mayWait)).toEqual([true, true, false])
   })
@@ -67,7 +67,7 @@ describe('an outbox', () => {
     const { box, state } = outbox()
     for (let index = 0; index < 512; index += 1) box.addRecord(small)
     expect(state.sent.map(({ mayWait }) => mayWait)).toEqual([true])
-    await vi.waitFor(() => expect(state.sent).toHaveLength(2))
+    await expect.poll(() => state.sent.length).toBe(2)
     expect(state.sent[1]).toEqual({ count: 0, tapes: [], samples: [], mayWait: false })
     box.flush()
     expect(state.sent).toHaveLength(2)

@@ -2,11 +2,8 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 
-/** About a sixtieth of what a thread gets that wants a processor as much. */
-const NICENESS = 19
-
-/** Whoever waits for a processor so many times as long as it has one gets in nobody's way but theirs who have it. */
-const STARVED = 10
+/** About a ninth of what a thread gets that wants a processor as much: enough to answer those who ask. */
+const NICENESS = 10
 
 /** Of the calling thread. Linux has a priority for each; elsewhere, and where it is not allowed, nothing changes. */
 export function yieldToRequests(): void {
@@ -19,16 +16,16 @@ export function yieldToRequests(): void {
 }
 
 /**
- * Says for how many milliseconds the calling thread was starved since it was asked last; 0: it was not. Linux counts that; elsewhere
- * it never is.
+ * Says for how many milliseconds the calling thread had a processor since it was asked last, if it waited for longer than that; 0: it
+ * did not, and took nothing from anybody. Linux counts that; elsewhere it never waits.
  */
-export function createStarvation(read = processorTime): () => number {
+export function createContention(read = processorTime): () => number {
   let before = read()
   return () => {
     const now = read()
     const [had, waited] = [now.had - before.had, now.waited - before.waited]
     before = now
-    return waited > STARVED * had ? waited / 1e6 : 0
+    return waited > had ? had / 1e6 : 0
   }
 }
 

@@ -6,9 +6,9 @@
 /** How often the main thread has called one that may sleep. */
 export type Calls = Int32Array<SharedArrayBuffer>
 
-/** As many times as long as it was starved before. */
-const TIMES = 4
-const MOST_MS = 4000
+/** As many times as long as it worked before, so that it takes hardly anything from them. */
+const TIMES = 200
+const MOST_MS = 8000
 
 export const createCalls = (): Calls => new Int32Array(new SharedArrayBuffer(4))
 
@@ -20,21 +20,21 @@ export function call(calls: Calls): void {
 
 export interface Rest {
   /**
-   * Before each work. If `mayRest`, it blocks a thread that was starved: until a call comes that it has not heard, for some seconds at
-   * most.
+   * Before each work. If `mayRest`, it blocks a thread that takes a processor from others: until a call comes that it has not heard, for
+   * some seconds at most.
    */
   readonly rest: (mayRest: boolean) => void
   /** One more of the calls has been heard. */
   readonly heard: () => void
 }
 
-/** For the store's thread. `starvedMs` speaks of the time since it was asked last. */
-export function createRest(calls: Calls, starvedMs: () => number): Rest {
+/** For the store's thread. `takenMs` speaks of the time since it was asked last. */
+export function createRest(calls: Calls, takenMs: () => number): Rest {
   let heard = 0
   return {
     rest(mayRest) {
       // Asked each time: the answer is about the time since then.
-      const ms = Math.min(TIMES * starvedMs(), MOST_MS)
+      const ms = Math.min(TIMES * takenMs(), MOST_MS)
       if (mayRest && ms > 0) Atomics.wait(calls, 0, heard, ms)
     },
     heard() {

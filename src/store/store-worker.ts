@@ -1,12 +1,12 @@
 /**
  * The thread that owns the store's database, so that neither SQL nor JSON is on the way of a request.
  *
- * Writes go first: a question is answered when all that came before it has been tried.
+ * Writes go first: a question about requests is answered when all that came before it has been tried, or after some time without it.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { createKeeper } from './keeper.ts'
 import type { Asked, FromWorker, ToWorker, WorkerData } from './messages.ts'
-import { createStarvation, yieldToRequests } from './priority.ts'
+import { createContention, yieldToRequests } from './priority.ts'
 import { createRest } from './rest.ts'
 import { createWriter } from './writer.ts'
 
@@ -14,13 +14,16 @@ const FIRST_RETENTION_MS = 5000
 const RETENTION_MS = 60_000
 const REOPEN_MS = 2000
 
+/** Where requests take nearly all processor time, what was there before a question may take longer than anybody waits for an answer. */
+const LONGEST_WAIT_MS = 2000
+
 yieldToRequests()
 
 const tell = (message: FromWorker) => parentPort?.postMessage(message)
 
 const { calls, ...settings } = workerData as WorkerData
 const keeper = createKeeper({ ...settings, tell, now: Date.now })
-const { rest, heard } = createRest(calls, createStarvation())
+const { rest, heard } = createRest(calls, createContention())
 const opened = open()
 const writer = createWriter({
   async write(prepared) {
@@ -38,17 +41,29 @@ let mayWait = false
 
 async function reply(question: Asked): Promise<unknown> {
   await opened
-  await writer.tried()
   switch (question.method) {
     case 'status':
+      await triedOrLate()
       return keeper.status()
+    // Nothing of what is spent is read from requests.
     case 'spend':
       return keeper.spend(question.query)
     case 'spent':
       return keeper.spent(question.query)
     default:
+      await triedOrLate()
       return keeper.answer(question)
   }
+}
+
+function triedOrLate(): Promise<void> {
+  return new Promise((resolve) => {
+    const late = setTimeout(resolve, LONGEST_WAIT_MS)
+    void writer.tried().then(() => {
+      clearTimeout(late)
+      resolve()
+    })
+  })
 }
 
 async function answer(id: number, question: Asked): Promise<void> {

@@ -103,6 +103,35 @@ describe('a writer', () => {
     })
   })
 
+  test('has tried what was there before somebody asked, although there is always more', async () => {
+    let isMore = true
+    const { made, kept } = writer(() => {
+      if (isMore) made.add(batchOf({ records: [record('/more')] }))
+      return 'kept'
+    })
+    made.add(batchOf({ records: [record('/asked')] }))
+    await made.tried()
+    expect(kept[0]).toBe('/asked')
+    isMore = false
+    await made.close()
+    expect(kept.length).toBeGreaterThan(1)
+  })
+
+  test('tries again for somebody who came while it tried in vain', async () => {
+    let tries = 0
+    const { made, kept } = writer(() => {
+      tries += 1
+      if (tries === 1) second = made.tried()
+      return tries === 1 ? 'later' : 'kept'
+    })
+    let second: Promise<void> | undefined
+    made.add(batchOf({ records: [record('/1')] }))
+    await made.tried()
+    await second
+    expect(kept).toEqual(['/1'])
+    await made.close()
+  })
+
   test('tries once for all who wait', async () => {
     let tries = 0
     const { made } = writer(() => {

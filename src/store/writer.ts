@@ -26,9 +26,15 @@ export type Outcome = 'kept' | 'later' | 'refused'
 
 export interface Writer {
   readonly add: (batch: Batch) => void
-  /** Resolves when all that was added has been tried. */
+  /** Resolves when all that was added before has been tried. */
   readonly tried: () => Promise<void>
   readonly close: () => Promise<void>
+}
+
+/** Somebody waits until so many batches have been tried. */
+interface Asking {
+  readonly upTo: number
+  readonly resolve: () => void
 }
 
 export interface WriterOptions {
@@ -43,15 +49,16 @@ export function createWriter({ write, onDone, rest = () => {} }: WriterOptions):
   const newId = createIds()
   const waiting: Batch[] = []
   let waitingRecords = 0
-  /** So many wait for all to be tried. */
-  let asking = 0
+  /** Batches that ever came, and of these how many are done with. */
+  let added = 0
+  let finished = 0
+  let asking: readonly Asking[] = []
   /** Under way, of so many batches. */
   let parts: Prepared[] = []
   let batches = 0
   let lost = 0
   let refusals = 0
-  let running: Promise<void> | undefined
-  let next: Promise<void> | undefined
+  let isRunning = false
   let retry: NodeJS.Timeout | undefined
   let retryMs = FIRST_RETRY_MS
 
@@ -89,7 +96,7 @@ export function createWriter({ write, onDone, rest = () => {} }: WriterOptions):
       if (parts.length === 0) {
         // The other messages that have come are read first: their records go into the same transaction.
         await setImmediate()
-        const mayRest = asking === 0 && waitingRecords > BEHIND
+        const mayRest = asking.length === 0 && waitingRecords > BEHIND
         rest(mayRest)
         if (mayRest) await setImmediate()
         take()
@@ -97,47 +104,52 @@ export function createWriter({ write, onDone, rest = () => {} }: WriterOptions):
       const [part] = parts
       if (part === undefined) return
       if (!(await writeNext(part))) {
-        retry = setTimeout(() => void worked(), retryMs)
+        retry = setTimeout(() => void start(), retryMs)
         retryMs = Math.min(LAST_RETRY_MS, retryMs * 2)
         return
       }
       retryMs = FIRST_RETRY_MS
       if (parts.length > 0) continue
       onDone(batches, lost)
+      finished += batches
+      answer((one) => one.upTo <= finished)
       batches = 0
       lost = 0
       refusals = 0
     }
   }
 
-  function start(): Promise<void> {
-    running = writeAll().finally(() => {
-      running = undefined
-    })
-    return running
+  function answer(isAnswered: (one: Asking) => boolean): void {
+    const answered = asking.filter(isAnswered)
+    asking = asking.filter((one) => !answered.includes(one))
+    for (const { resolve } of answered) resolve()
   }
 
-  /** One attempt at a time; whoever comes during one waits for the next, together. */
-  function worked(): Promise<void> {
-    if (running === undefined) return start()
-    next ??= running.then(() => {
-      next = undefined
-      return start()
-    })
-    return next
+  async function start(): Promise<void> {
+    if (isRunning) return
+    isRunning = true
+    do {
+      const before = asking
+      await writeAll()
+      answer((one) => one.upTo <= finished || before.includes(one))
+      // It has to wait, but those who have come meanwhile have a try of their own, together.
+    } while (asking.length > 0)
+    isRunning = false
   }
 
-  async function tried(): Promise<void> {
-    asking += 1
-    await worked()
-    asking -= 1
+  function tried(): Promise<void> {
+    return new Promise((resolve) => {
+      asking = [...asking, { upTo: added, resolve }]
+      void start()
+    })
   }
 
   return {
     add(batch) {
       waiting.push(batch)
       waitingRecords += batch.count
-      if (retry === undefined) void worked()
+      added += 1
+      if (retry === undefined) void start()
     },
     tried,
     async close() {

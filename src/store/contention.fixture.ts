@@ -1,6 +1,6 @@
-/** To be run on one processor: a thread that yields to requests says for how long it was starved while the other was busy. */
+/** To be run on one processor: a thread that yields to requests says how much it took from one that was busy. */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { createStarvation, yieldToRequests } from './priority.ts'
+import { createContention, yieldToRequests } from './priority.ts'
 
 const MOST_MS = 20_000
 const WORK_MS = 20
@@ -11,16 +11,16 @@ if (isMainThread) {
   worker.once('message', () => {
     const end = performance.now() + MOST_MS
     while (Atomics.load(done, 0) === 0 && performance.now() < end);
-    worker.once('message', (starvedMs) => process.stdout.write(JSON.stringify({ starvedMs })))
+    worker.once('message', (takenMs) => process.stdout.write(JSON.stringify({ takenMs })))
   })
 } else {
   yieldToRequests()
-  const starvedMs = createStarvation()
+  const takenMs = createContention()
   parentPort?.postMessage('begun')
   const begun = process.threadCpuUsage()
   const used = () => process.threadCpuUsage(begun).user / 1000
   while (used() < WORK_MS);
-  const found = starvedMs()
+  const found = takenMs()
   Atomics.store(workerData, 0, 1)
   parentPort?.postMessage(found)
 }
