@@ -16,8 +16,8 @@ export function yieldToRequests(): void {
 }
 
 /**
- * Says for how many milliseconds the calling thread had a processor since it was asked last, if it waited for longer than that; 0: it
- * did not, and took nothing from anybody. Linux counts that; elsewhere it never waits.
+ * Says for how many milliseconds the calling thread had a processor since it was asked last, if it waited for longer than that, so that
+ * it took it from others; 0: it did not. Linux counts that; elsewhere it never waits.
  */
 export function createContention(read = processorTime): () => number {
   let before = read()

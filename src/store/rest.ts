@@ -1,5 +1,5 @@
 /**
- * The store's thread rests while requests leave it no processor time: each of its turns takes from them what they had in the
+ * The store's thread rests while requests take nearly all processor time: each of its turns takes from them what they had in the
  * processor's caches. It sleeps with its messages unread, for to read them costs nearly as much as to write what is in them.
  */
 

@@ -1,7 +1,7 @@
 /**
  * The thread that owns the store's database, so that neither SQL nor JSON is on the way of a request.
  *
- * Writes go first: a question about requests is answered when all that came before it has been tried, or after some time without it.
+ * Writes go first: a question is answered when all that came before it has been tried.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { createKeeper } from './keeper.ts'
@@ -13,9 +13,6 @@ import { createWriter } from './writer.ts'
 const FIRST_RETENTION_MS = 5000
 const RETENTION_MS = 60_000
 const REOPEN_MS = 2000
-
-/** Where requests take nearly all processor time, what was there before a question may take longer than anybody waits for an answer. */
-const LONGEST_WAIT_MS = 2000
 
 yieldToRequests()
 
@@ -41,29 +38,17 @@ let mayWait = false
 
 async function reply(question: Asked): Promise<unknown> {
   await opened
+  await writer.tried()
   switch (question.method) {
     case 'status':
-      await triedOrLate()
       return keeper.status()
-    // Nothing of what is spent is read from requests.
     case 'spend':
       return keeper.spend(question.query)
     case 'spent':
       return keeper.spent(question.query)
     default:
-      await triedOrLate()
       return keeper.answer(question)
   }
-}
-
-function triedOrLate(): Promise<void> {
-  return new Promise((resolve) => {
-    const late = setTimeout(resolve, LONGEST_WAIT_MS)
-    void writer.tried().then(() => {
-      clearTimeout(late)
-      resolve()
-    })
-  })
 }
 
 async function answer(id: number, question: Asked): Promise<void> {

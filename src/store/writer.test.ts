@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { batchOf } from './batch.fixture.ts'
 import { finished, httpExchange } from './exchanges.fixture.ts'
@@ -129,6 +130,33 @@ describe('a writer', () => {
     await made.tried()
     await second
     expect(kept).toEqual(['/1'])
+    await made.close()
+  })
+
+  test('writes at its end what comes while it does, and nothing after it', async () => {
+    const { made, kept, done } = writer(() => {
+      if (kept.length === 0) made.add(batchOf({ records: [record('/2')] }))
+      return 'kept'
+    })
+    made.add(batchOf({ records: [record('/1')] }))
+    await made.close()
+    expect(kept).toEqual(['/1', '/2'])
+    made.add(batchOf({ records: [record('/3')] }))
+    await setImmediate()
+    await setImmediate()
+    expect(kept).toEqual(['/1', '/2'])
+    expect(done.reduce((sum, [batches]) => sum + batches, 0)).toBe(2)
+  })
+
+  test('writes what comes at whatever moment', async () => {
+    const { made, kept } = writer(
+      () => 'kept',
+      () => {
+        if (kept.length < 3) queueMicrotask(() => made.add(batchOf({ records: [record(`/${kept.length}`)] })))
+      },
+    )
+    made.add(batchOf({ records: [record('/first')] }))
+    await expect.poll(() => kept.length).toBeGreaterThanOrEqual(3)
     await made.close()
   })
 

@@ -26,8 +26,9 @@ export type Outcome = 'kept' | 'later' | 'refused'
 
 export interface Writer {
   readonly add: (batch: Batch) => void
-  /** Resolves when all that was added before has been tried. */
+  /** Resolves when all that was added before has been tried, and is written or has to wait for the database. */
   readonly tried: () => Promise<void>
+  /** Writes what is there, and takes nothing from then on. */
   readonly close: () => Promise<void>
 }
 
@@ -58,7 +59,8 @@ export function createWriter({ write, onDone, rest = () => {} }: WriterOptions):
   let batches = 0
   let lost = 0
   let refusals = 0
-  let isRunning = false
+  let running: Promise<void> | undefined
+  let closed = false
   let retry: NodeJS.Timeout | undefined
   let retryMs = FIRST_RETRY_MS
 
@@ -104,7 +106,7 @@ export function createWriter({ write, onDone, rest = () => {} }: WriterOptions):
       const [part] = parts
       if (part === undefined) return
       if (!(await writeNext(part))) {
-        retry = setTimeout(() => void start(), retryMs)
+        retry = setTimeout(start, retryMs)
         retryMs = Math.min(LAST_RETRY_MS, retryMs * 2)
         return
       }
@@ -125,35 +127,41 @@ export function createWriter({ write, onDone, rest = () => {} }: WriterOptions):
     for (const { resolve } of answered) resolve()
   }
 
-  async function start(): Promise<void> {
-    if (isRunning) return
-    isRunning = true
+  async function run(): Promise<void> {
     do {
       const before = asking
       await writeAll()
       answer((one) => one.upTo <= finished || before.includes(one))
-      // It has to wait, but those who have come meanwhile have a try of their own, together.
-    } while (asking.length > 0)
-    isRunning = false
+      // Where it has to wait, those who have come meanwhile have a try of their own, together.
+    } while (asking.length > 0 || (retry === undefined && waiting.length > 0))
+    running = undefined
+  }
+
+  function start(): void {
+    running ??= run()
   }
 
   function tried(): Promise<void> {
     return new Promise((resolve) => {
       asking = [...asking, { upTo: added, resolve }]
-      void start()
+      start()
     })
   }
 
   return {
     add(batch) {
+      if (closed) return
       waiting.push(batch)
       waitingRecords += batch.count
       added += 1
-      if (retry === undefined) void start()
+      if (retry === undefined) start()
     },
     tried,
     async close() {
       await tried()
+      // What came meanwhile is written too, unless the database is away.
+      await running
+      closed = true
       clearTimeout(retry)
     },
   }
