@@ -244,8 +244,7 @@ describe('a store in a file', () => {
     await keeper.close()
   })
 
-  // Where others take all processor time it may be more: that is no failure the first time.
-  test('loses no more than the last second when its process is killed', { retry: 2 }, async () => {
+  test('loses no more than the last second when its process is killed', async () => {
     const child = spawn(process.execPath, [join(import.meta.dirname, 'writing.fixture.ts'), file], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

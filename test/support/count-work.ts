@@ -96,8 +96,10 @@ process.on('message', (message: Counting) => {
       includeObjectsCollectedByMinorGC: true,
     })
     process.send?.('started')
-  } else if (message === 'hold') process.send?.(held())
-  else {
+  } else if (message === 'hold') {
+    // What is put off to the next turns of the event loop is done first.
+    setImmediate(() => setImmediate(() => process.send?.(held())))
+  } else {
     const { profile } = post('HeapProfiler.stopSampling') as { readonly profile: { readonly head: Profile } }
     process.send?.({ allocated: sum(profile.head), copied } satisfies Counted)
   }
